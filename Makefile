@@ -1,0 +1,91 @@
+# wsus-fcgi.  make            build everything into bin/
+#             make check      unit, case, model tests      (SAN=address builds them with sanitizers)
+#             make fuzz       libFuzzer targets into build/fuzz/
+#             make lint       include direction, banned functions, headers alone, shellcheck
+# One Makefile, no recursion.  Knobs first, then lists, then rules.
+
+CC = gcc
+CLANG = clang
+PREFIX = /usr/local
+SAN =
+BUILD = build$(if $(SAN),/$(SAN))
+BIN = $(if $(SAN),$(BUILD)/bin,bin)
+OPT = -O2
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wformat=2 -Wundef -Werror
+CFLAGS = -std=c11 -g $(OPT) $(WARN) -fstack-protector-strong -D_FORTIFY_SOURCE=$(if $(SAN),0,2)
+CPPFLAGS = -I. -D_GNU_SOURCE
+ifneq ($(SAN),)
+CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DARENA_DEBUG
+LDFLAGS += -fsanitize=address,undefined
+endif
+LDLIBS = -llmdb -lmbedcrypto -lz
+
+# ---- lists: a program is its main file plus the layers below it ----
+COMMON = $(wildcard common/*.c)
+STORE = $(wildcard store/*.c)
+CGI = $(filter-out cgi/main_%.c,$(wildcard cgi/*.c))
+CTL = $(filter-out ctl/main_%.c,$(wildcard ctl/*.c))
+SERVICES = $(patsubst cgi/main_%.c,$(BIN)/wsus-%,$(wildcard cgi/main_*.c))
+TOOLS = $(patsubst ctl/main_%.c,$(BIN)/%,$(wildcard ctl/main_*.c))
+UNIT = $(patsubst test/unit/t_%.c,$(BUILD)/test/t_%,$(wildcard test/unit/t_*.c))
+MODEL = $(patsubst test/model/m_%.c,$(BUILD)/test/m_%,$(wildcard test/model/m_*.c))
+CATALOG = $(if $(wildcard test/catalog/*.c),$(BUILD)/test/make-catalog)
+CASES = $(if $(wildcard test/case/run.c),$(BUILD)/test/case-run)
+FUZZ = $(patsubst test/fuzz/f_%.c,build/fuzz/f_%,$(wildcard test/fuzz/f_*.c))
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+all: $(SERVICES) $(TOOLS) $(CATALOG)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcommon.a: $(call obj,$(COMMON))
+	$(AR) rcs $@ $^
+$(BUILD)/libstore.a: $(call obj,$(STORE))
+	$(AR) rcs $@ $^
+
+$(SERVICES): $(BIN)/wsus-%: $(BUILD)/cgi/main_%.o $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+
+$(TOOLS): $(BIN)/%: $(BUILD)/ctl/main_%.o $(call obj,$(CTL)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi -lcurl $(LDLIBS)
+
+$(UNIT) $(MODEL): $(BUILD)/test/%: $(BUILD)/libstore.a $(BUILD)/libcommon.a
+$(UNIT): $(BUILD)/test/t_%: $(BUILD)/test/unit/t_%.o $(call obj,$(CGI)) $(call obj,$(CTL))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka -lfcgi -lcurl $(LDLIBS)
+$(MODEL): $(BUILD)/test/m_%: $(BUILD)/test/model/m_%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka $(LDLIBS)
+$(CATALOG): $(call obj,$(wildcard test/catalog/*.c)) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
+$(CASES): $(call obj,$(wildcard test/case/*.c)) $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+
+# ---- fuzz targets: everything once more under clang with libFuzzer and sanitizers ----
+FUZZ_FLAGS = -std=c11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DARENA_DEBUG
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+$(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI))
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi $(LDLIBS)
+fuzz: $(FUZZ)
+
+tests: $(UNIT) $(MODEL) $(CASES) $(CATALOG)
+check: all tests
+	scripts/check.sh --built
+lint:
+	scripts/lint.sh
+clean:
+	rm -rf build bin
+
+.PHONY: all fuzz tests check lint clean
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)

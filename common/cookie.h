@@ -1,0 +1,52 @@
+/* cookie.h -- what our cookies say: fixed layouts, written and read byte by byte, never as objects.
+ *
+ * MS-WUSP 2.2.3.4 (authorization cookie) and 2.2.3.5 (cookie); rules AUTHCOOKIE-14, COOKIE-12.
+ * A point is a position in the catalog's history: generation in the high, epoch in the low half. */
+#ifndef COMMON_COOKIE_H
+#define COMMON_COOKIE_H
+
+#include "common/base.h"
+#include "common/err.h"
+#include "common/limits.h"
+#include "common/seal.h"
+
+struct client_id {
+	uint8_t n;
+	char s[LIMIT_CLIENT_ID]; /* lower case */
+};
+
+struct auth_cookie {
+	struct guid server;
+	uint32_t generation;
+	tick_t issued;
+	struct client_id client;
+};
+
+enum sync_pass { PASS_SOFTWARE, PASS_DRIVER, PASS_PRINTER, PASS__N };
+
+struct cookie {
+	struct guid server;
+	uint32_t generation;
+	tick_t expires;
+	tick_t last_change;       /* configuration the client knows */
+	uint32_t major, minor;    /* client protocol version given to GetCookie */
+	uint64_t groups;          /* hash of the client's groups when the points were made */
+	uint32_t point[PASS__N];  /* epoch of the snapshot of the last answer, per pass; 0 = never */
+	uint32_t parked;          /* point since when ids were parked in DeployedOutOfScopeRevisionIds; 0 = none */
+	uint32_t file_locations;  /* file-location version */
+	uint32_t flags;           /* COOKIE_* */
+	struct client_id client;
+};
+#define COOKIE_SCAN_OPEN 1u /* the last call was not the end of its scan: later calls report from point */
+
+/* An upper bound of either cookie, sealed. */
+#define COOKIE_MAX 512
+
+size_t auth_cookie_seal(struct sealer *s, tick_t now, const struct auth_cookie *c, char to[COOKIE_MAX]);
+/* E_INVALID_AUTH_COOKIE unless genuine. */
+int auth_cookie_open(struct sealer *s, struct slice sealed, struct auth_cookie *out) MUST_CHECK;
+size_t cookie_seal(struct sealer *s, tick_t now, const struct cookie *c, char to[COOKIE_MAX]);
+/* E_INVALID_COOKIE unless genuine; identity and expiry are the caller's to check (A9, A10). */
+int cookie_open(struct sealer *s, struct slice sealed, struct cookie *out) MUST_CHECK;
+
+#endif

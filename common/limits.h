@@ -1,0 +1,59 @@
+/* limits.h -- every limit of the project with its reason.  A limit that nginx repeats is checked against
+ * nginx/ by scripts/lint.sh.  Sizes are bytes unless the name says otherwise. */
+#ifndef COMMON_LIMITS_H
+#define COMMON_LIMITS_H
+
+/* ---- a request ---- */
+/* Native driver passes send about 50 KB; 100,000 cached ids are 1.8 MB.  Equals nginx client_max_body_size. */
+#define LIMIT_BODY ((size_t)8 << 20)
+/* A request's decoded form: id lists shrink, texts stay, 40,000 devices would not fit. */
+#define LIMIT_REQUEST_MEMORY ((size_t)64 << 20)
+#define LIMIT_REPLY ((size_t)256 << 20)
+
+/* ---- XML, as messages ---- */
+#define LIMIT_DEPTH 64         /* a SOAP message of ours is 12 deep */
+#define LIMIT_TAG (8 << 10)    /* bytes of one start tag */
+#define LIMIT_ATTRIBUTES 64    /* in one tag, namespace declarations included */
+#define LIMIT_ELEMENTS 1000000 /* in one message: a list of 500,000 ids is the largest sane one */
+/* ---- XML, as update documents ---- */
+#define LIMIT_DOC ((size_t)256 << 20)     /* the largest seen is 47 MB */
+#define LIMIT_DOC_DEPTH 256               /* nested And/Or/Not; 40 is the deepest seen */
+#define LIMIT_DOC_TAG (256 << 10)         /* detectoids carry long attribute values */
+#define LIMIT_DOC_ATTRIBUTES 128
+#define LIMIT_DOC_PREREQUISITES 10000     /* identities in one document, per relation */
+#define LIMIT_DOC_CLAUSES 64              /* clauses of one revision: one machine word in the scan index */
+#define LIMIT_DOC_FILES 20000             /* UUP updates list several thousand */
+#define LIMIT_DOC_LANGUAGES 256           /* 35 is usual */
+
+/* ---- lists and texts of requests; over it: InvalidParameters with the parameter's path ---- */
+#define LIMIT_IDS 200000          /* ids in one list of SyncUpdates; natives sent 4,937 */
+#define LIMIT_GLOBAL_IDS 20000    /* RefreshCache: clients send 200 a call */
+#define LIMIT_DEVICES 2000        /* natives sent 75 */
+#define LIMIT_DEVICE_IDS 500      /* hardware and compatible ids of one device */
+#define LIMIT_FILTER 200          /* FilterCategoryIds */
+#define LIMIT_REQUESTED_CATEGORIES 199 /* from 200 on the product answers InvalidParameters (CATSCAN-04) */
+#define LIMIT_DIGESTS 20000       /* GetFileLocations */
+#define LIMIT_LOCALES 100
+#define LIMIT_INFO_TYPES 32
+#define LIMIT_STRING 1024         /* a name, a version, a model */
+#define LIMIT_ATTRIBUTES_TEXT (16 << 10) /* deviceAttributes is about 1.5 KB */
+#define LIMIT_COOKIE 2048         /* a sealed cookie, decoded */
+#define LIMIT_CLIENT_ID 255       /* ClientIdString, MS-WUSP 1.1 */
+
+/* ---- the model ---- */
+#define LIMIT_GROUPS 1000         /* a server's groups */
+#define LIMIT_CLIENT_GROUPS 16    /* a client's groups with all their parents */
+#define LIMIT_GROUP_NAME 255
+#define LIMIT_EXTENDED_DEFAULT 50 /* MaxExtendedUpdatesPerRequest unless configured; what the product publishes */
+
+/* ---- values in the store ---- */
+#define LIMIT_CHUNK ((size_t)256 << 10) /* a value; larger ones are cut into chunks */
+#define LIMIT_DIRTY ((size_t)8 << 20)   /* dirty bytes after which a batch commits: LMDB holds them in the heap */
+#define LIMIT_BATCH_DOCS 500
+
+/* ---- Xpress, MS-WUSP 2.1.1 ---- */
+#define XPRESS_BLOCK 65535        /* the largest block, plain */
+#define XPRESS_STREAM_BLOCK 16352 /* what the product cuts at; used by xpress = stream */
+#define XPRESS_PACK_MIN 2000      /* a core fragment from this size on is a block of its own */
+
+#endif

@@ -1,0 +1,30 @@
+/* xpress.h -- the plain LZ77 Xpress coding of MS-WUSP 2.1.1 and MS-XCA 2.3, 2.4.
+ *
+ * A stream is blocks { int32le plain size, int32le packed size, bytes }, each packed on its own; a block
+ * whose sizes are equal is stored raw.  Distances reach back at most 8,192 bytes. */
+#ifndef COMMON_XPRESS_H
+#define COMMON_XPRESS_H
+
+#include "common/base.h"
+#include "common/buf.h"
+
+#define XPRESS_HEADER 8
+
+/* Packs n <= 65,535 bytes into to, which has room for `room` bytes; 0 if it does not fit or does not shrink
+ * below n (then store raw).  Fast single-probe matcher; output always decodes to its input. */
+size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room);
+
+/* Decodes one block payload into exactly plain bytes; false on any inconsistency. Never reads or writes
+ * outside the two ranges. */
+bool xpress_unpack_block(const char *from, size_t n, char *to, size_t plain);
+
+/* Appends `s` as blocks of at most `block` plain bytes (1..65535), headers included.  Empty s: no block. */
+void xpress_add(struct buf *out, struct slice s, size_t block);
+
+/* Decodes a whole stream of blocks, appending to out (whose max bounds the result). E_FORM if malformed. */
+int xpress_unpack(struct slice stream, struct buf *out) MUST_CHECK;
+
+/* Plain size of a whole stream by its headers only; false if they are inconsistent. */
+bool xpress_plain_size(struct slice stream, uint64_t *out);
+
+#endif

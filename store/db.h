@@ -1,0 +1,155 @@
+/* db.h -- inside store/ only: databases, keys, raw access, staged rows, arrays of the scan index.
+ *
+ * Keys are fixed-width and big-endian, so that LMDB's order is the numbers' order; each value begins with a
+ * version byte; encoder and decoder of a record stand in one file.  All functions return enum errcode.
+ *
+ *  catalog/
+ *  meta        name                          -> server state, counters, format version (one record each)
+ *  setting     name                          -> v1 | text
+ *  update      UpdateNo be32                 -> v1 | guid, flags, declined at, by
+ *  update_id   guid[16]                      -> UpdateNo be32                 (never removed)
+ *  identity    guid[16] number be32          -> RevisionID be32               (never removed: tombstones)
+ *  revision    RevisionID be32               -> v1 | struct revision          (below 2,000 bytes)
+ *  relation    RevisionID be32               -> v1 | prereq, bundle, superseded
+ *  fragment    RevisionID be32, type u8, locale, 0, geo, 0, chunk be16
+ *                                            -> v1 | packed u8, pad be16, plain be32 | bytes   (<= LIMIT_CHUNK)
+ *  file        sha1[20]                      -> v1 | struct file
+ *  rev_file    RevisionID be32, n be16       -> v1 | sha1, kind, name, locale, geo
+ *  file_rev    sha1[20]                      -> RevisionID be32               (DUPSORT)
+ *  eula        guid[16]                      -> v1 | accepted at, by
+ *  group       GroupNo be32                  -> v1 | struct group
+ *  group_name  lower-case name               -> GroupNo be32
+ *  assign      computer id                   -> v1 | GroupNo be32 ...
+ *  deploy      GroupNo be32 RevisionID be32  -> v1 | struct deployment
+ *  deploy_rev  RevisionID be32 GroupNo be32  -> (empty)
+ *  pending     kind u8, group be32, RevisionID be32 -> (empty)    changes not yet published
+ *  waiting     GroupNo be32 RevisionID be32  -> (empty)           deployments with WAIT_* set
+ *  log         epoch be32, group be32, RevisionID be32 -> (empty) what changed for whom (group 0: all)
+ *  array       array u8, sub be32, chunk be16 -> bytes            the scan index, see index.c
+ *  audit       tick be64, n be32             -> v1 | admin, text
+ *
+ *  fleet/
+ *  fmeta       name                          -> format version
+ *  computer    lower-case id                 -> v1 | struct computer
+ *  seen        lower-case id                 -> v1 | last seen, major, minor */
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include <lmdb.h>
+
+#include "store/store.h"
+
+enum db {
+	DB_META,
+	DB_SETTING,
+	DB_UPDATE,
+	DB_UPDATE_ID,
+	DB_IDENTITY,
+	DB_REVISION,
+	DB_RELATION,
+	DB_FRAGMENT,
+	DB_FILE,
+	DB_REV_FILE,
+	DB_FILE_REV,
+	DB_EULA,
+	DB_GROUP,
+	DB_GROUP_NAME,
+	DB_ASSIGN,
+	DB_DEPLOY,
+	DB_DEPLOY_REV,
+	DB_PENDING,
+	DB_WAITING,
+	DB_LOG,
+	DB_ARRAY,
+	DB_AUDIT,
+	DB__CATALOG, /* first of fleet/ */
+	DB_FMETA = DB__CATALOG,
+	DB_COMPUTER,
+	DB_SEEN,
+	DB__N
+};
+
+/* ---- raw access; MDB results become codes here and nowhere else ---- */
+int db_get(struct txn *t, enum db db, struct slice key, struct slice *value) MUST_CHECK; /* E_NOTFOUND */
+int db_put(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
+/* Room for n bytes to fill in place before the next call on t. */
+int db_reserve(struct txn *t, enum db db, struct slice key, size_t n, void **to, struct err *e) MUST_CHECK;
+int db_append(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
+int db_del(struct txn *t, enum db db, struct slice key, struct err *e) MUST_CHECK; /* missing: E_OK */
+int db_del_dup(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
+/* All rows whose key starts with prefix, ascending; fn returns non-zero to stop (that becomes the result). */
+typedef int db_row_fn(struct slice key, struct slice value, void *arg);
+int db_each(struct txn *t, enum db db, struct slice prefix, db_row_fn *fn, void *arg, struct err *e) MUST_CHECK;
+/* From the first key >= from. */
+int db_each_from(struct txn *t, enum db db, struct slice from, db_row_fn *fn, void *arg, struct err *e)
+	MUST_CHECK;
+/* Removes all rows below a prefix; *n counts them (may be NULL). */
+int db_del_prefix(struct txn *t, enum db db, struct slice prefix, uint64_t *n, struct err *e) MUST_CHECK;
+int db_count(struct txn *t, enum db db, uint64_t *n, struct err *e) MUST_CHECK;
+bool txn_writes_catalog(const struct txn *t);
+struct store *txn_store(struct txn *t);
+/* Bytes written in this transaction so far: what LIMIT_DIRTY bounds. */
+size_t txn_dirty(const struct txn *t);
+
+/* ---- records: put together and taken apart ---- */
+struct rec { /* a reader: sticky, bounds-checked */
+	const uint8_t *p, *end;
+	bool bad;
+};
+struct rec rec_of(struct slice value, uint8_t version); /* bad if the version byte is another */
+uint8_t rec_u8(struct rec *r);
+uint16_t rec_u16(struct rec *r);
+uint32_t rec_u32(struct rec *r);
+uint64_t rec_u64(struct rec *r);
+void rec_bytes(struct rec *r, void *to, size_t n);
+struct slice rec_str(struct rec *r); /* be32 length, bytes; borrowed */
+/* writers append to a buf: buf_char for u8 */
+void rec_put_u16(struct buf *b, uint16_t v);
+void rec_put_u32(struct buf *b, uint32_t v);
+void rec_put_u64(struct buf *b, uint64_t v);
+void rec_put_str(struct buf *b, struct slice s);
+
+/* ---- counters in meta ---- */
+enum counter { COUNT_REVISION, COUNT_UPDATE, COUNT_GROUP, COUNT_DEPLOYMENT, COUNT__N };
+int counter_next(struct txn *t, enum counter c, uint32_t *out, struct err *e) MUST_CHECK;
+uint32_t counter_last(struct txn *t, enum counter c);
+int server_state_put(struct txn *t, const struct server_state *s, struct err *e) MUST_CHECK;
+
+/* ---- staged rows, for import.c ---- */
+/* The UpdateNo of a guid, made if new. */
+int update_number(struct txn *t, const struct guid *id, uint32_t *no, struct err *e) MUST_CHECK;
+int update_put(struct txn *t, const struct update *u, struct err *e) MUST_CHECK;
+int revision_put(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* and its identity row */
+int relations_put(struct txn *t, int32_t id, const struct relations *r, struct err *e) MUST_CHECK;
+/* One chunk of a fragment, n <= LIMIT_CHUNK; packed: whole Xpress blocks with headers. */
+int fragment_put(struct txn *t, int32_t id, enum fragment_type type, struct slice locale, struct slice geo,
+	uint16_t chunk, bool packed, uint32_t plain, struct slice bytes, struct err *e) MUST_CHECK;
+/* Names the file by a revision; makes or completes the file row (never un-stores it). */
+int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revision_file *rf,
+	const struct file *f, struct err *e) MUST_CHECK;
+/* Drops every row of a RevisionID that is not (or no longer) a revision: what a refused document left. */
+int revision_wipe(struct txn *t, int32_t id, struct err *e) MUST_CHECK;
+
+int deployment_put(struct txn *t, const struct deployment *d, struct err *e) MUST_CHECK;
+int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
+
+/* ---- arrays of the scan index: values of fixed-size items in chunks of at most LIMIT_CHUNK ---- */
+enum array {
+	ARRAY_ROW = 1, /* struct index_row by RevisionID */
+	ARRAY_BASE,    /* bitmaps over RevisionID ... */
+	ARRAY_NONLEAF,
+	ARRAY_DRIVER,
+	ARRAY_ALIVE,
+	ARRAY_CSET, ARRAY_CSET_AT, ARRAY_INV, ARRAY_INV_AT, ARRAY_MEMBERS, ARRAY_MEMBERS_AT,
+	ARRAY_BUNDLE, ARRAY_BUNDLE_AT, ARRAY_BYUPDATE, ARRAY_BYUPDATE_AT, ARRAY_CATEGORY,
+	ARRAY_EXPLICIT, /* sub = GroupNo: bitmap of active explicit deployments */
+	ARRAY__N
+};
+/* Rewrites an array; chunks whose bytes are the same are left alone, surplus ones removed.
+ * *changed counts rewritten chunks (may be NULL). */
+int array_put(struct txn *t, enum array a, uint32_t sub, const void *p, size_t bytes, unsigned *changed,
+	struct err *e) MUST_CHECK;
+/* Chunk `chunk` as it lies in the map; E_NOTFOUND past the end. */
+int array_chunk(struct txn *t, enum array a, uint32_t sub, uint16_t chunk, struct slice *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,31 @@
+/* publish.h -- the one way in which anything becomes visible.
+ *
+ * A publish runs inside the caller's TXN_CATALOG: it assigns the next epoch if anything is pending (staged
+ * revisions, policy changes recorded since the last publish, deployments whose waiting state flipped),
+ * shows the staged revisions, rewrites the arrays of the scan index that changed, and writes the change log
+ * rows with that epoch.  Nothing pending: nothing is written and *epoch is the old one.
+ *
+ * The tick (go-live times reached, files complete, EULAs accepted) is the same function: it re-judges every
+ * waiting deployment, so that workers never compare clocks with deployments. */
+#ifndef STORE_PUBLISH_H
+#define STORE_PUBLISH_H
+
+#include "store/store.h"
+
+struct publish_report {
+	uint32_t epoch;
+	uint32_t shown;   /* revisions that became visible */
+	uint32_t changed; /* change log rows written */
+	uint32_t flipped; /* deployments whose waiting state changed */
+	uint32_t held;    /* bundles held back: a member is missing */
+};
+int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e) MUST_CHECK;
+
+/* Verbs of store/ call these when they change something that clients can see (group 0 = all computers). */
+int publish_touch(struct txn *t, uint32_t group, int32_t revision, struct err *e) MUST_CHECK;
+/* Something changed that no row-wise log can say (scan.scope ...): every point before counts as 0. */
+int publish_touch_all(struct txn *t, struct err *e) MUST_CHECK;
+/* The index must be recomputed (decline, removal). */
+int publish_dirty(struct txn *t, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,356 @@
+/* store.h -- the model: what the server knows, as verbs and records.  The only header of store/ that cgi/,
+ * sync/ and ctl/ need besides scan.h and import.h; only store/ includes lmdb.h.
+ *
+ * Two LMDB environments below one directory: catalog/ (revisions, fragments, files, groups, assignments,
+ * deployments, settings: written by wsusctl, wsus-sync and the jobs) and fleet/ (what computers tell us:
+ * written by web services).  A struct txn is a snapshot of both.
+ *
+ * Borrowing: every slice and pointer handed out points into the map or the transaction's arena and is valid
+ * until txn_end().  Nothing here prints; errors come back as codes with a text in the struct err.
+ *
+ * Numbers for life: RevisionID, UpdateNo, GroupNo, DeploymentID are dense, start at 1, and are never reused.
+ *
+ * Staging and publishing: import stages rows; publish() (publish.h) makes them visible under a new epoch. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "common/arena.h"
+#include "common/base.h"
+#include "common/err.h"
+#include "common/limits.h"
+#include "common/rope.h"
+
+/* ================= environments and transactions ================= */
+
+struct store;
+struct txn;
+
+enum store_role {
+	STORE_SERVICE, /* reads catalog, writes fleet */
+	STORE_ADMIN,   /* writes both; runs pending migrations and cleans what a killed import left */
+};
+
+/* Makes catalog/ and fleet/ below dir (which must exist), a fresh ServerID, generation 1, the built-in
+ * groups, default settings.  E_EXISTS if there is a store already. */
+int store_create(const char *dir, struct err *e) MUST_CHECK;
+/* Opens in this process (once; never across fork).  E_NOTFOUND: no store there; E_VERSION: newer format. */
+int store_open(struct store **out, const char *dir, enum store_role role, struct err *e) MUST_CHECK;
+void store_close(struct store **s);
+const char *store_dir(const struct store *s);
+
+enum txn_mode {
+	TXN_READ,    /* snapshot of both */
+	TXN_FLEET,   /* catalog snapshot, fleet writable */
+	TXN_CATALOG, /* catalog writable, fleet snapshot */
+};
+/* Read transactions are cheap (renewed handles); write transactions wait for the one writer of their
+ * environment.  A store has one transaction at a time. */
+int txn_begin(struct store *s, enum txn_mode mode, struct txn **out, struct err *e) MUST_CHECK;
+int txn_commit(struct txn **t, struct err *e) MUST_CHECK;
+void txn_end(struct txn **t); /* aborts a writer, releases a reader; NULL is fine */
+struct arena *txn_arena(struct txn *t);
+/* Changes with every commit to the catalog: equal values mean the same catalog snapshot. */
+uint64_t txn_catalog_version(const struct txn *t);
+
+/* ================= server identity and settings ================= */
+
+struct server_state {
+	struct guid server_id;
+	uint32_t generation;     /* restore, reset and adoption raise it: old cookies get ServerChanged */
+	uint32_t epoch;          /* of the last publish */
+	uint32_t log_floor;      /* change log is complete for points >= this */
+	uint32_t revisions;      /* highest RevisionID given out */
+	uint32_t updates;        /* highest UpdateNo */
+	uint32_t file_locations; /* version of all file URLs */
+	tick_t last_change;      /* of what GetConfig answers (CONFIG-05) */
+	tick_t created;
+};
+int server_state_get(struct txn *t, struct server_state *out, struct err *e) MUST_CHECK;
+/* A new generation: skips id counters ahead (restore, adoption).  Needs TXN_CATALOG. */
+int server_new_generation(struct txn *t, struct err *e) MUST_CHECK;
+
+enum scan_scope { SCOPE_ALL, SCOPE_APPROVED };
+enum targeting { TARGETING_SERVER, TARGETING_CLIENT };
+enum content_store { CONTENT_LOCAL, CONTENT_MICROSOFT };
+enum xpress_setting { XPRESS_MIXED, XPRESS_STREAM, XPRESS_OFF };
+
+/* All settings, typed; one table in store/setting.c loads, checks, prints and documents them. */
+struct settings {
+	enum scan_scope scan_scope;          /* scan.scope = all */
+	enum targeting targeting;            /* targeting = server */
+	enum content_store content_store;    /* content.store = local */
+	enum xpress_setting xpress;          /* xpress = mixed */
+	struct slice content_url;            /* content.url = "" : scheme://host:port of the client's request */
+	struct slice package_share;          /* client.package-share: PackageServerShare, UNC */
+	struct slice server_name;            /* server.name: host name when a request names none */
+	int32_t max_extended;                /* client.max-extended = 50 */
+	int32_t cookie_minutes;              /* client.cookie-minutes = 60 */
+	int32_t page_updates;                /* scan.page-updates = 200 */
+	int32_t page_bytes;                  /* scan.page-bytes = 2097152 */
+	bool registration_required;          /* client.registration = true */
+};
+int settings_get(struct txn *t, struct settings *out, struct err *e) MUST_CHECK;
+
+struct setting_info {
+	const char *name, *values, *dflt, *unit, *why; /* for people; values: "all|approved", "1..1000" */
+	bool client_config; /* a change advances LastChange: it alters a GetConfig answer (CONFIG-07) */
+	bool rescan;        /* a change alters what scans answer: raises the log floor */
+};
+/* The table, ended by name == NULL. */
+const struct setting_info *setting_table(void);
+/* The value in force as text (the default if never set); E_NOTFOUND for an unknown name. */
+int setting_get(struct txn *t, struct slice name, struct slice *out, struct err *e) MUST_CHECK;
+/* Checks and stores; the text of an error names the allowed values.  Needs TXN_CATALOG; publish() after. */
+int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e) MUST_CHECK;
+
+/* ================= updates and revisions ================= */
+
+enum update_type { TYPE_SOFTWARE, TYPE_DRIVER, TYPE_CATEGORY, TYPE_DETECTOID, TYPE__N };
+extern const char *const update_type_names[TYPE__N]; /* "Software" ... */
+enum category_type { CAT_NONE, CAT_COMPANY, CAT_PRODUCT_FAMILY, CAT_PRODUCT, CAT_CLASSIFICATION, CAT_OTHER };
+
+#define REV_EXPLICIT 1u   /* ExplicitlyDeployable="true" */
+#define REV_EXPIRED 2u    /* PublicationState="Expired" */
+#define REV_PUBLISHED 4u  /* visible; absent: staged */
+#define REV_BUNDLE 8u     /* has BundledUpdates */
+#define REV_REMOVED 16u   /* tombstone: identity and id are kept, everything else is gone */
+#define REV_OSUPGRADE 32u
+
+struct revision {
+	int32_t id;
+	uint32_t update_no;
+	struct guid update;      /* UpdateID */
+	int32_t number;          /* RevisionNumber */
+	enum update_type type;
+	enum category_type category_type;
+	uint32_t flags;
+	uint32_t deployment_id;  /* of its implied deployment, same for all groups */
+	tick_t imported, created /* CreationDate */, published /* when the publish that showed it ran */;
+	uint64_t doc_bytes;      /* of the original document, UTF-8 */
+	struct sha256 doc_digest;
+	struct guid eula;        /* zero if none */
+	struct slice title;      /* of the default language, resolved text */
+	struct slice kb;         /* "5046613", empty if none; several joined by a space */
+	struct slice severity;   /* MsrcSeverity, empty if none */
+	struct slice language;   /* DefaultPropertiesLanguage */
+	uint64_t max_download;
+};
+int revision_get(struct txn *t, int32_t id, struct revision *out, struct err *e) MUST_CHECK;
+/* number 0 = the highest there is (published or staged). */
+int revision_find(struct txn *t, const struct guid *update, int32_t number, int32_t *id) MUST_CHECK;
+/* Calls fn for each revision in ascending id, from..to inclusive (to 0 = all), until it returns non-zero. */
+int revision_each(struct txn *t, int32_t from, int32_t to, int (*fn)(const struct revision *, void *),
+	void *arg, struct err *e) MUST_CHECK;
+/* Ids of all revisions of an update, highest RevisionNumber first, in the txn's arena. */
+int revisions_of(struct txn *t, uint32_t update_no, int32_t **ids, size_t *n, struct err *e) MUST_CHECK;
+
+struct update {
+	uint32_t no;
+	struct guid id;
+	bool declined;
+	bool known; /* at least one revision is held; false: only named by others so far */
+	tick_t declined_at;
+	struct slice declined_by;
+};
+int update_get(struct txn *t, uint32_t no, struct update *out, struct err *e) MUST_CHECK;
+int update_find(struct txn *t, const struct guid *id, uint32_t *no) MUST_CHECK;
+
+/* The clauses of one relation; identities are UpdateNos (0 never occurs). */
+struct relation {
+	uint32_t update_no;
+	int32_t number;   /* RevisionNumber of a bundled member, 0 otherwise */
+	uint16_t clause;  /* equal: alternatives of one AtLeastOne */
+	bool is_category; /* IsCategory of the clause */
+};
+struct relations {
+	const struct relation *prereq, *bundle, *superseded; /* document order, in the txn's arena */
+	size_t nprereq, nbundle, nsuperseded;
+};
+int relations_get(struct txn *t, int32_t id, struct relations *out, struct err *e) MUST_CHECK;
+
+enum fragment_type { FRAG_CORE = 1, FRAG_EXTENDED, FRAG_LOCALIZED, FRAG_EULA, FRAG_ORIGINAL, FRAG__N };
+/* Bytes as they go on the wire: escaped once.  locale lower case, empty unless LOCALIZED or EULA; geo empty
+ * unless EULA.  The pieces lie in the map.  E_NOTFOUND. */
+int fragment_get(struct txn *t, int32_t id, enum fragment_type type, struct slice locale, struct slice geo,
+	struct frag *out, struct err *e) MUST_CHECK;
+/* Locales present for a type, ascending, in the arena; geo set for EULAs. */
+struct fragment_key {
+	struct slice locale, geo;
+};
+int fragment_keys(struct txn *t, int32_t id, enum fragment_type type, struct fragment_key **out, size_t *n,
+	struct err *e) MUST_CHECK;
+
+/* ---- files ---- */
+struct file {
+	struct sha1 digest;
+	struct sha256 sha256;
+	bool has_sha256;
+	bool stored;             /* verified on our disk */
+	bool eula;               /* some revision names it as an EULA file */
+	uint64_t size;
+	tick_t modified;
+	struct slice name;       /* FileName as first seen; its extension goes into the URL */
+	struct slice mu_url;     /* original URL, empty if none is known */
+};
+int file_get(struct txn *t, const struct sha1 *digest, struct file *out, struct err *e) MUST_CHECK;
+/* Digests a revision names (content and EULA files), document order, in the arena. */
+struct revision_file {
+	struct sha1 digest;
+	struct slice name;
+	bool eula;
+	struct slice locale, geo; /* EULA files */
+};
+int revision_files(struct txn *t, int32_t id, struct revision_file **out, size_t *n, struct err *e) MUST_CHECK;
+/* Each file of the catalog in digest order. */
+int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, struct err *e) MUST_CHECK;
+/* Marks a file as verified on disk or as gone; re-judges the deployments that wait for it at the next
+ * publish().  Needs TXN_CATALOG. */
+int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e) MUST_CHECK;
+int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e) MUST_CHECK;
+
+/* ================= groups, assignments, deployments ================= */
+
+#define GROUP_ALL_COMPUTERS 1
+#define GROUP_UNASSIGNED 2
+#define GROUP_DOWNSTREAM 3
+
+struct group {
+	uint32_t no;
+	struct guid id;
+	struct slice name;
+	uint32_t parent;      /* 0: none */
+	bool builtin;
+	uint32_t moved_epoch; /* last epoch in which its place in the tree changed */
+	tick_t created;
+};
+int group_get(struct txn *t, uint32_t no, struct group *out, struct err *e) MUST_CHECK;
+int group_find(struct txn *t, struct slice name, uint32_t *no) MUST_CHECK; /* case-insensitive */
+int group_each(struct txn *t, int (*fn)(const struct group *, void *), void *arg, struct err *e) MUST_CHECK;
+int group_create(struct txn *t, struct slice name, uint32_t parent, uint32_t *no, struct err *e) MUST_CHECK;
+int group_move(struct txn *t, uint32_t no, uint32_t parent, struct err *e) MUST_CHECK;
+/* Its deployments become tombstones, its assignments fall away, its children move to its parent. */
+int group_delete(struct txn *t, uint32_t no, struct err *e) MUST_CHECK;
+
+/* Server-side targeting: exactly these groups; n == 0 removes the assignment. */
+int assign_set(struct txn *t, struct slice computer, const uint32_t *groups, size_t n, struct err *e)
+	MUST_CHECK;
+int assign_get(struct txn *t, struct slice computer, uint32_t **groups, size_t *n, struct err *e) MUST_CHECK;
+
+enum action { ACT_INSTALL, ACT_UNINSTALL, ACT_PREDEPLOYMENT_CHECK, ACT_BLOCK, ACT_OPTIONAL_INSTALL, ACT__N };
+extern const char *const action_names[ACT__N]; /* the wire's words */
+enum priority { PRIO_NORMAL, PRIO_HIGH, PRIO_LOW };
+
+#define WAIT_FILES 1u
+#define WAIT_EULA 2u
+#define WAIT_GOLIVE 4u
+
+struct deployment {
+	uint32_t id;       /* kept through removal and renewal */
+	uint32_t group;
+	int32_t revision;
+	enum action action;
+	enum priority priority;
+	bool assigned;     /* IsAssigned */
+	bool dead;         /* tombstone */
+	uint32_t waiting;  /* WAIT_*: goes out as PreDeploymentCheck while non-zero */
+	uint32_t missing_files;
+	uint64_t missing_bytes;
+	tick_t deadline;   /* 0: none */
+	tick_t go_live;    /* 0: at once */
+	tick_t changed;    /* LastChangeTime */
+	uint32_t epoch;    /* of the publish that made the last change visible */
+	struct slice admin;
+};
+int deployment_get(struct txn *t, uint32_t group, int32_t revision, struct deployment *out) MUST_CHECK;
+/* All deployments of a revision / of a group, tombstones included. */
+int deployment_each(struct txn *t, int32_t revision, int (*fn)(const struct deployment *, void *), void *arg,
+	struct err *e) MUST_CHECK;
+int deployment_each_of_group(struct txn *t, uint32_t group, int (*fn)(const struct deployment *, void *),
+	void *arg, struct err *e) MUST_CHECK;
+
+struct approval {
+	int32_t revision;
+	uint32_t group;
+	enum action action;
+	enum priority priority;
+	bool assigned;
+	tick_t deadline, go_live;
+	struct slice admin;
+};
+/* One explicit deployment per update and group: approving another revision moves it.  E_REFUSED for a
+ * declined update.  Changing nothing changes nothing.  publish() makes it visible. */
+int approve(struct txn *t, const struct approval *a, struct err *e) MUST_CHECK;
+/* E_NOTFOUND if there is none. */
+int unapprove(struct txn *t, uint32_t update_no, uint32_t group, struct slice admin, struct err *e) MUST_CHECK;
+/* All revisions, those to come too; removes the approvals, undeclining does not bring them back. */
+int update_decline(struct txn *t, uint32_t update_no, bool declined, struct slice admin, struct err *e)
+	MUST_CHECK;
+int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, struct err *e) MUST_CHECK;
+bool eula_accepted(struct txn *t, const struct guid *eula);
+
+/* Append-only record of administrative changes: who, when, what (one line of text). */
+int audit_note(struct txn *t, struct slice admin, const char *fmt, ...) PRINTF(3, 4);
+int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice text, void *), void *arg,
+	struct err *e) MUST_CHECK;
+
+/* ================= computers (fleet) ================= */
+
+struct computer {
+	struct slice id; /* lower case */
+	struct slice dns_name, requested_groups /* as sent */, address;
+	tick_t first_seen, last_seen;
+	uint32_t major, minor; /* protocol version of the last GetCookie */
+	bool registered;
+	struct slice info; /* encoded ComputerInfo: fields in wire order, see computer_info_* in computer.c */
+};
+int computer_get(struct txn *t, struct slice id, struct computer *out) MUST_CHECK;
+int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), void *arg, struct err *e) MUST_CHECK;
+/* GetAuthorizationCookie: makes or updates the row.  *changed tells whether anything but times differs; when
+ * nothing does, nothing is written.  Needs TXN_FLEET only if it would change (computer_contact_differs). */
+bool computer_contact_differs(struct txn *t, const struct computer *c);
+int computer_contact(struct txn *t, const struct computer *c, struct err *e) MUST_CHECK;
+bool computer_registration_differs(struct txn *t, struct slice id, struct slice info);
+int computer_register(struct txn *t, struct slice id, struct slice info, struct err *e) MUST_CHECK;
+int computer_delete(struct txn *t, struct slice id, struct err *e) MUST_CHECK;
+/* Batched last-contact times: one write for many. */
+struct seen {
+	struct slice id;
+	tick_t at;
+	uint32_t major, minor;
+};
+int computers_seen(struct txn *t, const struct seen *v, size_t n, struct err *e) MUST_CHECK;
+
+/* The groups of a computer with all their parents, nearest first (distance, then GroupNo), at most
+ * LIMIT_CLIENT_GROUPS, by targeting mode: assignment, or the names the client asked for (split at ';');
+ * unknown names are ignored; none left: Unassigned Computers.  All Computers is always the last.
+ * *hash identifies the set. */
+struct client_groups {
+	uint32_t no[LIMIT_CLIENT_GROUPS];
+	uint8_t distance[LIMIT_CLIENT_GROUPS];
+	unsigned n;
+	uint32_t moved_epoch; /* the latest of the groups' moved_epochs */
+	uint64_t hash;
+};
+int client_groups_get(struct txn *t, const struct settings *s, struct slice computer, struct client_groups *out,
+	struct err *e) MUST_CHECK;
+
+/* ================= looking after it ================= */
+
+struct store_stat {
+	uint64_t catalog_bytes, fleet_bytes; /* files on disk */
+	uint64_t catalog_used, fleet_used;   /* pages in use */
+	uint64_t catalog_map, fleet_map;     /* caps */
+	uint32_t revisions, published, updates, declined, files, files_stored, groups, deployments, computers;
+	uint64_t doc_bytes;
+	struct server_state state;
+};
+int store_stat(struct txn *t, struct store_stat *out, struct err *e) MUST_CHECK;
+/* Checks the invariants across databases; calls found() for each violation; returns their number in *n. */
+int store_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
+	MUST_CHECK;
+/* A consistent copy of both environments into dir/catalog and dir/fleet (compacting). */
+int store_copy(struct store *s, const char *dir, struct err *e) MUST_CHECK;
+/* Clears reader slots of dead processes; called at start and every minute. */
+void store_tidy(struct store *s);
+
+#endif
