@@ -42,7 +42,8 @@ bool text_base64_fixed(struct slice s, void *out, size_t n); /* exactly n bytes 
 void base64_add(struct buf *b, struct slice bytes);
 
 /* ---- xs:dateTime, TRANSPORT-23, -24 ---- */
-/* 0 to 7 fraction digits (more are cut), Z, an offset, or no zone (UTC); years 0001 to 9999. */
+/* 0 to 7 fraction digits (more are cut), Z, an offset, or no zone (UTC); years 0001 to 9999.  What an offset
+ * moves out of these years becomes the first or last moment: peers send DateTime.MinValue with a zone. */
 bool text_time(struct slice s, tick_t *out);
 #define TIME_TEXT 28
 /* As .NET writes it: trailing zeros of the fraction trimmed, Z. */
@@ -56,9 +57,15 @@ tick_t time_now(void);
 /* Offset of the first byte that is not part of a valid UTF-8 XML character (no C0 but TAB LF CR, no
  * surrogates, no U+FFFE/FFFF), or s.n. */
 size_t text_utf8_bad(struct slice s);
+/* Length of the UTF-8 character at s if it is complete and an XML character, else 0; s.n > 0. */
+size_t text_utf8_char(struct slice s);
+/* The reference at the start of s ("&amp;", "&#x41;"): its length, and the character; 0 if it is none of the
+ * five entities nor a numeric one of an XML character. */
+size_t text_ref(struct slice s, uint32_t *code);
+void utf8_add(struct buf *b, uint32_t code);
 /* Escapes & < > (quotes stay raw, as real servers do in text).  Once, never twice. */
 void xml_escape_add(struct buf *b, struct slice s);
-/* The reverse, for what xml_escape_add() and five entities produce.  false on a bare & or unknown name. */
+/* The reverse: resolves the five entities and numeric references.  false on a bare & or unknown name. */
 bool xml_unescape_add(struct buf *b, struct slice s);
 /* For terminals and logs: control bytes and invalid UTF-8 as \xNN. */
 void text_safe_add(struct buf *b, struct slice s);
