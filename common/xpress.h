@@ -10,8 +10,13 @@
 
 #define XPRESS_HEADER 8
 
+/* Encodes n <= 65,535 bytes into to, which has room for XPRESS_WORST(n), and returns the size, larger than n
+ * for what does not shrink.  Fast single-probe matcher; output always decodes to its input. */
+#define XPRESS_WORST(n) ((n) + 4 * ((n) / 32 + 1))
+size_t xpress_encode(const char *from, size_t n, char *to);
+
 /* Packs n <= 65,535 bytes into to, which has room for `room` bytes; 0 if it does not fit or does not shrink
- * below n (then store raw).  Fast single-probe matcher; output always decodes to its input. */
+ * below n (then store raw). */
 size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room);
 
 /* Decodes one block payload into exactly plain bytes; false on any inconsistency. Never reads or writes

@@ -1,0 +1,395 @@
+/* xpress.c -- the plain LZ77 coder: one hash probe per position going in, whole literal runs coming out.
+ *
+ * A block is masks and elements: 32 bits say for the next 32 elements, highest bit first, whether each is
+ * a literal byte or a match; a 1 bit with nothing behind it is the end (MS-XCA 2.3.4).  A match word holds
+ * distance - 1 above three bits of length; longer lengths go on in a half byte shared by two matches, then
+ * in one byte, then in two.
+ *
+ * No input takes more than its literals alone (XPRESS_WORST), since a match is never longer than what it
+ * stands for; but n bytes take n + 4 * (n / 32 + 1) then, so a block of 65,535 could grow past what its header may
+ * say (XPRESS-04).  That never arises: what does not shrink is stored raw, at its own size. */
+#include "common/xpress.h"
+
+#include <endian.h>
+
+#include "common/err.h"
+#include "common/limits.h"
+
+enum {
+	MATCH_MIN = 3,
+	WINDOW = 8192,
+	HASH_BITS_MAX = 13,
+	HASH_BITS_MIN = 9,
+	/* Length above MATCH_MIN at which each continuation begins. */
+	LENGTH_NIBBLE = 7,
+	LENGTH_BYTE = LENGTH_NIBBLE + 15,
+	LENGTH_WORD = LENGTH_BYTE + 255,
+};
+
+static uint32_t load24(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
+}
+
+static uint32_t load32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return le32toh(v);
+}
+
+static uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+static void store16(uint8_t *p, size_t v)
+{
+	p[0] = (uint8_t)v;
+	p[1] = (uint8_t)(v >> 8);
+}
+
+static void store32(uint8_t *p, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+/* ---- encoder ---- */
+
+struct packer {
+	uint8_t *o;
+	uint8_t *mask;   /* where the current mask goes once it is full */
+	uint8_t *nibble; /* a byte whose high half is free, or NULL */
+	uint64_t flags;  /* a 1 that has moved up to bit 32 when the mask is full, the flags below it */
+};
+
+static void next_mask(struct packer *p)
+{
+	p->mask = p->o;
+	p->o += 4;
+	p->flags = 1;
+}
+
+/* A full mask is followed at once by the next one (XPRESS-13, -15). */
+static inline void flag(struct packer *p, unsigned bit)
+{
+	p->flags = p->flags << 1 | bit;
+	if (p->flags >> 32) {
+		store32(p->mask, (uint32_t)p->flags);
+		next_mask(p);
+	}
+}
+
+/* The rest of a length (above MATCH_MIN) that filled its three bits. */
+static void put_long(struct packer *p, size_t over)
+{
+	unsigned half = over < LENGTH_BYTE ? (unsigned)(over - LENGTH_NIBBLE) : 15;
+	if (p->nibble) {
+		*p->nibble |= (uint8_t)(half << 4);
+		p->nibble = NULL;
+	} else {
+		p->nibble = p->o;
+		*p->o++ = (uint8_t)half;
+	}
+	if (half < 15)
+		return;
+	*p->o++ = over < LENGTH_WORD ? (uint8_t)(over - LENGTH_BYTE) : 255;
+	if (over < LENGTH_WORD)
+		return;
+	store16(p->o, over);
+	p->o += 2;
+}
+
+static inline void put_match(struct packer *p, size_t distance, size_t length)
+{
+	size_t over = length - MATCH_MIN;
+	store16(p->o, (distance - 1) << 3 | MIN(over, (size_t)LENGTH_NIBBLE));
+	p->o += 2;
+	if (over >= LENGTH_NIBBLE)
+		put_long(p, over);
+	flag(p, 1);
+}
+
+static inline void put_literal(struct packer *p, uint8_t c)
+{
+	*p->o++ = c;
+	flag(p, 0);
+}
+
+/* The end is a 1 bit; the bits below it are 1 too (XPRESS-14). */
+static void finish(struct packer *p)
+{
+	do
+		p->flags = p->flags << 1 | 1;
+	while (!(p->flags >> 32));
+	store32(p->mask, (uint32_t)p->flags);
+}
+
+/* How many bytes at a and b agree, b ending at end; the two may overlap. */
+static inline size_t common_length(const uint8_t *a, const uint8_t *b, const uint8_t *end)
+{
+	const uint8_t *start = b;
+	for (; end - b >= 8; a += 8, b += 8) {
+		uint64_t diff = load64(a) ^ load64(b);
+		if (diff)
+			return (size_t)(b - start) + (size_t)__builtin_ctzll(diff) / 8;
+	}
+	while (b < end && *a == *b)
+		a++, b++;
+	return (size_t)(b - start);
+}
+
+static inline uint32_t hash3(uint32_t v, unsigned bits)
+{
+	return (v << 8) * UINT32_C(2654435761) >> (32 - bits);
+}
+
+/* A table about as large as the input: small blocks are many, and clearing 16 KB for each would show. */
+static unsigned hash_bits(size_t n)
+{
+	unsigned bits = HASH_BITS_MIN;
+	while (bits < HASH_BITS_MAX && (size_t)1 << bits < n)
+		bits++;
+	return bits;
+}
+
+size_t xpress_encode(const char *from, size_t n, char *to)
+{
+	uint16_t seen[1 << HASH_BITS_MAX]; /* latest position of a hash; 0 is a fair guess for "none" */
+	const uint8_t *base = (const uint8_t *)from, *p = base, *end = base + n;
+	struct packer out = {.o = (uint8_t *)to};
+	unsigned bits = hash_bits(n);
+
+	ASSERT(n <= XPRESS_BLOCK);
+	memset(seen, 0, sizeof(seen[0]) << bits);
+	next_mask(&out);
+	while (end - p >= MATCH_MIN) {
+		uint32_t v = end - p > MATCH_MIN ? load32(p) : load24(p);
+		uint16_t *slot = &seen[hash3(v, bits)];
+		size_t distance = (size_t)(p - base) - *slot;
+		*slot = (uint16_t)(p - base);
+		if (distance - 1 < WINDOW && !((load32(p - distance) ^ v) << 8)) {
+			size_t length = MATCH_MIN + common_length(p - distance + MATCH_MIN, p + MATCH_MIN, end);
+			put_match(&out, distance, length);
+			p += length;
+		} else {
+			put_literal(&out, *p++);
+		}
+	}
+	while (p < end)
+		put_literal(&out, *p++);
+	finish(&out);
+	return (size_t)(out.o - (uint8_t *)to);
+}
+
+size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room)
+{
+	char packed[XPRESS_WORST(XPRESS_BLOCK)];
+	size_t size = xpress_encode(from, n, packed);
+	if (size >= n || size > room)
+		return 0;
+	memcpy(to, packed, size);
+	return size;
+}
+
+static void add_block(struct buf *out, const char *p, size_t n)
+{
+	char packed[XPRESS_HEADER + XPRESS_BLOCK];
+	size_t size = xpress_pack_block(p, n, packed + XPRESS_HEADER, n);
+	if (size == 0) {
+		memcpy(packed + XPRESS_HEADER, p, n);
+		size = n;
+	}
+	store32((uint8_t *)packed, (uint32_t)n);
+	store32((uint8_t *)packed + 4, (uint32_t)size);
+	buf_add(out, packed, XPRESS_HEADER + size);
+}
+
+void xpress_add(struct buf *out, struct slice s, size_t block)
+{
+	ASSERT(block >= 1 && block <= XPRESS_BLOCK);
+	while (s.n > 0 && out->rc == E_OK) {
+		size_t n = MIN(s.n, block);
+		add_block(out, s.p, n);
+		s.p += n;
+		s.n -= n;
+	}
+}
+
+/* ---- decoder: never trusts a length, a distance or an end ---- */
+
+struct unpacker {
+	const uint8_t *p, *end;
+	uint8_t *start, *o, *o_end;
+	const uint8_t *nibble; /* a byte whose high half is still to be read, or NULL */
+};
+
+/* A run of up to 31 literals; copied as 32 bytes where both sides have them. */
+static inline bool take_literals(struct unpacker *u, size_t n)
+{
+	size_t in = (size_t)(u->end - u->p), room = (size_t)(u->o_end - u->o);
+	if (n > in || n > room)
+		return false;
+	if (in >= 32 && room >= 32)
+		memcpy(u->o, u->p, 32);
+	else
+		memcpy(u->o, u->p, n);
+	u->p += n;
+	u->o += n;
+	return true;
+}
+
+static bool take_nibble(struct unpacker *u, size_t *out)
+{
+	if (u->nibble) {
+		*out = *u->nibble >> 4;
+		u->nibble = NULL;
+		return true;
+	}
+	if (u->p == u->end)
+		return false;
+	u->nibble = u->p;
+	*out = *u->p++ & 15;
+	return true;
+}
+
+/* A length that filled its three bits.  The two-byte form stands alone and nothing follows it (XPRESS-20,
+ * -21): its value 0 is length 3 here, not the escape to 32 bits that MS-XCA has for larger blocks. */
+static bool take_long(struct unpacker *u, size_t *length)
+{
+	size_t more;
+	if (!take_nibble(u, &more))
+		return false;
+	*length += more;
+	if (more < 15)
+		return true;
+	if (u->p == u->end)
+		return false;
+	more = *u->p++;
+	*length += more;
+	if (more < 255)
+		return true;
+	if (u->end - u->p < 2)
+		return false;
+	*length = MATCH_MIN + (u->p[0] | (size_t)u->p[1] << 8);
+	u->p += 2;
+	return true;
+}
+
+/* Far enough apart, 16 bytes at once where they do not run over the end; else byte by byte, which is what
+ * makes an overlapping match repeat itself (XPRESS-10). */
+static inline void copy_match(uint8_t *to, const uint8_t *o_end, size_t distance, size_t n)
+{
+	const uint8_t *from = to - distance;
+	if (distance >= 16 && (size_t)(o_end - to) >= n + 16) {
+		for (size_t i = 0; i < n; i += 16)
+			memcpy(to + i, from + i, 16);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i];
+}
+
+static inline bool take_match(struct unpacker *u)
+{
+	if (u->end - u->p < 2)
+		return false;
+	size_t word = u->p[0] | (size_t)u->p[1] << 8;
+	size_t distance = (word >> 3) + 1, length = MATCH_MIN + (word & 7);
+	u->p += 2;
+	if ((word & 7) == LENGTH_NIBBLE && !take_long(u, &length))
+		return false;
+	if (distance > (size_t)(u->o - u->start) || length > (size_t)(u->o_end - u->o))
+		return false;
+	copy_match(u->o, u->o_end, distance, length);
+	u->o += length;
+	return true;
+}
+
+/* One mask with its elements; *ended at a 1 bit that has nothing behind it. */
+static bool take_mask(struct unpacker *u, bool *ended)
+{
+	if (u->end - u->p < 4)
+		return false;
+	/* A 1 below the 32 flags stops the last run of zeros. */
+	uint64_t flags = (uint64_t)load32(u->p) << 32 | UINT64_C(1) << 31;
+	u->p += 4;
+	for (unsigned left = 32; left > 0;) {
+		unsigned run = (unsigned)__builtin_clzll(flags);
+		if (run > 0 && !take_literals(u, run))
+			return false;
+		left -= run;
+		if (left == 0)
+			break;
+		*ended = u->p == u->end;
+		if (*ended)
+			break;
+		if (!take_match(u))
+			return false;
+		flags <<= run + 1;
+		left--;
+	}
+	return true;
+}
+
+bool xpress_unpack_block(const char *from, size_t n, char *to, size_t plain)
+{
+	const uint8_t *in = (const uint8_t *)from;
+	uint8_t *out = (uint8_t *)to;
+	struct unpacker u = {.p = in, .end = in + n, .start = out, .o = out, .o_end = out + plain};
+	for (bool ended = false; !ended;)
+		if (!take_mask(&u, &ended))
+			return false;
+	return u.o == u.o_end;
+}
+
+struct block {
+	const char *p;
+	size_t plain, packed;
+};
+
+/* Cuts the next block off *s; false if its header or size is impossible. */
+static bool next_block(struct slice *s, struct block *out)
+{
+	if (s->n < XPRESS_HEADER)
+		return false;
+	const uint8_t *h = (const uint8_t *)s->p;
+	*out = (struct block){s->p + XPRESS_HEADER, load32(h), load32(h + 4)};
+	if (out->plain == 0 || out->plain > XPRESS_BLOCK)
+		return false;
+	if (out->packed == 0 || out->packed > XPRESS_BLOCK || out->packed > s->n - XPRESS_HEADER)
+		return false;
+	s->p += XPRESS_HEADER + out->packed;
+	s->n -= XPRESS_HEADER + out->packed;
+	return true;
+}
+
+int xpress_unpack(struct slice stream, struct buf *out)
+{
+	struct block b;
+	while (stream.n > 0) {
+		if (!next_block(&stream, &b))
+			return E_FORM;
+		char *to = buf_room(out, b.plain);
+		if (!to)
+			return out->rc;
+		if (b.packed == b.plain)
+			memcpy(to, b.p, b.plain);
+		else if (!xpress_unpack_block(b.p, b.packed, to, b.plain))
+			return E_FORM;
+		out->n += b.plain;
+	}
+	return E_OK;
+}
+
+bool xpress_plain_size(struct slice stream, uint64_t *out)
+{
+	struct block b;
+	for (*out = 0; stream.n > 0; *out += b.plain)
+		if (!next_block(&stream, &b))
+			return false;
+	return true;
+}
