@@ -22,7 +22,7 @@
  *  assign      computer id                   -> v1 | GroupNo be32 ...
  *  deploy      GroupNo be32 RevisionID be32  -> v1 | struct deployment
  *  deploy_rev  RevisionID be32 GroupNo be32  -> (empty)
- *  pending     kind u8, group be32, RevisionID be32 -> (empty)    changes not yet published
+ *  pending     kind u8 (PENDING_*), group be32, RevisionID be32 -> (empty)    changes not yet published
  *  waiting     GroupNo be32 RevisionID be32  -> (empty)           deployments with WAIT_* set
  *  log         epoch be32, group be32, RevisionID be32 -> (empty) what changed for whom (group 0: all)
  *  array       array u8, sub be32, chunk be16 -> bytes            the scan index, see index.c
@@ -110,6 +110,8 @@ void rec_put_u64(struct buf *b, uint64_t v);
 void rec_put_str(struct buf *b, struct slice s);
 
 /* ---- counters in meta ---- */
+enum pending { PENDING_TOUCH = 1, PENDING_DIRTY, PENDING_TOUCH_ALL };
+
 enum counter { COUNT_REVISION, COUNT_UPDATE, COUNT_GROUP, COUNT_DEPLOYMENT, COUNT__N };
 int counter_next(struct txn *t, enum counter c, uint32_t *out, struct err *e) MUST_CHECK;
 uint32_t counter_last(struct txn *t, enum counter c);
@@ -130,7 +132,11 @@ int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revisi
 /* Drops every row of a RevisionID that is not (or no longer) a revision: what a refused document left. */
 int revision_wipe(struct txn *t, int32_t id, struct err *e) MUST_CHECK;
 
+/* Writes the row with its deploy_rev and waiting rows (waiting: there iff d->waiting and not dead). */
 int deployment_put(struct txn *t, const struct deployment *d, struct err *e) MUST_CHECK;
+/* Recomputes waiting, missing_files and missing_bytes of *d from files, EULA and clock; writes nothing.
+ * approve() and publish() call it. */
+int deployment_judge(struct txn *t, struct deployment *d, tick_t now, struct err *e) MUST_CHECK;
 int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
 
 /* ---- arrays of the scan index: values of fixed-size items in chunks of at most LIMIT_CHUNK ---- */
