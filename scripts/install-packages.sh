@@ -1,0 +1,68 @@
+#!/bin/sh
+# install-packages.sh -- install the Debian packages that are missing.
+#   install-packages.sh [run] [test]     run: to build and run (the default); test: what scripts/check.sh needs
+# As root, or by sudo.  Debian starts a freshly installed nginx on port 80; a policy-rc.d forbids that for the
+# duration and is put back as it was.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+. "$here/scripts/common.sh"
+
+RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev zlib1g-dev libcurl4-openssl-dev nginx openssl curl
+	ca-certificates'
+TEST='clang libclang-rt-dev libcmocka-dev libmspack-dev cabextract fcgiwrap shellcheck mandoc jq universal-ctags lmdb-utils
+	python3 python3-zeep python3-lxml python3-libfwnt git'
+
+wanted=
+for set in "${@:-run}"; do
+	case $set in
+	run) wanted="$wanted $RUN" ;;
+	test) wanted="$wanted $RUN $TEST" ;;
+	*) usage_error "unknown set of packages: $set" "usage: install-packages.sh [run] [test]" ;;
+	esac
+done
+
+missing=
+for package in $wanted; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
+	[ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+command -v apt-get >/dev/null || die "these packages are missing, and this is no Debian:$missing"
+if ! is_root; then
+	command -v sudo >/dev/null || die "packages are missing; as root: apt-get install$missing"
+	exec sudo "$0" "$@"
+fi
+
+say "installing:$missing"
+exec 8<"$0"
+flock 8 # two runs at a time would restore each other's policy
+
+policy=/usr/sbin/policy-rc.d
+saved=$(mktemp -d)
+restore() {
+	rm -f "$policy"
+	if [ -e "$saved/policy" ] || [ -L "$saved/policy" ]; then
+		mv "$saved/policy" "$policy"
+	fi
+	rmdir "$saved"
+}
+if [ -e "$policy" ] || [ -L "$policy" ]; then
+	mv "$policy" "$saved/policy"
+fi
+trap restore EXIT
+trap 'exit 130' INT TERM HUP
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+export DEBIAN_FRONTEND=noninteractive
+apt_get() {
+	apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+log=$saved.log
+# shellcheck disable=SC2086 # a list of words
+if ! { apt_get update && apt_get install -y --no-install-recommends $missing; } >"$log" 2>&1 8<&-; then
+	tail -n 20 "$log" >&2
+	die "the packages could not be installed; the whole log: $log"
+fi
+rm -f "$log"
