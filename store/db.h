@@ -37,6 +37,7 @@
 
 #include <lmdb.h>
 
+#include "common/buf.h"
 #include "store/store.h"
 
 enum db {
@@ -77,7 +78,8 @@ int db_reserve(struct txn *t, enum db db, struct slice key, size_t n, void **to,
 int db_append(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
 int db_del(struct txn *t, enum db db, struct slice key, struct err *e) MUST_CHECK; /* missing: E_OK */
 int db_del_dup(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
-/* All rows whose key starts with prefix, ascending; fn returns non-zero to stop (that becomes the result). */
+/* All rows whose key starts with prefix, ascending; fn returns non-zero to stop (that becomes the result).
+ * fn must not write to the database that is walked. */
 typedef int db_row_fn(struct slice key, struct slice value, void *arg);
 int db_each(struct txn *t, enum db db, struct slice prefix, db_row_fn *fn, void *arg, struct err *e) MUST_CHECK;
 /* From the first key >= from. */
@@ -103,18 +105,42 @@ uint32_t rec_u32(struct rec *r);
 uint64_t rec_u64(struct rec *r);
 void rec_bytes(struct rec *r, void *to, size_t n);
 struct slice rec_str(struct rec *r); /* be32 length, bytes; borrowed */
+size_t rec_left(const struct rec *r);
+int rec_end(const struct rec *r) MUST_CHECK; /* E_CORRUPT if it was cut short or bytes are left */
 /* writers append to a buf: buf_char for u8 */
 void rec_put_u16(struct buf *b, uint16_t v);
 void rec_put_u32(struct buf *b, uint32_t v);
 void rec_put_u64(struct buf *b, uint64_t v);
 void rec_put_str(struct buf *b, struct slice s);
+/* db_put() of what b holds, E_NOMEM or E_LIMIT if b failed; frees b.  A record: version byte, fields. */
+int db_put_rec(struct txn *t, enum db db, struct slice key, struct buf *b, struct err *e) MUST_CHECK;
+/* b becomes a record of at most max bytes that begins with its version. */
+void rec_begin(struct buf *b, uint8_t version, size_t max);
+#define LIMIT_RECORD ((size_t)512 << 10) /* 10,000 prerequisites, members and superseded updates */
+
+/* ---- keys ---- */
+struct key { /* fixed-width keys are built here */
+	uint8_t b[48];
+	size_t n;
+};
+static inline struct slice key_bytes(const struct key *k)
+{
+	return (struct slice){(const char *)k->b, k->n};
+}
+struct key key_u32(uint32_t a);
+struct key key_u32_u32(uint32_t a, uint32_t b);
+struct key key_pending(uint8_t kind, uint32_t group, int32_t revision);
+struct key key_log(uint32_t epoch, uint32_t group, int32_t revision);
+struct key key_guid(const struct guid *g);
+struct key key_identity(const struct guid *g, int32_t number);
+struct key key_sha1(const struct sha1 *d);
 
 /* ---- counters in meta ---- */
-enum pending { PENDING_TOUCH = 1, PENDING_DIRTY, PENDING_TOUCH_ALL };
-
 enum counter { COUNT_REVISION, COUNT_UPDATE, COUNT_GROUP, COUNT_DEPLOYMENT, COUNT__N };
 int counter_next(struct txn *t, enum counter c, uint32_t *out, struct err *e) MUST_CHECK;
 uint32_t counter_last(struct txn *t, enum counter c);
+/* Kinds of rows in DB_PENDING.  The publish_touch ... functions of pending.c write them; publish() reads and clears. */
+enum pending { PENDING_TOUCH = 1 /* group, revision */, PENDING_DIRTY, PENDING_TOUCH_ALL };
 int server_state_put(struct txn *t, const struct server_state *s, struct err *e) MUST_CHECK;
 
 /* ---- staged rows, for import.c ---- */
@@ -123,20 +149,33 @@ int update_number(struct txn *t, const struct guid *id, uint32_t *no, struct err
 int update_put(struct txn *t, const struct update *u, struct err *e) MUST_CHECK;
 int revision_put(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* and its identity row */
 int relations_put(struct txn *t, int32_t id, const struct relations *r, struct err *e) MUST_CHECK;
-/* One chunk of a fragment, n <= LIMIT_CHUNK; packed: whole Xpress blocks with headers. */
+/* One chunk of a fragment, ascending from 0, at most LIMIT_CHUNK bytes; packed: whole Xpress blocks with
+ * headers.  Every chunk but the last has at least FRAGMENT_FULL bytes (so a reader knows a short chunk for
+ * the last one and asks for no further): E_LIMIT otherwise. */
+#define FRAGMENT_FULL ((size_t)32 << 10)
 int fragment_put(struct txn *t, int32_t id, enum fragment_type type, struct slice locale, struct slice geo,
 	uint16_t chunk, bool packed, uint32_t plain, struct slice bytes, struct err *e) MUST_CHECK;
 /* Names the file by a revision; makes or completes the file row (never un-stores it). */
 int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revision_file *rf,
 	const struct file *f, struct err *e) MUST_CHECK;
-/* Drops every row of a RevisionID that is not (or no longer) a revision: what a refused document left. */
+/* Drops every row of a RevisionID that was never published: what a refused document left.  Files that only
+ * it named and that are not stored go too. */
 int revision_wipe(struct txn *t, int32_t id, struct err *e) MUST_CHECK;
+/* One import at a time, across processes; a killed one lets go.  E_BUSY.  import_begin() takes the lock and
+ * then calls revisions_sweep(); store_open(STORE_ADMIN) sweeps too if nobody holds it. */
+int store_import_lock(struct store *s, struct err *e) MUST_CHECK;
+void store_import_unlock(struct store *s);
+/* Wipes the RevisionIDs given out that never became a revision (an import was killed in their middle). */
+int revisions_sweep(struct txn *t, struct err *e) MUST_CHECK;
+int revisions_unfinished(struct txn *t, bool *any, struct err *e) MUST_CHECK;
 
 /* Writes the row with its deploy_rev and waiting rows (waiting: there iff d->waiting and not dead). */
 int deployment_put(struct txn *t, const struct deployment *d, struct err *e) MUST_CHECK;
 /* Recomputes waiting, missing_files and missing_bytes of *d from files, EULA and clock; writes nothing.
- * approve() and publish() call it. */
+ * approve() and publish() call it.  Only Install and OptionalInstall wait for files and EULAs: of the
+ * revision and of all bundle members below it. */
 int deployment_judge(struct txn *t, struct deployment *d, tick_t now, struct err *e) MUST_CHECK;
+int groups_create_builtin(struct txn *t, struct err *e) MUST_CHECK;
 int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
 
 /* ---- arrays of the scan index: values of fixed-size items in chunks of at most LIMIT_CHUNK ---- */
@@ -155,7 +194,8 @@ enum array {
  * *changed counts rewritten chunks (may be NULL). */
 int array_put(struct txn *t, enum array a, uint32_t sub, const void *p, size_t bytes, unsigned *changed,
 	struct err *e) MUST_CHECK;
-/* Chunk `chunk` as it lies in the map; E_NOTFOUND past the end. */
+/* Chunk `chunk` as it lies in the map; E_NOTFOUND past the end.  All chunks but the last have LIMIT_CHUNK
+ * bytes.  Not aligned: a small chunk lies in the middle of a page; memcpy what you read. */
 int array_chunk(struct txn *t, enum array a, uint32_t sub, uint16_t chunk, struct slice *out) MUST_CHECK;
 
 #endif

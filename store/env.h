@@ -1,0 +1,66 @@
+/* env.h -- what a store and a transaction are made of: for store.c, db.c and the few that look behind the
+ * verbs (setting.c caches, audit.c counts pages and copies). */
+#ifndef STORE_ENV_H
+#define STORE_ENV_H
+
+#include "store/db.h"
+
+enum { CATALOG, FLEET, ENV__N };
+
+struct env {
+	MDB_env *mdb;
+	MDB_txn *reader; /* kept between read transactions: reset, then renewed */
+	unsigned kind;
+	char *path;
+};
+
+struct txn {
+	struct store *store;
+	enum txn_mode mode;
+	MDB_txn *mdb[ENV__N];
+	struct err failed;           /* the first write that failed: commit then refuses */
+	uint64_t bytes[DB__N];       /* written so far, for txn_dirty() */
+	uint64_t rows[DB__N];
+};
+
+struct store {
+	char *dir;
+	enum store_role role;
+	struct env env[ENV__N];
+	MDB_dbi dbi[DB__N];
+	struct txn txn; /* the only one there is */
+	bool busy;
+	struct arena arena; /* of the transaction */
+	int import_fd;      /* holds the import lock, -1: not held */
+
+	/* the settings of one catalog snapshot, see setting.c */
+	struct settings settings;
+	struct buf settings_text;
+	uint64_t settings_version; /* 0: none */
+};
+
+struct db_info {
+	const char *name;
+	unsigned flags;
+	bool scattered; /* keys are digests: each row written dirties a page of its own */
+};
+extern const struct db_info db_table[DB__N];
+struct env_info {
+	const char *name, *variable; /* folder; environment variable with the map's size in MB */
+	size_t map;
+	unsigned dir_mode, data_mode, lock_mode;
+	enum db first, end;
+};
+extern const struct env_info env_table[ENV__N];
+
+static inline unsigned env_of(enum db db)
+{
+	return db < DB__CATALOG ? CATALOG : FLEET;
+}
+
+/* The one place where results of LMDB become ours, with words for people. */
+int env_error(const struct env *v, int mdb_result, struct err *e);
+/* Remembers a failure, so that half a change is never committed; returns code. */
+int txn_fail(struct txn *t, int code, const struct err *e);
+
+#endif
