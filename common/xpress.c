@@ -19,7 +19,7 @@ enum {
 	MATCH_MIN = 3,
 	WINDOW = 8192,
 	HASH_BITS_MAX = 13,
-	HASH_BITS_MIN = 9,
+	HASH_BITS_MIN = 11,
 	/* Length above MATCH_MIN at which each continuation begins. */
 	LENGTH_NIBBLE = 7,
 	LENGTH_BYTE = LENGTH_NIBBLE + 15,
