@@ -1,0 +1,125 @@
+/* log.c -- lines to stderr, each in one write, so that lines of several workers do not mix.
+ *
+ * The buffers are made at log_init(): a line can be written when memory has run out. */
+#include "common/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/text.h"
+
+enum {
+	TEXT_MAX = 4096,          /* of a line before escaping; more is cut and marked */
+	VALUE_MAX = 300,          /* of one of the five values of a request's line, before escaping */
+	REQUEST_SIZE = 5 * 4 * VALUE_MAX + 512,
+	LINE_SIZE = 4 * MAX(TEXT_MAX, REQUEST_SIZE) + 256, /* each byte may become \xNN */
+};
+
+static struct {
+	const char *program;
+	enum log_level max;
+	struct buf line, request;
+} state = {.program = "wsus", .max = LOG_NOTICE, .line = {.max = LINE_SIZE}, .request = {.max = REQUEST_SIZE}};
+
+static const char *const levels[] = {
+	[LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_NOTICE] = "notice", [LOG_DEBUG] = "debug"};
+
+void log_init(const char *program, enum log_level max)
+{
+	state.program = program;
+	state.max = max;
+	buf_reset(&state.line);
+	buf_reset(&state.request);
+	(void)buf_room(&state.line, LINE_SIZE);
+	(void)buf_room(&state.request, REQUEST_SIZE);
+}
+
+static void add_head(struct buf *b, enum log_level level)
+{
+	struct timespec now = {0};
+	struct tm tm = {0};
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s[%d] ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+		tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, levels[level], state.program, (int)getpid());
+}
+
+static void write_line(enum log_level level, struct slice text, bool cut)
+{
+	struct buf *b = &state.line;
+	buf_reset(b);
+	add_head(b, level);
+	text_safe_add(b, text);
+	buf_str(b, cut ? "...\n" : "\n");
+	/* Nothing can be done about a log that cannot be written; a service goes on. */
+	if (b->rc == E_OK && write(STDERR_FILENO, b->p, b->n) < 0)
+		errno = 0;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	int kept = errno;
+	char text[TEXT_MAX];
+	va_list ap;
+	if (level > state.max)
+		return;
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n >= 0)
+		write_line(level, (struct slice){text, MIN((size_t)n, sizeof(text) - 1)}, (size_t)n >= sizeof(text));
+	errno = kept;
+}
+
+/* What could end a value or look like an escape goes as \xNN, so that the line can be taken apart again;
+ * spaces stay inside quotes. */
+static void add_value(struct buf *b, struct slice s, bool quoted)
+{
+	static const char digits[] = "0123456789abcdef";
+	if (s.n > VALUE_MAX)
+		s.n = VALUE_MAX;
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = (uint8_t)s.p[i];
+		if (c < 0x20 || c == 0x7f || c == '"' || c == '\\' || (c == ' ' && !quoted))
+			buf_add(b, (char[]){'\\', 'x', digits[c >> 4], digits[c & 15]}, 4);
+		else
+			buf_char(b, (char)c);
+	}
+}
+
+static void add_pair(struct buf *b, const char *name, struct slice s)
+{
+	buf_printf(b, " %s=", name);
+	add_value(b, s, false);
+}
+
+void log_request(const struct log_request *r)
+{
+	int kept = errno;
+	struct buf *b = &state.request;
+	if (LOG_NOTICE > state.max)
+		return;
+	buf_reset(b);
+	buf_printf(b, "req id=%016" PRIx64, r->id);
+	add_pair(b, "peer", r->peer);
+	add_pair(b, "op", r->op);
+	buf_printf(b, " rc=%d status=%d in=%" PRIu64 " out=%" PRIu64 " us=%" PRIu64, r->rc, r->status, r->in, r->out,
+		r->usec);
+	if (r->client.p)
+		add_pair(b, "client", r->client);
+	if (r->fault.p)
+		add_pair(b, "fault", r->fault);
+	if (r->why.p) {
+		buf_str(b, " why=\"");
+		add_value(b, r->why, true);
+		buf_char(b, '"');
+	}
+	if (b->rc == E_OK)
+		write_line(LOG_NOTICE, buf_bytes(b), false);
+	errno = kept;
+}
