@@ -1,0 +1,166 @@
+/* cmd_computer.c -- computers and where they belong. */
+#include "common/text.h"
+#include "ctl/cmd.h"
+
+static const struct column columns[] = {
+	{"name", "NAME", CELL_TEXT, true},          {"id", "ID", CELL_TEXT, false},
+	{"groups", "GROUPS", CELL_TEXT, true},      {"address", "ADDRESS", CELL_TEXT, false},
+	{"registered", "REGISTERED", CELL_BOOL, false}, {"first_seen", "FIRST SEEN", CELL_TIME, false},
+	{"last_seen", "LAST SEEN", CELL_TIME, false},
+};
+
+struct listing {
+	struct ctl *c;
+	struct settings settings;
+};
+
+/* Names of the groups a computer is in, nearest first, without All Computers, joined by ", ". */
+static int group_names(struct listing *l, struct slice computer, struct slice *out)
+{
+	struct ctl *c = l->c;
+	struct client_groups g;
+	struct buf b;
+	int rc = client_groups_get(c->txn, &l->settings, computer, &g, &c->err);
+	if (rc != E_OK)
+		return rc;
+	buf_init(&b, 8192);
+	for (unsigned i = 0; i < g.n && rc == E_OK; i++) {
+		struct group row;
+		if (g.no[i] == GROUP_ALL_COMPUTERS)
+			continue;
+		rc = group_get(c->txn, g.no[i], &row, &c->err);
+		if (rc != E_OK)
+			break;
+		buf_str(&b, b.n ? ", " : "");
+		buf_slice(&b, row.name);
+	}
+	*out = arena_copy(&c->arena, buf_bytes(&b));
+	buf_free(&b);
+	return rc;
+}
+
+static int list_one(const struct computer *k, void *arg)
+{
+	struct listing *l = arg;
+	struct ctl *c = l->c;
+	struct slice groups;
+	int rc = group_names(l, k->id, &groups);
+	if (rc != E_OK)
+		return rc;
+	out_text(&c->out, k->dns_name);
+	out_text(&c->out, k->id);
+	out_text(&c->out, groups);
+	out_text(&c->out, k->address.n ? k->address : SL0);
+	out_number(&c->out, k->registered);
+	out_number(&c->out, k->first_seen);
+	out_number(&c->out, k->last_seen);
+	return E_OK;
+}
+
+static int run_list(struct ctl *c)
+{
+	struct listing l = {.c = c};
+	int rc = settings_get(c->txn, &l.settings, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_list_begin(&c->out, columns, COUNTOF(columns));
+	rc = computer_each(c->txn, list_one, &l, &c->err);
+	if (rc == E_OK)
+		out_list_end(&c->out);
+	return rc;
+}
+
+static int run_assign(struct ctl *c)
+{
+	uint32_t groups[LIMIT_CLIENT_GROUPS];
+	struct settings s;
+	struct slice id;
+	unsigned n = 0;
+	const char *name;
+	int rc = settings_get(c->txn, &s, &c->err);
+	if (rc == E_OK && s.targeting == TARGETING_CLIENT)
+		return err_set(&c->err, E_REFUSED,
+			"computers choose their groups themselves here; `wsusctl config set targeting server` changes that");
+	if (rc == E_OK)
+		rc = name_computer(c, c->pos[0], &id);
+	while (rc == E_OK && (name = ctl_option_nth(c, "group", n)) != NULL) {
+		if (n == COUNTOF(groups))
+			return err_set(&c->err, E_LIMIT, "a computer can be in at most %d groups", LIMIT_CLIENT_GROUPS);
+		rc = name_group(c, name, &groups[n++]);
+	}
+	if (rc == E_OK)
+		rc = assign_set(c->txn, id, groups, n, &c->err);
+	return rc == E_OK ? audit_note(c->txn, c->admin, "computer assign %s to %u groups", c->pos[0], n) : rc;
+}
+
+static int show(struct ctl *c);
+
+static int run_delete(struct ctl *c)
+{
+	struct slice id;
+	int rc = name_computer(c, c->pos[0], &id);
+	return rc == E_OK ? computer_delete(c->txn, id, &c->err) : rc;
+}
+
+static void show_fields(struct ctl *c, const struct computer *k, struct slice groups)
+{
+	const struct {
+		const char *key, *title;
+		struct slice text;
+	} texts[] = {
+		{"name", "Name", k->dns_name},
+		{"id", "Id", k->id},
+		{"groups", "Groups", groups},
+		{"asked_for", "Asks for", k->requested_groups.n ? k->requested_groups : SL0},
+		{"address", "Address", k->address.n ? k->address : SL0},
+	};
+	for (unsigned i = 0; i < COUNTOF(texts); i++) {
+		out_field(&c->out, texts[i].key, texts[i].title, CELL_TEXT);
+		out_text(&c->out, texts[i].text);
+	}
+	out_field(&c->out, "protocol", "Protocol", CELL_TEXT);
+	out_text(&c->out, k->major ? arena_printf(&c->arena, "%u.%u", k->major, k->minor) : SL0);
+	out_field(&c->out, "first_seen", "First seen", CELL_TIME);
+	out_number(&c->out, k->first_seen);
+	out_field(&c->out, "last_seen", "Last seen", CELL_TIME);
+	out_number(&c->out, k->last_seen);
+	out_field(&c->out, "registered", "Registered", CELL_BOOL);
+	out_number(&c->out, k->registered);
+}
+
+static int show(struct ctl *c)
+{
+	struct listing l = {.c = c};
+	struct computer k;
+	struct slice id, groups;
+	int rc = settings_get(c->txn, &l.settings, &c->err);
+	if (rc == E_OK)
+		rc = name_computer(c, c->pos[0], &id);
+	if (rc == E_OK)
+		rc = computer_get(c->txn, id, &k);
+	if (rc == E_OK)
+		rc = group_names(&l, id, &groups);
+	if (rc != E_OK)
+		return rc;
+	out_object_begin(&c->out);
+	show_fields(c, &k, groups);
+	out_object_end(&c->out);
+	return E_OK;
+}
+
+static const struct option_row assign_options[] = {
+	{"group", "NAME", "a group it shall be in; may be repeated; none: Unassigned Computers"},
+	{0},
+};
+
+const struct command computer_commands[] = {
+	{"computer", "list", "", "list the computers that have contacted this server", 0, 0, NEED_READ, NULL, run_list,
+		NULL, NULL},
+	{"computer", "show", "COMPUTER", "show what is known of a computer (by name or id)", 1, 1, NEED_READ, NULL, show,
+		NULL, NULL},
+	{"computer", "assign", "COMPUTER", "put a computer into exactly these groups", 1, 1, NEED_WRITE, assign_options,
+		run_assign, show, "Holds from its next call on."},
+	{"computer", "delete", "COMPUTER", "forget a computer; it comes back if it contacts us again", 1, 1, NEED_FLEET,
+		NULL, run_delete, NULL, NULL},
+	{0},
+};

@@ -1,0 +1,297 @@
+/* cmd_content.c -- the files that updates are made of. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/text.h"
+#include "ctl/cmd.h"
+#include "ctl/content.h"
+#include "ctl/walk.h"
+
+/* Files are marked as here in groups, so that an interrupted run keeps what it has done. */
+#define GROUP_FILES 256
+#define GROUP_BYTES ((uint64_t)1 << 30)
+
+struct marks {
+	struct ctl *c;
+	struct sha1 digest[GROUP_FILES];
+	bool stored;
+	unsigned n;
+	uint64_t bytes;
+};
+
+static int mark_all(struct marks *m)
+{
+	struct ctl *c = m->c;
+	struct txn *t;
+	int rc = txn_begin(c->store, TXN_CATALOG, &t, &c->err);
+	for (unsigned i = 0; rc == E_OK && i < m->n; i++)
+		rc = file_set_stored(t, &m->digest[i], m->stored, &c->err);
+	if (rc == E_OK)
+		rc = publish(t, time_now(), &c->published, &c->err);
+	if (rc == E_OK)
+		rc = txn_commit(&t, &c->err);
+	txn_end(&t);
+	m->n = 0;
+	m->bytes = 0;
+	return rc;
+}
+
+static int mark(struct marks *m, const struct file *f)
+{
+	m->digest[m->n++] = f->digest;
+	m->bytes += f->size;
+	return m->n == GROUP_FILES || m->bytes >= GROUP_BYTES ? mark_all(m) : E_OK;
+}
+
+/* ---- add ---- */
+
+struct adding {
+	struct marks marks;
+	uint64_t added, known, unknown, bad, bytes;
+};
+
+/* What the catalog says of these digests, by value: the transaction ends here. */
+static int look_up(struct ctl *c, const struct sha1 *digest, struct file *f)
+{
+	struct txn *t;
+	int rc = txn_begin(c->store, TXN_READ, &t, &c->err);
+	if (rc == E_OK)
+		rc = file_get(t, digest, f, NULL);
+	txn_end(&t);
+	f->name = f->mu_url = SL0;
+	return rc;
+}
+
+static int place(struct ctl *c, const char *path, const struct digests *d, const struct file *f, struct adding *a)
+{
+	struct err e = {0};
+	int rc = content_check(d, f, &e);
+	if (rc == E_OK)
+		rc = content_place(c->content_dir, path, f, &e);
+	if (rc == E_EXISTS) {
+		a->known++;
+		return E_OK;
+	}
+	if (rc == E_CORRUPT) {
+		a->bad++;
+		ctl_complain(c, "%s: %s", path, e.text);
+		return E_OK;
+	}
+	if (rc != E_OK) {
+		c->err = e;
+		return rc;
+	}
+	a->added++;
+	a->bytes += f->size;
+	return mark(&a->marks, f);
+}
+
+static int add_file(struct ctl *c, const char *path, uint64_t size, void *arg)
+{
+	struct adding *a = arg;
+	struct digests d;
+	struct file f = {0};
+	struct err e = {0};
+	ctl_progress(c, "%llu files here, reading %s (%llu MB)", (unsigned long long)a->added, path,
+		(unsigned long long)size / 1000000);
+	if (content_digest(path, &d, &e) != E_OK) {
+		a->bad++;
+		ctl_complain(c, "%s", e.text);
+		return E_OK;
+	}
+	int rc = look_up(c, &d.sha1, &f);
+	if (rc == E_NOTFOUND) {
+		a->unknown++;
+		return E_OK;
+	}
+	return rc == E_OK ? place(c, path, &d, &f, a) : rc;
+}
+
+static void number_field(struct ctl *c, const char *key, const char *title, enum cell kind, uint64_t v)
+{
+	out_field(&c->out, key, title, kind);
+	out_number(&c->out, (int64_t)v);
+}
+
+static int run_add(struct ctl *c)
+{
+	struct adding a = {.marks = {.c = c, .stored = true}};
+	int rc = E_OK;
+	for (unsigned i = 0; rc == E_OK && i < c->npos; i++)
+		rc = walk_files(c, c->pos[i], NULL, add_file, &a);
+	struct err first = c->err;
+	int marked = a.marks.n ? mark_all(&a.marks) : E_OK;
+	if (rc != E_OK)
+		c->err = first;
+	if (rc == E_OK)
+		rc = marked;
+	if (rc != E_OK)
+		return rc;
+	out_object_begin(&c->out);
+	number_field(c, "added", "Added", CELL_NUMBER, a.added);
+	number_field(c, "bytes", "Bytes", CELL_BYTES, a.bytes);
+	number_field(c, "known", "Here already", CELL_NUMBER, a.known);
+	number_field(c, "unknown", "Not named by any update", CELL_NUMBER, a.unknown);
+	number_field(c, "bad", "Refused", CELL_NUMBER, a.bad);
+	out_object_end(&c->out);
+	return E_OK;
+}
+
+/* ---- status ---- */
+
+struct totals {
+	uint64_t files, stored, bytes, stored_bytes;
+	uint64_t waiting, missing_files, missing_bytes;
+	struct ctl *c;
+};
+
+static int count_file(const struct file *f, void *arg)
+{
+	struct totals *t = arg;
+	t->files++;
+	t->bytes += f->size;
+	t->stored += f->stored;
+	t->stored_bytes += f->stored ? f->size : 0;
+	return E_OK;
+}
+
+static int count_waiting(const struct deployment *d, void *arg)
+{
+	struct totals *t = arg;
+	if (d->dead || !(d->waiting & WAIT_FILES))
+		return E_OK;
+	t->waiting++;
+	t->missing_files += d->missing_files;
+	t->missing_bytes += d->missing_bytes;
+	return E_OK;
+}
+
+static int count_group(const struct group *g, void *arg)
+{
+	struct totals *t = arg;
+	return deployment_each_of_group(t->c->txn, g->no, count_waiting, t, &t->c->err);
+}
+
+static int run_status(struct ctl *c)
+{
+	struct totals t = {.c = c};
+	int rc = file_each(c->txn, count_file, &t, &c->err);
+	if (rc == E_OK)
+		rc = group_each(c->txn, count_group, &t, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_object_begin(&c->out);
+	number_field(c, "files", "Files named by updates", CELL_NUMBER, t.files);
+	number_field(c, "bytes", "Their size", CELL_BYTES, t.bytes);
+	number_field(c, "stored", "Here and verified", CELL_NUMBER, t.stored);
+	number_field(c, "stored_bytes", "Their size", CELL_BYTES, t.stored_bytes);
+	number_field(c, "waiting_approvals", "Approvals that wait for files", CELL_NUMBER, t.waiting);
+	number_field(c, "missing_files", "Files they wait for", CELL_NUMBER, t.missing_files);
+	number_field(c, "missing_bytes", "Their size", CELL_BYTES, t.missing_bytes);
+	out_object_end(&c->out);
+	return E_OK;
+}
+
+/* ---- verify ---- */
+
+struct verifying {
+	struct ctl *c;
+	struct file *v;
+	size_t n, cap;
+	uint64_t bytes;
+};
+
+static int collect(const struct file *f, void *arg)
+{
+	struct verifying *v = arg;
+	if (!f->stored)
+		return E_OK;
+	if (v->n == v->cap) {
+		size_t cap = v->cap ? v->cap * 2 : 256;
+		struct file *more = ARENA_ARRAY(&v->c->arena, struct file, cap);
+		if (!more)
+			return err_set(&v->c->err, E_NOMEM, "out of memory");
+		if (v->n)
+			memcpy(more, v->v, v->n * sizeof(*more));
+		v->v = more;
+		v->cap = cap;
+	}
+	v->v[v->n] = *f;
+	v->v[v->n++].name = SL0;
+	return E_OK;
+}
+
+/* A bad file is moved aside, not deleted: somebody may want to know what happened to it. */
+static int withdraw(struct ctl *c, const char *path, const struct file *f, const char *why, struct marks *bad)
+{
+	char aside[CONTENT_PATH + 8];
+	snprintf(aside, sizeof(aside), "%s.bad", path);
+	if (rename(path, aside) != 0 && errno != ENOENT)
+		return err_errno(&c->err, "%s", path);
+	ctl_complain(c, "%s: %s; withdrawn, approvals wait for it again", path, why);
+	return mark(bad, f);
+}
+
+static int verify_one(struct ctl *c, const struct file *f, struct marks *bad)
+{
+	char path[CONTENT_PATH];
+	struct digests d;
+	struct err e = {0};
+	if (!content_path(c->content_dir, &f->digest, path))
+		return err_set(&c->err, E_LIMIT, "%s: the path is too long", c->content_dir);
+	ctl_progress(c, "reading %s", path);
+	int rc = content_digest(path, &d, &e);
+	if (rc == E_OK)
+		rc = content_check(&d, f, &e);
+	return rc == E_OK ? rc : withdraw(c, path, f, e.text, bad);
+}
+
+static int gather_stored(struct ctl *c, struct verifying *v)
+{
+	struct txn *t;
+	int rc = txn_begin(c->store, TXN_READ, &t, &c->err);
+	if (rc == E_OK)
+		rc = file_each(t, collect, v, &c->err);
+	txn_end(&t);
+	return rc;
+}
+
+static int run_verify(struct ctl *c)
+{
+	struct verifying v = {.c = c};
+	struct marks bad = {.c = c, .stored = false};
+	uint64_t nbad = 0;
+	int rc = gather_stored(c, &v);
+	for (size_t i = 0; rc == E_OK && i < v.n; i++) {
+		bool before = c->failed;
+		c->failed = false;
+		rc = verify_one(c, &v.v[i], &bad);
+		nbad += c->failed;
+		c->failed |= before;
+		v.bytes += v.v[i].size;
+	}
+	if (rc == E_OK && bad.n)
+		rc = mark_all(&bad);
+	if (rc != E_OK)
+		return rc;
+	out_object_begin(&c->out);
+	number_field(c, "checked", "Checked", CELL_NUMBER, v.n);
+	number_field(c, "bytes", "Bytes", CELL_BYTES, v.bytes);
+	number_field(c, "bad", "Bad, withdrawn", CELL_NUMBER, nbad);
+	out_object_end(&c->out);
+	return E_OK;
+}
+
+const struct command content_commands[] = {
+	{"content", "add", "PATH...", "add content files (files, or everything below directories)", 1, 1000000,
+		NEED_STORE, NULL, run_add, NULL,
+		"Each file is matched by its digest to the updates that name it, verified by SHA-1 and SHA-256, and copied; "
+		"names do not matter."},
+	{"content", "status", "", "how much content is here and what approvals wait for", 0, 0, NEED_READ, NULL,
+		run_status, NULL, NULL},
+	{"content", "verify", "", "read every content file again and withdraw what is damaged", 0, 0, NEED_STORE, NULL,
+		run_verify, NULL, NULL},
+	{0},
+};

@@ -1,0 +1,180 @@
+/* content.c -- hashing, verifying and placing content files. */
+#include "ctl/content.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mbedtls/sha1.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/version.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/text.h"
+
+#define PIECE ((size_t)1 << 20)
+
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+#define mbedtls_sha1_starts mbedtls_sha1_starts_ret
+#define mbedtls_sha1_update mbedtls_sha1_update_ret
+#define mbedtls_sha1_finish mbedtls_sha1_finish_ret
+#define mbedtls_sha256_starts mbedtls_sha256_starts_ret
+#define mbedtls_sha256_update mbedtls_sha256_update_ret
+#define mbedtls_sha256_finish mbedtls_sha256_finish_ret
+#endif
+
+bool content_path(const char *dir, const struct sha1 *digest, char out[CONTENT_PATH])
+{
+	char hex[2 * sizeof(digest->b) + 1];
+	hex_text(digest->b, sizeof(digest->b), true, hex);
+	int n = snprintf(out, CONTENT_PATH, "%s/%s/%s", dir, hex + 38, hex);
+	return n > 0 && n < CONTENT_PATH;
+}
+
+static int write_all(int fd, const uint8_t *p, size_t n)
+{
+	while (n) {
+		ssize_t put = write(fd, p, n);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -1;
+		p += put;
+		n -= (size_t)put;
+	}
+	return 0;
+}
+
+/* Reads `from` to its end, hashing, and writing each piece to `to` unless that is -1. */
+static int pump(int from, int to, uint8_t *piece, struct digests *out, struct err *e)
+{
+	mbedtls_sha1_context one;
+	mbedtls_sha256_context two;
+	mbedtls_sha1_init(&one);
+	mbedtls_sha256_init(&two);
+	bool bad = mbedtls_sha1_starts(&one) != 0 || mbedtls_sha256_starts(&two, 0) != 0;
+	int rc = E_OK;
+	ssize_t n = 0;
+	out->size = 0;
+	while (rc == E_OK && (n = read(from, piece, PIECE)) != 0) {
+		if (n < 0) {
+			rc = errno == EINTR ? E_OK : err_errno(e, "reading failed");
+			continue;
+		}
+		out->size += (uint64_t)n;
+		bad |= mbedtls_sha1_update(&one, piece, (size_t)n) != 0 || mbedtls_sha256_update(&two, piece, (size_t)n) != 0;
+		if (to >= 0 && write_all(to, piece, (size_t)n) != 0)
+			rc = err_errno(e, "writing failed");
+	}
+	bad |= mbedtls_sha1_finish(&one, out->sha1.b) != 0 || mbedtls_sha256_finish(&two, out->sha256.b) != 0;
+	mbedtls_sha1_free(&one);
+	mbedtls_sha256_free(&two);
+	return rc == E_OK && bad ? err_set(e, E_IO, "the digest library failed") : rc;
+}
+
+static int copy_hashing(int from, int to, struct digests *out, struct err *e)
+{
+	uint8_t *piece = malloc(PIECE);
+	int rc = piece ? pump(from, to, piece, out, e) : err_set(e, E_NOMEM, "out of memory");
+	free(piece);
+	return rc;
+}
+
+int content_digest(const char *path, struct digests *out, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, "%s", path);
+	int rc = copy_hashing(fd, -1, out, e);
+	close(fd);
+	return rc == E_OK ? rc : err_at(e, "%s: ", path);
+}
+
+int content_check(const struct digests *have, const struct file *want, struct err *e)
+{
+	if (have->size != want->size)
+		return err_set(e, E_CORRUPT, "%llu bytes, the metadata says %llu", (unsigned long long)have->size,
+			(unsigned long long)want->size);
+	if (memcmp(have->sha1.b, want->digest.b, sizeof(want->digest.b)) != 0)
+		return err_set(e, E_CORRUPT, "its SHA-1 is not the metadata's");
+	if (want->has_sha256 && memcmp(have->sha256.b, want->sha256.b, sizeof(want->sha256.b)) != 0)
+		return err_set(e, E_CORRUPT, "its SHA-1 is right but its SHA-256 is not the metadata's: not trusted");
+	return E_OK;
+}
+
+/* The directory XX, made if missing, readable by the web server. */
+static int make_folder(const char *path, struct err *e)
+{
+	char folder[CONTENT_PATH];
+	snprintf(folder, sizeof(folder), "%s", path);
+	*strrchr(folder, '/') = 0;
+	if (mkdir(folder, 0755) != 0 && errno != EEXIST)
+		return err_errno(e, "%s", folder);
+	return E_OK;
+}
+
+static int sync_folder(const char *path)
+{
+	char folder[CONTENT_PATH];
+	snprintf(folder, sizeof(folder), "%s", path);
+	*strrchr(folder, '/') = 0;
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fsync(fd);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static void set_modified(int fd, tick_t t)
+{
+	const struct timespec at = {t / TICKS_PER_SECOND, (long)(t % TICKS_PER_SECOND) * 100};
+	const struct timespec both[2] = {at, at};
+	/* a wrong mtime costs a client nothing but a validator; not worth failing for */
+	if (t > 0 && futimens(fd, both) != 0)
+		errno = 0;
+}
+
+/* Fills the temporary file and gives it its name. */
+static int fill(int from, int to, const char *temporary, const char *path, const struct file *f, struct err *e)
+{
+	struct digests d;
+	int rc = copy_hashing(from, to, &d, e);
+	if (rc == E_OK)
+		rc = content_check(&d, f, e);
+	if (rc != E_OK)
+		return rc;
+	set_modified(to, f->modified);
+	if (fchmod(to, 0644) != 0 || fsync(to) != 0 || rename(temporary, path) != 0 || sync_folder(path) != 0)
+		return err_errno(e, "%s", path);
+	return E_OK;
+}
+
+static bool is_there(const char *path, const struct file *f)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == f->size;
+}
+
+int content_place(const char *dir, const char *path, const struct file *f, struct err *e)
+{
+	char target[CONTENT_PATH], temporary[CONTENT_PATH];
+	if (!content_path(dir, &f->digest, target) ||
+		snprintf(temporary, sizeof(temporary), "%s/.incoming-XXXXXX", dir) >= (int)sizeof(temporary))
+		return err_set(e, E_LIMIT, "%s: the path is too long", dir);
+	if (is_there(target, f) && f->stored)
+		return E_EXISTS;
+	int rc = make_folder(target, e);
+	if (rc != E_OK)
+		return rc;
+	int from = open(path, O_RDONLY | O_CLOEXEC);
+	if (from < 0)
+		return err_errno(e, "%s", path);
+	int to = mkostemp(temporary, O_CLOEXEC);
+	rc = to < 0 ? err_errno(e, "%s", temporary) : fill(from, to, temporary, target, f, e);
+	if (to >= 0)
+		close(to);
+	if (to >= 0 && rc != E_OK)
+		unlink(temporary);
+	close(from);
+	return rc;
+}

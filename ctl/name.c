@@ -1,0 +1,201 @@
+/* name.c -- how people name updates, groups, computers and times. */
+#include "common/text.h"
+#include "ctl/cmd.h"
+
+#define CANDIDATES 12
+
+struct search {
+	struct slice needle;
+	bool kb, roots_only;
+	struct revision hit[CANDIDATES];
+	unsigned n, total;
+};
+
+static bool contains(struct slice s, struct slice part)
+{
+	for (size_t i = 0; part.n <= s.n && i <= s.n - part.n; i++)
+		if (text_ieq((struct slice){s.p + i, part.n}, part))
+			return true;
+	return false;
+}
+
+static bool names_kb(struct slice kbs, struct slice kb)
+{
+	while (kbs.p)
+		if (slice_eq(text_cut(&kbs, ' '), kb))
+			return true;
+	return false;
+}
+
+/* One candidate per update: its highest revision. */
+static void keep(struct search *s, const struct revision *r)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		if (s->hit[i].update_no != r->update_no)
+			continue;
+		if (s->hit[i].number < r->number)
+			s->hit[i] = *r;
+		return;
+	}
+	s->total++;
+	if (s->n < CANDIDATES)
+		s->hit[s->n++] = *r;
+}
+
+static int match(const struct revision *r, void *arg)
+{
+	struct search *s = arg;
+	if (r->flags & REV_REMOVED || (s->roots_only && !(r->flags & REV_EXPLICIT)))
+		return 0;
+	if (s->kb ? names_kb(r->kb, s->needle) : contains(r->title, s->needle))
+		keep(s, r);
+	return 0;
+}
+
+static int ambiguous(struct ctl *c, const struct search *s, const char *id)
+{
+	char list[400] = "", guid[GUID_TEXT + 1];
+	size_t n = 0;
+	for (unsigned i = 0; i < s->n && n + 110 < sizeof(list); i++) {
+		guid_text(&s->hit[i].update, guid);
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "\n  %s  %.*s", guid, (int)MIN(s->hit[i].title.n, 60u),
+			s->hit[i].title.p);
+	}
+	return err_set(&c->err, E_AMBIGUOUS, "\"%.40s\" fits %u%s updates; name one by its id:%s", id, s->total,
+		s->total == CANDIDATES ? " or more" : "", list);
+}
+
+/* First among what can be approved: a title is often shared with the parts of a bundle. */
+static int search_updates(struct ctl *c, const char *id, struct slice needle, bool kb, struct revision *out)
+{
+	for (int all = 0; all < 2; all++) {
+		struct search *s = ARENA_NEW(&c->arena, struct search);
+		if (!s)
+			return err_set(&c->err, E_NOMEM, "out of memory");
+		*s = (struct search){.needle = needle, .kb = kb, .roots_only = !all};
+		int rc = revision_each(c->txn, 1, 0, match, s, &c->err);
+		if (rc != E_OK)
+			return rc;
+		if (s->total > 1)
+			return ambiguous(c, s, id);
+		if (s->total == 1) {
+			*out = s->hit[0];
+			return E_OK;
+		}
+	}
+	return err_set(&c->err, E_NOTFOUND, "no update fits \"%s\"; see `wsusctl update list`", id);
+}
+
+static int by_guid(struct ctl *c, const char *id, const struct guid *g, int32_t number, struct revision *out)
+{
+	int32_t rev;
+	int rc = revision_find(c->txn, g, number, &rev);
+	if (rc == E_NOTFOUND)
+		return err_set(&c->err, rc, "no update %s here; see `wsusctl update list`", id);
+	return rc == E_OK ? revision_get(c->txn, rev, out, &c->err) : rc;
+}
+
+int name_revision(struct ctl *c, const char *id, struct revision *out)
+{
+	struct slice rest = slice_of(id), whole = rest, head = text_cut(&rest, ':');
+	struct guid g;
+	int32_t number = 0;
+	if (text_guid(head, &g)) {
+		if (rest.p && (!text_i32(rest, &number) || number < 0))
+			return err_set(&c->err, E_USAGE, "%s: what stands behind the colon is no revision number", id);
+		return by_guid(c, id, &g, number, out);
+	}
+	struct slice digits = whole;
+	if (whole.n > 2 && text_ieq((struct slice){id, 2}, SL("KB")))
+		digits = (struct slice){id + 2, whole.n - 2};
+	uint64_t kb;
+	if (digits.n >= 5 && text_u64(digits, &kb))
+		return search_updates(c, id, digits, true, out);
+	if (whole.n < 3)
+		return err_set(&c->err, E_USAGE, "\"%s\" is too short to name an update", id);
+	return search_updates(c, id, whole, false, out);
+}
+
+int name_group(struct ctl *c, const char *name, uint32_t *out)
+{
+	int rc = group_find(c->txn, slice_of(name), out);
+	if (rc == E_NOTFOUND && text_ieq(slice_of(name), SL("all"))) {
+		*out = GROUP_ALL_COMPUTERS;
+		return E_OK;
+	}
+	if (rc == E_NOTFOUND)
+		return err_set(&c->err, rc,
+			"no group \"%s\"; `wsusctl group list` shows them, `wsusctl group create` makes one", name);
+	return rc;
+}
+
+struct computer_search {
+	struct slice name, id;
+	struct arena *a;
+	unsigned n;
+};
+
+static int match_computer(const struct computer *k, void *arg)
+{
+	struct computer_search *s = arg;
+	struct slice full = k->dns_name, first = text_cut(&full, '.');
+	if (text_ieq(k->dns_name, s->name) || text_ieq(first, s->name)) {
+		s->n++;
+		s->id = arena_copy(s->a, k->id);
+	}
+	return 0;
+}
+
+int name_computer(struct ctl *c, const char *name, struct slice *out)
+{
+	struct slice id = slice_of(name);
+	struct computer k;
+	char *lower = arena_alloc(&c->arena, id.n + 1, 1);
+	if (!lower)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	text_lower_to(lower, id);
+	*out = (struct slice){lower, id.n};
+	if (computer_get(c->txn, *out, &k) == E_OK)
+		return E_OK;
+	struct computer_search s = {.name = id, .a = &c->arena};
+	int rc = computer_each(c->txn, match_computer, &s, &c->err);
+	if (rc != E_OK)
+		return rc;
+	if (s.n > 1)
+		return err_set(&c->err, E_AMBIGUOUS, "%u computers are called \"%s\"; give the id (`wsusctl computer list`)",
+			s.n, name);
+	if (s.n == 0)
+		return err_set(&c->err, E_NOTFOUND, "no computer \"%s\" has contacted this server yet", name);
+	*out = s.id;
+	return E_OK;
+}
+
+static const struct {
+	char unit;
+	int64_t seconds;
+} spans[] = {{'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+
+static int span_time(struct ctl *c, const char *text, tick_t *out)
+{
+	size_t n = strlen(text);
+	int64_t v;
+	for (unsigned i = 0; i < COUNTOF(spans) && n > 2; i++) {
+		if (text[n - 1] != spans[i].unit || !text_i64((struct slice){text + 1, n - 2}, &v) || v < 0 || v > 100000)
+			continue;
+		*out = c->now + v * spans[i].seconds * TICKS_PER_SECOND;
+		return E_OK;
+	}
+	return err_set(&c->err, E_USAGE, "%s: a time from now is written +30m, +12h, +7d or +2w", text);
+}
+
+int name_time(struct ctl *c, const char *text, tick_t *out)
+{
+	if (text[0] == '+')
+		return span_time(c, text, out);
+	size_t n = strlen(text);
+	const char *tail = n == 10 ? "T00:00:00Z" : n == 16 ? ":00Z" : "";
+	struct slice full = arena_printf(&c->arena, "%s%s", text, tail);
+	if (full.p && text_time(full, out))
+		return E_OK;
+	return err_set(&c->err, E_USAGE, "%s: a time is written 2026-12-24, 2026-12-24T18:00 (UTC) or +7d", text);
+}

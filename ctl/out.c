@@ -1,0 +1,367 @@
+/* out.c -- tables and JSON from the same calls. */
+#include "ctl/out.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/text.h"
+
+#define OUT_MAX ((size_t)1 << 30)
+
+struct out_row {
+	struct out_row *next;
+	struct slice cell[];
+};
+
+static unsigned terminal_width(void)
+{
+	struct winsize ws;
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 20)
+		return ws.ws_col;
+	return 80;
+}
+
+void out_init(struct out *o, bool json, struct arena *a)
+{
+	*o = (struct out){.json = json, .a = a, .width = json ? 0 : terminal_width()};
+	buf_init(&o->b, OUT_MAX);
+}
+
+bool out_flush(struct out *o)
+{
+	bool ok = o->b.rc == E_OK && fwrite(o->b.p, 1, o->b.n, stdout) == o->b.n && fflush(stdout) == 0;
+	buf_reset(&o->b);
+	return ok;
+}
+
+void out_free(struct out *o)
+{
+	buf_free(&o->b);
+}
+
+/* ---- values as text ---- */
+
+struct slice bytes_text(struct arena *a, uint64_t n)
+{
+	static const char *const unit[] = {"B", "KB", "MB", "GB", "TB", "PB", "EB"};
+	unsigned u = 0;
+	uint64_t whole = n, rest = 0;
+	while (whole >= 1000) {
+		rest = whole % 1000;
+		whole /= 1000;
+		u++;
+	}
+	if (u > 1 && whole < 10)
+		return arena_printf(a, "%u.%u %s", (unsigned)whole, (unsigned)rest / 100, unit[u]);
+	return arena_printf(a, "%u %s", (unsigned)whole, unit[u]);
+}
+
+struct slice when_text(struct arena *a, tick_t t)
+{
+	char text[TIME_TEXT + 1];
+	if (t == 0)
+		return SL("never");
+	time_text(t, text);
+	return arena_printf(a, "%.10s %.5s", text, text + 11);
+}
+
+static struct slice number_for_people(struct out *o, enum cell kind, int64_t v)
+{
+	switch (kind) {
+	case CELL_BYTES:
+		return bytes_text(o->a, (uint64_t)v);
+	case CELL_TIME:
+		return when_text(o->a, v);
+	case CELL_BOOL:
+		return v ? SL("yes") : SL("no");
+	default:
+		return arena_printf(o->a, "%lld", (long long)v);
+	}
+}
+
+static struct slice number_as_json(struct out *o, enum cell kind, int64_t v)
+{
+	char text[TIME_TEXT + 1];
+	if (kind == CELL_BOOL)
+		return v ? SL("true") : SL("false");
+	if (kind == CELL_TIME) {
+		if (v == 0)
+			return SL("null");
+		time_text(v, text);
+		return arena_printf(o->a, "\"%s\"", text);
+	}
+	return arena_printf(o->a, "%lld", (long long)v);
+}
+
+static struct slice rendered(struct out *o, struct slice s, void (*add)(struct buf *, struct slice))
+{
+	struct buf b;
+	buf_init(&b, OUT_MAX);
+	add(&b, s);
+	struct slice r = arena_copy(o->a, buf_bytes(&b));
+	buf_free(&b);
+	return r;
+}
+
+/* ---- placing values ---- */
+
+static void add_cell(struct out *o, struct slice s)
+{
+	if (o->at == 0) {
+		struct out_row *row = arena_alloc(o->a, 1, sizeof(*row) + o->ncol * sizeof(row->cell[0]));
+		if (!row) {
+			o->b.rc = E_NOMEM;
+			return;
+		}
+		*(o->last ? &o->last->next : &o->first) = row;
+		o->last = row;
+	}
+	o->last->cell[o->at] = s;
+	o->at = (o->at + 1) % o->ncol;
+}
+
+static void add_value(struct out *o, struct slice s)
+{
+	if (o->col)
+		add_cell(o, s);
+	else if (o->json)
+		buf_slice(&o->b, s);
+	else if (o->nfield > 0)
+		o->value[o->nfield - 1] = s;
+}
+
+void out_text(struct out *o, struct slice s)
+{
+	if (!s.p)
+		add_value(o, o->json ? SL("null") : SL("-"));
+	else
+		add_value(o, rendered(o, s, o->json ? json_string_add : text_safe_add));
+}
+
+void out_str(struct out *o, const char *z)
+{
+	out_text(o, slice_of(z));
+}
+
+void out_number(struct out *o, int64_t v)
+{
+	enum cell kind = o->col ? o->col[o->at].kind : o->field_kind;
+	add_value(o, o->json ? number_as_json(o, kind, v) : number_for_people(o, kind, v));
+}
+
+/* ---- tables ---- */
+
+/* Columns on a screen: code points, which is right for all but wide East Asian characters. */
+static size_t display_width(struct slice s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.n; i++)
+		n += (s.p[i] & 0xC0) != 0x80;
+	return n;
+}
+
+static struct slice cut_to(struct slice s, size_t width)
+{
+	size_t n = 0, i = 0;
+	for (; i < s.n && n < width; n++) {
+		i++;
+		while (i < s.n && (s.p[i] & 0xC0) == 0x80)
+			i++;
+	}
+	return (struct slice){s.p, i};
+}
+
+static void put_spaces(struct out *o, size_t n)
+{
+	buf_printf(&o->b, "%*s", (int)n, "");
+}
+
+static void put_cell(struct out *o, struct slice s, size_t width, enum cell kind, bool last)
+{
+	bool right = kind == CELL_NUMBER || kind == CELL_BYTES;
+	size_t have = display_width(s);
+	if (have > width) {
+		buf_slice(&o->b, cut_to(s, width - 1));
+		buf_str(&o->b, "\xE2\x80\xA6");
+		have = width;
+	} else {
+		put_spaces(o, right ? width - have : 0);
+		buf_slice(&o->b, s);
+	}
+	if (!last)
+		put_spaces(o, right ? 2 : width - have + 2);
+}
+
+static void measure(const struct out *o, size_t *width)
+{
+	for (unsigned c = 0; c < o->ncol; c++) {
+		width[c] = display_width(slice_of(o->col[c].title));
+		for (const struct out_row *r = o->first; r; r = r->next)
+			width[c] = MAX(width[c], display_width(r->cell[c]));
+	}
+}
+
+/* Takes what is too much from the widest shrinkable column, again and again, down to 8 each. */
+static void fit(const struct out *o, size_t *width)
+{
+	size_t total = 2 * (o->ncol - 1);
+	for (unsigned c = 0; c < o->ncol; c++)
+		total += width[c];
+	while (o->width && total > o->width) {
+		unsigned widest = o->ncol;
+		for (unsigned c = 0; c < o->ncol; c++)
+			if (o->col[c].shrink && width[c] > 8 && (widest == o->ncol || width[c] > width[widest]))
+				widest = c;
+		if (widest == o->ncol)
+			return;
+		width[widest]--;
+		total--;
+	}
+}
+
+static void print_table(struct out *o)
+{
+	size_t *width = ARENA_ARRAY(o->a, size_t, o->ncol);
+	if (!width) {
+		o->b.rc = E_NOMEM;
+		return;
+	}
+	measure(o, width);
+	fit(o, width);
+	for (unsigned c = 0; c < o->ncol; c++)
+		put_cell(o, slice_of(o->col[c].title), width[c], o->col[c].kind, c + 1 == o->ncol);
+	buf_char(&o->b, '\n');
+	for (const struct out_row *r = o->first; r; r = r->next) {
+		for (unsigned c = 0; c < o->ncol; c++)
+			put_cell(o, r->cell[c], width[c], o->col[c].kind, c + 1 == o->ncol);
+		buf_char(&o->b, '\n');
+	}
+}
+
+static void print_rows_json(struct out *o)
+{
+	buf_char(&o->b, '[');
+	for (const struct out_row *r = o->first; r; r = r->next) {
+		buf_str(&o->b, r == o->first ? "\n{" : ",\n{");
+		for (unsigned c = 0; c < o->ncol; c++) {
+			buf_printf(&o->b, "%s\"%s\": ", c ? ", " : "", o->col[c].key);
+			buf_slice(&o->b, r->cell[c]);
+		}
+		buf_char(&o->b, '}');
+	}
+	buf_str(&o->b, o->first ? "\n]" : "]");
+}
+
+void out_list_begin(struct out *o, const struct column *col, unsigned ncol)
+{
+	o->col = col;
+	o->ncol = ncol;
+	o->at = 0;
+	o->first = o->last = NULL;
+}
+
+static void close_list(struct out *o)
+{
+	ASSERT(o->at == 0);
+	if (o->json)
+		print_rows_json(o);
+	else if (o->first)
+		print_table(o);
+	else
+		buf_str(&o->b, "none\n");
+	o->col = NULL;
+}
+
+void out_list_end(struct out *o)
+{
+	close_list(o);
+	if (o->json)
+		buf_char(&o->b, '\n');
+}
+
+/* ---- objects ---- */
+
+void out_object_begin(struct out *o)
+{
+	o->fields = false;
+	o->nfield = 0;
+	if (o->json)
+		buf_char(&o->b, '{');
+}
+
+static void flush_fields(struct out *o)
+{
+	size_t width = 0;
+	for (size_t i = 0; i < o->nfield; i++)
+		width = MAX(width, o->label[i].n);
+	for (size_t i = 0; i < o->nfield; i++) {
+		buf_printf(&o->b, "%-*.*s  ", (int)width, SLF(o->label[i]));
+		buf_slice(&o->b, o->value[i]);
+		buf_char(&o->b, '\n');
+	}
+	o->nfield = 0;
+}
+
+static void json_member(struct out *o, const char *key)
+{
+	buf_printf(&o->b, "%s\n\"%s\": ", o->fields ? "," : "", key);
+	o->fields = true;
+}
+
+void out_object_end(struct out *o)
+{
+	if (o->json)
+		buf_str(&o->b, "\n}\n");
+	else
+		flush_fields(o);
+}
+
+static bool field_room(struct out *o)
+{
+	if (o->nfield < o->field_cap)
+		return true;
+	size_t cap = o->field_cap ? o->field_cap * 2 : 32;
+	struct slice *label = ARENA_ARRAY(o->a, struct slice, cap), *value = ARENA_ARRAY(o->a, struct slice, cap);
+	if (!label || !value) {
+		o->b.rc = E_NOMEM;
+		return false;
+	}
+	for (size_t i = 0; i < o->nfield; i++) {
+		label[i] = o->label[i];
+		value[i] = o->value[i];
+	}
+	o->label = label;
+	o->value = value;
+	o->field_cap = cap;
+	return true;
+}
+
+void out_field(struct out *o, const char *key, const char *title, enum cell kind)
+{
+	o->field_kind = kind;
+	if (o->json) {
+		json_member(o, key);
+	} else if (field_room(o)) {
+		o->label[o->nfield] = slice_of(title);
+		o->value[o->nfield++] = SL0;
+	}
+}
+
+void out_sub_begin(struct out *o, const char *key, const char *title, const struct column *col, unsigned ncol)
+{
+	if (o->json) {
+		json_member(o, key);
+	} else {
+		flush_fields(o);
+		buf_printf(&o->b, "\n%s\n", title);
+	}
+	out_list_begin(o, col, ncol);
+}
+
+void out_sub_end(struct out *o)
+{
+	close_list(o);
+}

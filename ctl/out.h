@@ -1,0 +1,72 @@
+/* out.h -- what wsusctl prints: the same rows as a table for people or as JSON for programs.
+ *
+ * A list is a sequence of rows under columns; an object is a sequence of named fields, which may be followed
+ * by sub-lists.  As text, a table's columns fit the terminal: columns marked `shrink` are cut with an
+ * ellipsis when standard output is a terminal that is too narrow, never when it is a file or pipe.
+ * As JSON, every column is a member, absent texts are null, times are ISO 8601, byte counts plain numbers. */
+#ifndef CTL_OUT_H
+#define CTL_OUT_H
+
+#include "common/arena.h"
+#include "common/base.h"
+#include "common/buf.h"
+
+enum cell {
+	CELL_TEXT,
+	CELL_NUMBER,
+	CELL_BYTES, /* "312 MB" for people */
+	CELL_TIME,  /* 0 = never */
+	CELL_BOOL,  /* yes or no for people */
+};
+
+struct column {
+	const char *key;   /* JSON member, lower_case */
+	const char *title; /* heading */
+	enum cell kind;
+	bool shrink;
+};
+
+struct out_row;
+struct out {
+	bool json;
+	unsigned width; /* of the terminal; 0: not a terminal, nothing is cut */
+	struct arena *a;
+	struct buf b;
+	/* the open list */
+	const struct column *col;
+	unsigned ncol, at;
+	struct out_row *first, *last;
+	/* the open object */
+	enum cell field_kind;
+	bool fields; /* JSON: a member was written already */
+	struct slice *label, *value;
+	size_t nfield, field_cap;
+};
+
+void out_init(struct out *o, bool json, struct arena *a);
+/* Writes what is gathered to standard output; false if that failed. */
+bool out_flush(struct out *o);
+void out_free(struct out *o);
+
+/* ---- lists: begin, then cells in column order (rows end by themselves), then end ---- */
+void out_list_begin(struct out *o, const struct column *col, unsigned ncol);
+void out_list_end(struct out *o);
+
+/* ---- objects: begin, fields, sub-lists (named), end ---- */
+void out_object_begin(struct out *o);
+void out_object_end(struct out *o);
+void out_sub_begin(struct out *o, const char *key, const char *title, const struct column *col, unsigned ncol);
+void out_sub_end(struct out *o);
+/* Names the next value as a field of the object. */
+void out_field(struct out *o, const char *key, const char *title, enum cell kind);
+
+/* ---- values: cells of the open list, or the field just named ---- */
+void out_text(struct out *o, struct slice s); /* absent = null, shown as "-" */
+void out_str(struct out *o, const char *z);
+void out_number(struct out *o, int64_t v); /* CELL_NUMBER, CELL_BYTES, CELL_TIME, CELL_BOOL */
+
+/* "312 MB", "1.4 GB"; decimal units, as download sizes are given. */
+struct slice bytes_text(struct arena *a, uint64_t n);
+struct slice when_text(struct arena *a, tick_t t); /* 2026-11-21 20:15, UTC; "never" for 0 */
+
+#endif

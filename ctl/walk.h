@@ -1,0 +1,13 @@
+/* walk.h -- the files below the paths an administrator names. */
+#ifndef CTL_WALK_H
+#define CTL_WALK_H
+
+#include "ctl/cmd.h"
+
+/* Calls fn for every regular file named or below a directory named, in the order of names, following no
+ * symbolic links below the named paths; suffix NULL = all.  Unreadable places are complained about and
+ * skipped; a result of fn other than E_OK ends the walk. */
+int walk_files(struct ctl *c, const char *path, const char *suffix,
+	int (*fn)(struct ctl *, const char *path, uint64_t size, void *arg), void *arg);
+
+#endif
