@@ -136,6 +136,20 @@ int db_each_from(struct txn *t, enum db db, struct slice from, db_row_fn *fn, vo
 	return walk(t, db, from, SL0, fn, arg, e);
 }
 
+int db_last(struct txn *t, enum db db, struct slice *key)
+{
+	MDB_cursor *c;
+	MDB_val k, v;
+	int rc = mdb_cursor_open(mdb_of(t, db), t->store->dbi[db], &c);
+	if (rc != 0)
+		return result(t, db, rc, NULL);
+	rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
+	mdb_cursor_close(c);
+	if (rc == 0)
+		*key = from_val(k);
+	return result(t, db, rc, NULL);
+}
+
 /* Asks anew after each row: a deletion may have merged the cursor's page away. */
 int db_del_prefix(struct txn *t, enum db db, struct slice prefix, uint64_t *n, struct err *e)
 {

@@ -85,6 +85,8 @@ int db_each(struct txn *t, enum db db, struct slice prefix, db_row_fn *fn, void 
 /* From the first key >= from. */
 int db_each_from(struct txn *t, enum db db, struct slice from, db_row_fn *fn, void *arg, struct err *e)
 	MUST_CHECK;
+/* The last key of a database. */
+int db_last(struct txn *t, enum db db, struct slice *key) MUST_CHECK; /* E_NOTFOUND */
 /* Removes all rows below a prefix; *n counts them (may be NULL). */
 int db_del_prefix(struct txn *t, enum db db, struct slice prefix, uint64_t *n, struct err *e) MUST_CHECK;
 int db_count(struct txn *t, enum db db, uint64_t *n, struct err *e) MUST_CHECK;
@@ -92,6 +94,9 @@ bool txn_writes_catalog(const struct txn *t);
 struct store *txn_store(struct txn *t);
 /* Bytes written in this transaction so far: what LIMIT_DIRTY bounds. */
 size_t txn_dirty(const struct txn *t);
+/* Spoils the transaction, so that half a change is never committed; returns code.  A verb calls it when it
+ * fails after its first write; failed db_put() and the like do so themselves. */
+int txn_fail(struct txn *t, int code, const struct err *e);
 
 /* ---- records: put together and taken apart ---- */
 struct rec { /* a reader: sticky, bounds-checked */
@@ -149,6 +154,11 @@ int update_number(struct txn *t, const struct guid *id, uint32_t *no, struct err
 int update_put(struct txn *t, const struct update *u, struct err *e) MUST_CHECK;
 int revision_put(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* and its identity row */
 int relations_put(struct txn *t, int32_t id, const struct relations *r, struct err *e) MUST_CHECK;
+/* The bundle members of a revision without an arena; fn returns non-zero to stop. */
+int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *member, void *), void *arg,
+	struct err *e) MUST_CHECK;
+/* The RevisionID of a member, E_NOTFOUND while the catalog does not hold it. */
+int member_find(struct txn *t, const struct relation *member, int32_t *id) MUST_CHECK;
 /* One chunk of a fragment, ascending from 0, at most LIMIT_CHUNK bytes; packed: whole Xpress blocks with
  * headers.  Every chunk but the last has at least FRAGMENT_FULL bytes (so a reader knows a short chunk for
  * the last one and asks for no further): E_LIMIT otherwise. */
@@ -158,6 +168,12 @@ int fragment_put(struct txn *t, int32_t id, enum fragment_type type, struct slic
 /* Names the file by a revision; makes or completes the file row (never un-stores it). */
 int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revision_file *rf,
 	const struct file *f, struct err *e) MUST_CHECK;
+int file_put(struct txn *t, const struct file *f, struct err *e) MUST_CHECK;
+/* The files of a revision in document order without an arena. */
+int revision_files_each(struct txn *t, int32_t id, int (*fn)(const struct revision_file *, void *), void *arg,
+	struct err *e) MUST_CHECK;
+/* Drops the files' rows of a revision, see revision_wipe(). */
+int revision_files_wipe(struct txn *t, int32_t id, struct err *e) MUST_CHECK;
 /* Drops every row of a RevisionID that was never published: what a refused document left.  Files that only
  * it named and that are not stored go too. */
 int revision_wipe(struct txn *t, int32_t id, struct err *e) MUST_CHECK;

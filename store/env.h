@@ -60,7 +60,5 @@ static inline unsigned env_of(enum db db)
 
 /* The one place where results of LMDB become ours, with words for people. */
 int env_error(const struct env *v, int mdb_result, struct err *e);
-/* Remembers a failure, so that half a change is never committed; returns code. */
-int txn_fail(struct txn *t, int code, const struct err *e);
 
 #endif

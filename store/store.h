@@ -136,12 +136,12 @@ struct revision {
 	uint64_t max_download;
 };
 int revision_get(struct txn *t, int32_t id, struct revision *out, struct err *e) MUST_CHECK;
-/* number 0 = the highest there is (published or staged). */
+/* number 0 = the highest there is (published or staged); an exact number finds tombstones, too. */
 int revision_find(struct txn *t, const struct guid *update, int32_t number, int32_t *id) MUST_CHECK;
 /* Calls fn for each revision in ascending id, from..to inclusive (to 0 = all), until it returns non-zero. */
 int revision_each(struct txn *t, int32_t from, int32_t to, int (*fn)(const struct revision *, void *),
 	void *arg, struct err *e) MUST_CHECK;
-/* Ids of all revisions of an update, highest RevisionNumber first, in the txn's arena. */
+/* Ids of all revisions of an update but its tombstones, highest RevisionNumber first, in the txn's arena. */
 int revisions_of(struct txn *t, uint32_t update_no, int32_t **ids, size_t *n, struct err *e) MUST_CHECK;
 
 struct update {
