@@ -110,12 +110,20 @@ fill_state() {
 	mkdir -p "$state/store" "$state/content" "$state/selfupdate" "$state/keys" "$state/nginx/tmp" "$state/log"
 	chmod 700 "$state/keys"
 	if [ -n "$group" ]; then
-		chgrp "$group" "$state/keys" "$state/run"
-		chmod 750 "$state/keys" "$state/run"
+		# The store takes the group of its directory: services read catalog/ and write fleet/ through it.
+		chgrp "$group" "$state/keys" "$state/run" "$state/store"
+		chmod 750 "$state/keys" "$state/run" "$state/store"
 	fi
-	if [ ! -d "$state/store/catalog" ]; then
-		"$here/bin/wsusctl" --store "$state/store" store create ${group:+--group "$group"} >&2 9<&-
-	fi
+	[ -d "$state/store/catalog" ] || control store create >&2
+	rm -f "$state/keys/master.new"
+	[ -e "$state/keys/master" ] || make_master
+}
+
+# The secret that cookies are sealed with.  Lost, every client starts anew; known, anyone can write cookies.
+make_master() {
+	control store key "$state/keys/master.new" >&2
+	[ -z "$user" ] || chown "$user:$group" "$state/keys/master.new"
+	mv "$state/keys/master.new" "$state/keys/master"
 }
 
 # ---- the catalog ----
@@ -138,11 +146,10 @@ load_catalog() {
 load_sample() {
 	say "loading the sample catalog"
 	rm -rf "$state/sample"
-	mkdir "$state/sample"
-	"$here/build/test/make-catalog" --revisions 500 --content "$state/sample" >&2 9<&-
-	control update import "$state/sample/documents" >&2
+	"$here/build/test/make-catalog" --revisions 500 --content --out "$state/sample" >&2 9<&-
+	control update import "$state/sample/updates" >&2
 	control content add "$state/sample/content" >&2
-	for id in $(control update list --json --explicit --limit 5 | jq -r '.[].id'); do
+	for id in $(control update list --type software | awk '$1 ~ /^[0-9a-f]+-.*-/ && / offered / { print $1 }' | tail -n 5); do
 		control approve "$id" --group 'All Computers' >&2
 	done
 }
@@ -216,7 +223,7 @@ start_service() {
 	shift
 	(
 		cd "$state"
-		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group"} \
+		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" -S store ${workers:+-w "$workers"} ${user:+-u "$user:$group"} \
 			"$@" </dev/null >>"log/$service.log" 2>&1
 	) &
 	echo $! >"$state/run/$service.pid"
@@ -373,9 +380,9 @@ start_instance() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	: >"$state/run/ask.out"
-	start_service auth --store store --keys keys
-	start_service client --store store --keys keys
-	start_service content --store store
+	start_service auth -K keys/master
+	start_service client -K keys/master
+	start_service content
 	start_nginx || exit 1
 	wait_until_answering || exit 1
 }

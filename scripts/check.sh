@@ -1,0 +1,220 @@
+#!/bin/sh
+# check.sh -- every test there is.
+#   check.sh [--long] [--built] [GROUP...]
+#   --long     fuzz each target 10 minutes instead of 10 seconds
+#   --built    packages and programs are there already
+#   GROUP      only these: lint unit model case fuzz sanitized e2e
+# A line for each group; of what failed, the part of its log that says why.  The last line is
+# "N passed, N failed", with ", N skipped" behind it if something could not be tried here.
+set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
+. "$here/scripts/common.sh"
+cd "$here" || exit 1
+
+USAGE='usage: check.sh [--long] [--built] [lint|unit|model|case|fuzz|sanitized|e2e]...'
+fuzz_seconds=10
+built=
+groups=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--long) fuzz_seconds=600 ;;
+	--built) built=yes ;;
+	lint | unit | model | case | fuzz | sanitized | e2e) groups="$groups $1" ;;
+	-h | --help) echo "$USAGE" && exit 0 ;;
+	*) usage_error "unknown argument $1" "$USAGE" ;;
+	esac
+	shift
+done
+: "${groups:=lint unit model case fuzz sanitized e2e}"
+
+logs=$here/build/check
+rm -rf "$logs"
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+began=$(date +%s)
+
+# group NAME PASSED FAILED SKIPPED SINCE
+report() {
+	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+	printf '%-24s %5d passed, %d failed, %d skipped  (%d s)\n' "$1" "$2" "$3" "$4" $(($(date +%s) - $5))
+}
+
+# explain LOG: what of it says why, and where the rest is.
+explain() {
+	{
+		grep -nE 'FAILED|FAIL:|ERROR|Error|error:|Assertion|SUMMARY|runtime error|Traceback|not ok|^\[  FAILED|differs' "$1" | head -n 25
+		echo '    ...'
+		tail -n 15 "$1"
+	} | sed 's/^/    /'
+	echo "    the whole log: ${1#"$here"/}"
+}
+
+# Sums up the lines that cmocka ends each group of tests with; a program that fails without saying which test did,
+# or that says nothing at all, counts as one failure.
+count_cmocka() { # LOG STATUS -> "passed failed skipped"
+	awk -v status="$2" '
+		/^\[  PASSED  \] [0-9]+ test/ { p += $4 }
+		/^\[  SKIPPED \] .*[0-9]+ test/ { s += number($0) }
+		/^\[  FAILED  \] .*[0-9]+ test\(s\), listed/ { f += number($0) }
+		function number(t) { sub(/ test\(s\).*/, "", t); sub(/.*[^0-9]/, "", t); return t }
+		END {
+			if ((status != 0 && f == 0) || p + f + s == 0) f++
+			print p + 0, f + 0, s + 0
+		}' "$1"
+}
+
+# Programs of ours end with "N passed, N failed" and perhaps ", N skipped".
+count_own() { # LOG STATUS -> "passed failed skipped"
+	awk -v status="$2" '
+		/^[0-9]+ passed, [0-9]+ failed/ { p = $1; f = $3; s = (NF >= 5 ? $5 : 0); seen = 1 }
+		END {
+			if (!seen || (status != 0 && f == 0)) f++
+			print p + 0, f + 0, s + 0
+		}' "$1"
+}
+
+# run_one COUNTER LOG COMMAND...: adds to p, f and s; explains a failure.
+run_one() {
+	counter=$1
+	log=$2
+	shift 2
+	"$@" >"$log" 2>&1 </dev/null
+	counts=$("$counter" "$log" $?)
+	p=$((p + ${counts%% *}))
+	s=$((s + ${counts##* }))
+	one=${counts#* }
+	one=${one%% *}
+	f=$((f + one))
+	if [ "$one" -gt 0 ]; then
+		printf '  FAILED: %s\n' "$*"
+		explain "$log"
+	fi
+}
+
+# run_all LABEL PATTERN: every cmocka program that matches, one after the other.
+run_all() {
+	since=$(date +%s) p=0 f=0 s=0
+	for program in $2; do
+		[ -x "$program" ] || continue
+		run_one count_cmocka "$logs/$(echo "$1" | tr ' ' -)-${program##*/}.log" "$program"
+	done
+	report "$1" "$p" "$f" "$s" "$since"
+}
+
+build() { # LABEL MAKE-ARGUMENTS...
+	label=$1
+	shift
+	log=$logs/build-$(echo "$label" | tr ' ' -).log
+	if ! make -j "$(cores)" "$@" >"$log" 2>&1; then
+		printf '  FAILED: make %s\n' "$*"
+		explain "$log"
+		report "build $label" 0 1 0 "$(date +%s)"
+		return 1
+	fi
+}
+
+# cases LABEL PROGRAM: the case runner, once as it is and once with every allocation failing in turn.
+cases() {
+	since=$(date +%s) p=0 f=0 s=0
+	[ -x "$2" ] || return 0
+	run_one count_own "$logs/$(echo "$1" | tr ' ' -).log" "$2" test/case
+	report "$1" "$p" "$f" "$s" "$since"
+}
+torture() {
+	since=$(date +%s) p=0 f=0 s=0
+	[ -x "$2" ] || return 0
+	run_one count_own "$logs/$(echo "$1" | tr ' ' -).log" "$2" --torture test/case
+	report "$1" "$p" "$f" "$s" "$since"
+}
+
+# A target's findings go to build/check, its new inputs too; test/fuzz/seed is only read.
+fuzz() {
+	since=$(date +%s) p=0 f=0 s=0
+	for target in build/fuzz/f_*; do
+		case $target in
+		*.o | *.d) continue ;;
+		esac
+		[ -f "$target" ] || continue
+		name=${target##*/f_}
+		mkdir -p "$logs/fuzz-$name"
+		seed=
+		[ ! -d "test/fuzz/seed/$name" ] || seed=test/fuzz/seed/$name
+		log=$logs/fuzz-$name.log
+		# shellcheck disable=SC2086 # one word or none
+		if "$target" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix="$logs/fuzz-$name-" "$logs/fuzz-$name" $seed >"$log" 2>&1 </dev/null; then
+			p=$((p + 1))
+		else
+			f=$((f + 1))
+			printf '  FAILED: %s\n' "$target"
+			explain "$log"
+		fi
+	done
+	report fuzz "$p" "$f" "$s" "$since"
+}
+
+# ---- the groups ----
+
+group_lint() {
+	since=$(date +%s) p=0 f=0 s=0
+	run_one count_own "$logs/lint.log" scripts/lint.sh
+	report lint "$p" "$f" "$s" "$since"
+}
+
+group_unit() {
+	run_all unit 'build/test/t_*'
+}
+
+group_model() {
+	run_all model 'build/test/m_*'
+}
+
+group_case() {
+	cases case build/test/case-run
+	torture 'case torture' build/test/case-run
+}
+
+group_fuzz() {
+	build fuzz fuzz && fuzz
+}
+
+# The same once more with address and undefined behaviour sanitizers; the model walks a shorter way.
+group_sanitized() {
+	build sanitized SAN=1 tests || return
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+	export ASAN_OPTIONS UBSAN_OPTIONS
+	run_all 'unit sanitized' 'build/1/test/t_*'
+	WSUS_MODEL_STEPS=${WSUS_MODEL_STEPS_SAN:-300}
+	export WSUS_MODEL_STEPS
+	run_all 'model sanitized' 'build/1/test/m_*'
+	unset WSUS_MODEL_STEPS
+	cases 'case sanitized' build/1/test/case-run
+	torture 'torture sanitized' build/1/test/case-run
+	unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+group_e2e() {
+	since=$(date +%s) p=0 f=0 s=0
+	run_one count_own "$logs/e2e.log" python3 test/e2e/run.py
+	grep -h '^skipped: ' "$logs/e2e.log" | sed 's/^/  /'
+	report e2e "$p" "$f" "$s" "$since"
+}
+
+if [ -z "$built" ]; then
+	scripts/install-packages.sh run test || exit 1
+fi
+if ! build programs all tests; then
+	echo "$passed passed, $failed failed"
+	exit 1
+fi
+for name in $groups; do
+	"group_$name"
+done
+
+echo "all in $(($(date +%s) - began)) s"
+if [ "$skipped" -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
