@@ -32,12 +32,13 @@ struct cookie {
 	uint32_t major, minor;    /* client protocol version given to GetCookie */
 	uint64_t groups;          /* hash of the client's groups when the points were made */
 	uint32_t point[PASS__N];  /* epoch of the snapshot of the last answer, per pass; 0 = never */
-	uint32_t parked;          /* point since when ids were parked in DeployedOutOfScopeRevisionIds; 0 = none */
+	uint32_t parked;          /* COOKIE_PARKED: point since when ids were parked in DeployedOutOfScopeRevisionIds */
 	uint32_t file_locations;  /* file-location version */
 	uint32_t flags;           /* COOKIE_* */
 	struct client_id client;
 };
 #define COOKIE_SCAN_OPEN 1u /* the last call was not the end of its scan: later calls report from point */
+#define COOKIE_PARKED 2u    /* parked holds, 0 being "since ever" */
 
 /* An upper bound of either cookie, sealed. */
 #define COOKIE_MAX 512
