@@ -1,0 +1,138 @@
+/* t_out.c -- tables for people and JSON for programs say the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/err.h"
+#include "ctl/out.h"
+
+static struct arena arena;
+static struct out out;
+
+static const struct column columns[] = {
+	{"name", "NAME", CELL_TEXT, true},
+	{"size", "SIZE", CELL_BYTES, false},
+	{"here", "HERE", CELL_BOOL, false},
+	{"seen", "SEEN", CELL_TIME, false},
+};
+
+static void begin(bool json, unsigned width)
+{
+	arena_init(&arena, 1 << 20);
+	out_init(&out, json, &arena);
+	out.width = width;
+}
+
+static void expect(const char *text)
+{
+	assert_int_equal(out.b.rc, E_OK);
+	buf_char(&out.b, 0);
+	assert_string_equal(out.b.p, text);
+	out_free(&out);
+	arena_free(&arena);
+}
+
+static void two_rows(void)
+{
+	out_list_begin(&out, columns, COUNTOF(columns));
+	out_str(&out, "a rather long name\t\"quoted\"");
+	out_number(&out, 312000000);
+	out_number(&out, 1);
+	out_number(&out, INT64_C(17637627300000000));
+	out_text(&out, SL0);
+	out_number(&out, 999);
+	out_number(&out, 0);
+	out_number(&out, 0);
+	out_list_end(&out);
+}
+
+static void a_table_aligns_and_keeps_control_bytes_out(void **state)
+{
+	(void)state;
+	begin(false, 0);
+	two_rows();
+	expect("NAME                              SIZE  HERE  SEEN\n"
+	       "a rather long name\\x09\"quoted\"  312 MB  yes   2025-11-21 22:05\n"
+	       "-                                999 B  no    never\n");
+}
+
+static void a_narrow_terminal_cuts_only_what_may_shrink(void **state)
+{
+	(void)state;
+	begin(false, 45);
+	two_rows();
+	expect("NAME             SIZE  HERE  SEEN\n"
+	       "a rather lon\xE2\x80\xA6  312 MB  yes   2025-11-21 22:05\n"
+	       "-               999 B  no    never\n");
+}
+
+static void json_has_every_column_with_its_type(void **state)
+{
+	(void)state;
+	begin(true, 0);
+	two_rows();
+	expect("[\n{\"name\": \"a rather long name\\t\\\"quoted\\\"\", \"size\": 312000000, \"here\": true, "
+	       "\"seen\": \"2025-11-21T22:05:30Z\"},\n"
+	       "{\"name\": null, \"size\": 999, \"here\": false, \"seen\": null}\n]\n");
+}
+
+static void object(void)
+{
+	static const struct column sub[] = {{"file", "FILE", CELL_TEXT, false}};
+	out_object_begin(&out);
+	out_field(&out, "title", "Title", CELL_TEXT);
+	out_str(&out, "T");
+	out_field(&out, "declined", "Declined", CELL_BOOL);
+	out_number(&out, 0);
+	out_sub_begin(&out, "files", "Files", sub, 1);
+	out_str(&out, "x.cab");
+	out_sub_end(&out);
+	out_sub_begin(&out, "none", "Nothing", sub, 1);
+	out_sub_end(&out);
+	out_object_end(&out);
+}
+
+static void an_object_is_lines_and_lists(void **state)
+{
+	(void)state;
+	begin(false, 0);
+	object();
+	expect("Title     T\nDeclined  no\n\nFiles\nFILE\nx.cab\n\nNothing\nnone\n");
+}
+
+static void an_object_is_json_with_arrays(void **state)
+{
+	(void)state;
+	begin(true, 0);
+	object();
+	expect("{\n\"title\": \"T\",\n\"declined\": false,\n\"files\": [\n{\"file\": \"x.cab\"}\n],\n\"none\": []\n}\n");
+}
+
+static void sizes_are_decimal_and_short(void **state)
+{
+	static const struct {
+		uint64_t n;
+		const char *text;
+	} cases[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1 KB"}, {312345678, "312 MB"}, {1450000000, "1.4 GB"},
+		{9999999, "9.9 MB"}, {UINT64_MAX, "18 EB"}};
+	(void)state;
+	begin(false, 0);
+	for (size_t i = 0; i < COUNTOF(cases); i++)
+		assert_string_equal(bytes_text(&arena, cases[i].n).p, cases[i].text);
+	expect("");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_table_aligns_and_keeps_control_bytes_out),
+		cmocka_unit_test(a_narrow_terminal_cuts_only_what_may_shrink),
+		cmocka_unit_test(json_has_every_column_with_its_type),
+		cmocka_unit_test(an_object_is_lines_and_lists),
+		cmocka_unit_test(an_object_is_json_with_arrays),
+		cmocka_unit_test(sizes_are_decimal_and_short),
+	};
+	return cmocka_run_group_tests_name("out", tests, NULL, NULL);
+}
