@@ -144,6 +144,10 @@ int view_load(struct txn *t, enum array array, uint32_t sub, struct arena *a, st
 bool view_of(struct view *v, const void *p, size_t bytes, struct arena *a);
 
 /* ---- selection: the walk that scan.h defines ---- */
+struct pick {
+	uint32_t id;
+	uint32_t parent, next; /* while its members are entered: the pick it came from, its next member */
+};
 struct walk {
 	const struct index *ix;
 	uint64_t *selected;      /* by RevisionID */
@@ -152,9 +156,8 @@ struct walk {
 	/* inside */
 	uint64_t *taken;         /* UpdateNos that have their revision */
 	uint64_t *done;          /* clause sets whose updates have been entered */
-	uint32_t *order;         /* what was picked */
-	uint32_t picked, next;
-	struct walk_frame *stack;
+	struct pick *pick;       /* in order of picking */
+	uint32_t picked, entered; /* prerequisites of those below `entered` are in */
 };
 /* Allocates what a walk needs in a, selected included. */
 bool walk_init(struct walk *w, const struct index *ix, struct arena *a);

@@ -1,0 +1,847 @@
+/* scan.c -- what a client needs: bitmaps of the published index against the ids it sent.
+ *
+ * A selection (one revision per update, scan.h) depends on the client's groups, its filter and the scope, not
+ * on what it has installed: the last SCAN_CACHE of them are kept until the next publish.  Without a filter,
+ * and at scope all, most group sets share BASE: if all that their deployments pull in is in BASE anyway,
+ * picking it first changes no other pick, since what is pulled in is closed under members and prerequisites. */
+#include "store/scan.h"
+
+#include <stdlib.h>
+
+#include "store/index.h"
+
+struct selection {
+	uint64_t used;  /* by s->clock; 0: free */
+	uint64_t *bits; /* NULL: BASE */
+	uint32_t *filter;
+	size_t nfilter;
+	bool filtered;
+	enum scan_scope scope;
+	struct client_groups groups;
+};
+
+struct group_view {
+	uint32_t no;
+	struct view active, block;
+};
+
+struct scan {
+	struct txn *t;
+	enum scan_scope scope;
+	size_t page_updates, page_bytes;
+	bool bound, uncommitted; /* what was read may never have become a version */
+	uint64_t version;
+	struct server_state state;
+	/* of this version, in arena */
+	struct arena arena;
+	struct index ix;
+	uint64_t *base, *nonleaf, *driver;
+	uint64_t *met;     /* by clause set: its satisfied clauses; all zero between calls */
+	uint32_t *touched; /* clause sets with some */
+	struct group_view *group;
+	size_t ngroup;
+	/* of this epoch */
+	struct selection cache[SCAN_CACHE];
+	uint64_t clock;
+};
+
+/* Chunk tables and copies of four bitmaps: 1 MB at 1,000,000 revisions, and 12 bytes a clause set. */
+#define SCAN_MEMORY ((size_t)64 << 20)
+#define VIEWS_KEPT 256 /* groups; more of them are read again */
+
+struct scan *scan_new(void)
+{
+	struct scan *s = calloc(1, sizeof(*s));
+	if (s)
+		arena_init(&s->arena, SCAN_MEMORY);
+	return s;
+}
+
+static void selection_drop(struct selection *c)
+{
+	free(c->bits);
+	free(c->filter);
+	*c = (struct selection){0};
+}
+
+static void cache_drop(struct scan *s)
+{
+	for (size_t i = 0; i < SCAN_CACHE; i++)
+		selection_drop(&s->cache[i]);
+}
+
+void scan_free(struct scan **s)
+{
+	if (!*s)
+		return;
+	cache_drop(*s);
+	arena_free(&(*s)->arena);
+	free(*s);
+	*s = NULL;
+}
+
+/* ================= binding ================= */
+
+static uint64_t *copy_bits(struct scan *s, enum array a)
+{
+	uint64_t *w = ARENA_ARRAY(&s->arena, uint64_t, s->ix.words);
+	for (size_t i = 0; w && i < s->ix.words; i++)
+		w[i] = view_word(&s->ix.v[a], i);
+	return w;
+}
+
+static int load(struct scan *s, struct err *e)
+{
+	arena_reset(&s->arena);
+	int rc = index_load(s->t, &s->arena, &s->ix, e);
+	if (rc != E_OK)
+		return rc;
+	s->base = copy_bits(s, ARRAY_BASE);
+	s->nonleaf = copy_bits(s, ARRAY_NONLEAF);
+	s->driver = copy_bits(s, ARRAY_DRIVER);
+	s->met = ARENA_ARRAY(&s->arena, uint64_t, s->ix.csets);
+	s->touched = ARENA_ARRAY(&s->arena, uint32_t, s->ix.csets);
+	s->group = ARENA_ARRAY(&s->arena, struct group_view, VIEWS_KEPT);
+	s->ngroup = 0;
+	return s->arena.failed ? err_set(e, E_NOMEM, "scan index") : E_OK;
+}
+
+int scan_bind(struct scan *s, struct txn *t, const struct settings *set, struct err *e)
+{
+	s->t = t;
+	s->scope = set->scan_scope;
+	s->page_updates = set->page_updates > 0 ? (size_t)set->page_updates : 1;
+	s->page_bytes = set->page_bytes > 0 ? (size_t)set->page_bytes : 1;
+	if (s->bound && !s->uncommitted && !txn_writes_catalog(t) && s->version == txn_catalog_version(t))
+		return E_OK;
+	bool trusted = s->bound && !s->uncommitted && !txn_writes_catalog(t);
+	struct server_state old = s->state;
+	s->bound = false;
+	int rc = server_state_get(t, &s->state, e);
+	if (rc != E_OK)
+		return rc;
+	if (!trusted || old.epoch != s->state.epoch || old.generation != s->state.generation)
+		cache_drop(s);
+	if ((rc = load(s, e)) != E_OK)
+		return rc;
+	s->version = txn_catalog_version(t);
+	s->uncommitted = txn_writes_catalog(t);
+	s->bound = true;
+	return E_OK;
+}
+
+static int group_view(struct scan *s, uint32_t no, struct group_view **out, struct err *e)
+{
+	for (size_t i = 0; i < s->ngroup; i++)
+		if (s->group[i].no == no) {
+			*out = &s->group[i];
+			return E_OK;
+		}
+	if (s->ngroup == VIEWS_KEPT)
+		s->ngroup = 0;
+	struct group_view *g = &s->group[s->ngroup];
+	int rc = view_load(s->t, ARRAY_EXPLICIT, no, &s->arena, &g->active, e);
+	if (rc == E_OK)
+		rc = view_load(s->t, ARRAY_EXPLICIT, no | EXPLICIT_BLOCK, &s->arena, &g->block, e);
+	if (rc != E_OK)
+		return rc;
+	g->no = no;
+	s->ngroup++;
+	*out = g;
+	return E_OK;
+}
+
+/* ================= selection ================= */
+
+/* The groups of one distance, merged: bitmaps of deployments other than Block, and of all. */
+struct level {
+	uint64_t *open, *any;
+};
+
+static int level_read(struct scan *s, const struct client_groups *g, unsigned *at, struct level *l, struct err *e)
+{
+	struct arena *a = txn_arena(s->t);
+	uint8_t distance = g->distance[*at];
+	*l = (struct level){ARENA_ARRAY(a, uint64_t, s->ix.words), ARENA_ARRAY(a, uint64_t, s->ix.words)};
+	if (!l->open || !l->any)
+		return err_set(e, E_NOMEM, "scan");
+	for (; *at < g->n && g->distance[*at] == distance; ++*at) {
+		struct group_view *v;
+		int rc = group_view(s, g->no[*at], &v, e);
+		if (rc != E_OK)
+			return rc;
+		for (size_t i = 0; i < s->ix.words; i++) {
+			uint64_t x = view_word(&v->active, i);
+			l->any[i] |= x;
+			l->open[i] |= x & ~view_word(&v->block, i);
+		}
+	}
+	return E_OK;
+}
+
+struct plan { /* the explicit deployments of a client, nearest first */
+	struct level level[LIMIT_CLIENT_GROUPS];
+	unsigned n;
+	uint64_t *blocked; /* effectively: the nearest level that has any has only Block */
+	bool blocks;
+};
+
+static int plan_read(struct scan *s, const struct client_groups *g, struct plan *p, struct err *e)
+{
+	struct arena *a = txn_arena(s->t);
+	*p = (struct plan){.blocked = ARENA_ARRAY(a, uint64_t, s->ix.words)};
+	uint64_t *decided = ARENA_ARRAY(a, uint64_t, s->ix.words);
+	if (!p->blocked || !decided)
+		return err_set(e, E_NOMEM, "scan");
+	for (unsigned at = 0; at < g->n; p->n++) {
+		struct level *l = &p->level[p->n];
+		int rc = level_read(s, g, &at, l, e);
+		if (rc != E_OK)
+			return rc;
+		for (size_t i = 0; i < s->ix.words; i++) {
+			uint64_t x = l->any[i] & ~l->open[i] & ~decided[i];
+			p->blocked[i] |= x;
+			decided[i] |= l->any[i];
+			p->blocks |= x != 0;
+		}
+	}
+	return E_OK;
+}
+
+struct candidate {
+	int32_t number;
+	uint32_t id;
+};
+
+static int candidate_cmp(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	if (x->number != y->number)
+		return x->number < y->number ? 1 : -1;
+	return x->id < y->id ? 1 : -1;
+}
+
+static size_t count_bits(const uint64_t *w, size_t words)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < words; i++)
+		n += (size_t)__builtin_popcountll(w[i]);
+	return n;
+}
+
+#define EACH_BIT(word, i, id)                                                                                      \
+	for (uint64_t x_ = (word); x_ && ((id) = (uint32_t)((i) << 6) + (uint32_t)__builtin_ctzll(x_), true); x_ &= x_ - 1)
+
+static int walk_level(struct scan *s, struct walk *w, const struct level *l, struct err *e)
+{
+	size_t n = 0;
+	uint32_t id;
+	struct candidate *c =
+		ARENA_ARRAY(txn_arena(s->t), struct candidate, count_bits(l->open, s->ix.words));
+	if (!c)
+		return err_set(e, E_NOMEM, "scan");
+	for (size_t i = 0; i < s->ix.words; i++)
+		EACH_BIT(l->open[i], i, id) {
+			struct index_row r = index_row(&s->ix, id);
+			if (!w->related || bit_test(w->related, r.cset))
+				c[n++] = (struct candidate){r.number, id};
+		}
+	qsort(c, n, sizeof(*c), candidate_cmp);
+	for (size_t i = 0; i < n; i++)
+		walk_visit(w, c[i].id);
+	return E_OK;
+}
+
+/* ---- filter ---- */
+
+/* Marks what lies below the marked categories; a cycle of parents ends when nothing new is marked. */
+static void mark_children(const struct index *ix, uint64_t *mark)
+{
+	const struct view *v = &ix->v[ARRAY_CATEGORY];
+	for (bool more = true; more;) {
+		more = false;
+		for (size_t at = 0; at < v->bytes / sizeof(uint32_t);) {
+			uint32_t update = view_u32(v, at++);
+			for (uint32_t n = view_u32(v, at++); n > 0; n--, at++)
+				if (bit_test(mark, view_u32(v, at)) && !bit_test(mark, update)) {
+					bit_set(mark, update);
+					more = true;
+				}
+		}
+	}
+}
+
+static bool cset_names(const struct index *ix, uint32_t cset, const uint64_t *mark)
+{
+	const struct view *v = &ix->v[ARRAY_CSET];
+	size_t at = view_u32(&ix->v[ARRAY_CSET_AT], cset);
+	for (uint32_t clauses = view_u32(v, at++); clauses > 0; clauses--) {
+		uint32_t head = view_u32(v, at++);
+		for (uint32_t n = head & ~CSET_CATEGORY; n > 0; n--, at++)
+			if ((head & CSET_CATEGORY) && bit_test(mark, view_u32(v, at)))
+				return true;
+	}
+	return false;
+}
+
+/* By clause set: does it name one of the categories, or one below them? */
+static uint64_t *related_csets(struct scan *s, const struct selection *key)
+{
+	struct arena *a = txn_arena(s->t);
+	uint64_t *mark = ARENA_ARRAY(a, uint64_t, bit_words(s->ix.updates));
+	uint64_t *related = ARENA_ARRAY(a, uint64_t, bit_words(s->ix.csets));
+	if (!mark || !related)
+		return NULL;
+	for (size_t i = 0; i < key->nfilter; i++)
+		if (key->filter[i] < s->ix.updates)
+			bit_set(mark, key->filter[i]);
+	mark_children(&s->ix, mark);
+	for (uint32_t c = 0; c < s->ix.csets; c++)
+		if (cset_names(&s->ix, c, mark))
+			bit_set(related, c);
+	return related;
+}
+
+static int u32_cmp(const void *a, const void *b)
+{
+	uint32_t x, y;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+/* The highest alive revisions of the listed categories, ascending. */
+static uint32_t *listed_categories(struct scan *s, const struct selection *key, size_t *n)
+{
+	uint32_t *ids = ARENA_ARRAY(txn_arena(s->t), uint32_t, key->nfilter);
+	*n = 0;
+	for (size_t i = 0; ids && i < key->nfilter; i++) {
+		uint32_t id = index_highest(&s->ix, key->filter[i]);
+		struct index_row r = index_row(&s->ix, id);
+		if (id != 0 && row_type(&r) == TYPE_CATEGORY)
+			ids[(*n)++] = id;
+	}
+	if (ids)
+		qsort(ids, *n, sizeof(*ids), u32_cmp);
+	return ids;
+}
+
+/* ---- the walk and its cache ---- */
+
+static bool within(const uint64_t *part, const uint64_t *whole, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		if (part[i] & ~whole[i])
+			return false;
+	return true;
+}
+
+/* Steps 1 to 4; *bits NULL if the result is BASE, else in the transaction's arena. */
+static int select_walk(struct scan *s, const struct selection *key, const uint64_t **bits, struct err *e)
+{
+	struct arena *a = txn_arena(s->t);
+	struct plan plan;
+	struct walk w;
+	uint32_t *extra = NULL;
+	size_t nextra = 0;
+	int rc = plan_read(s, &key->groups, &plan, e);
+	if (rc != E_OK)
+		return rc;
+	if (!walk_init(&w, &s->ix, a) || (key->filtered && (!(w.related = related_csets(s, key)) ||
+		!(extra = listed_categories(s, key, &nextra)))))
+		return err_set(e, E_NOMEM, "scan");
+	if (plan.blocks)
+		w.blocked = plan.blocked;
+	for (unsigned i = 0; i < plan.n; i++)
+		if ((rc = walk_level(s, &w, &plan.level[i], e)) != E_OK)
+			return rc;
+	walk_prerequisites(&w);
+	bool all = key->scope == SCOPE_ALL;
+	*bits = NULL;
+	if (all && !key->filtered && !plan.blocks && within(w.selected, s->base, s->ix.words))
+		return E_OK;
+	walk_roots(&w, all, extra, nextra);
+	walk_prerequisites(&w);
+	*bits = w.selected;
+	return E_OK;
+}
+
+static bool selection_same(const struct selection *a, const struct selection *b)
+{
+	return a->filtered == b->filtered && a->nfilter == b->nfilter && a->scope == b->scope &&
+		a->groups.n == b->groups.n &&
+		memcmp(a->groups.no, b->groups.no, a->groups.n * sizeof(a->groups.no[0])) == 0 &&
+		memcmp(a->groups.distance, b->groups.distance, a->groups.n) == 0 &&
+		(a->nfilter == 0 || memcmp(a->filter, b->filter, a->nfilter * sizeof(*a->filter)) == 0);
+}
+
+static void *copy_words(const void *p, size_t n)
+{
+	void *to = malloc(n + 1);
+	if (to && n)
+		memcpy(to, p, n);
+	return to;
+}
+
+/* Replaces the selection that was not used for longest. */
+static int cache_add(struct scan *s, const struct selection *key, const uint64_t *bits, struct selection **out,
+	struct err *e)
+{
+	struct selection *c = &s->cache[0];
+	for (size_t i = 1; i < SCAN_CACHE; i++)
+		if (s->cache[i].used < c->used)
+			c = &s->cache[i];
+	selection_drop(c);
+	struct selection made = *key;
+	made.filter = copy_words(key->filter, key->nfilter * sizeof(*key->filter));
+	made.bits = bits ? copy_words(bits, s->ix.words * sizeof(*bits)) : NULL;
+	if (!made.filter || (bits && !made.bits)) {
+		selection_drop(&made);
+		return err_set(e, E_NOMEM, "scan");
+	}
+	*c = made;
+	*out = c;
+	return E_OK;
+}
+
+/* The selection of a key; *bits is valid until SCAN_CACHE others have been asked for. */
+static int selection_of(struct scan *s, const struct selection *key, const uint64_t **bits, struct err *e)
+{
+	struct selection *c = NULL;
+	for (size_t i = 0; i < SCAN_CACHE && !c; i++)
+		if (s->cache[i].used && selection_same(&s->cache[i], key))
+			c = &s->cache[i];
+	if (!c) {
+		int rc = select_walk(s, key, bits, e);
+		if (rc == E_OK)
+			rc = cache_add(s, key, *bits, &c, e);
+		if (rc != E_OK)
+			return rc;
+	}
+	c->used = ++s->clock;
+	*bits = c->bits ? c->bits : s->base;
+	return E_OK;
+}
+
+static struct selection unfiltered(const struct scan *s, const struct client_groups *g)
+{
+	return (struct selection){.scope = s->scope, .groups = *g};
+}
+
+/* The filter as UpdateNos, ascending, once each; categories that nobody ever named fall away. */
+static int filter_numbers(struct scan *s, const struct scan_request *q, struct selection *key, struct err *e)
+{
+	uint32_t *no = ARENA_ARRAY(txn_arena(s->t), uint32_t, q->nfilter);
+	if (!no)
+		return err_set(e, E_NOMEM, "scan");
+	size_t n = 0, kept = 0;
+	for (size_t i = 0; i < q->nfilter; i++)
+		n += update_find(s->t, &q->filter[i], &no[n]) == E_OK;
+	qsort(no, n, sizeof(*no), u32_cmp);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || no[kept - 1] != no[i])
+			no[kept++] = no[i];
+	key->filtered = q->nfilter > 0;
+	key->filter = no;
+	key->nfilter = kept;
+	return E_OK;
+}
+
+/* ================= one call ================= */
+
+struct call {
+	const struct scan_request *q;
+	const uint64_t *selected;
+	uint64_t *cached, *needed;
+	int32_t *unknown; /* cached ids that no row has, ascending */
+	size_t nunknown;
+};
+
+static bool known(const struct scan *s, int32_t id)
+{
+	return id > 0 && (uint32_t)id < s->ix.rows;
+}
+
+static int i32_cmp(const void *a, const void *b)
+{
+	int32_t x, y;
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+static void cache_ids(const struct scan *s, struct call *c, const int32_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (known(s, ids[i]))
+			bit_set(c->cached, (uint32_t)ids[i]);
+		else
+			c->unknown[c->nunknown++] = ids[i];
+}
+
+/* CachedRevisions: of the software pass both lists, of a driver pass CachedDriverIDs alone. */
+static int read_cached(const struct scan *s, struct call *c, struct err *e)
+{
+	const struct scan_request *q = c->q;
+	struct arena *a = txn_arena(s->t);
+	size_t kept = 0;
+	c->cached = ARENA_ARRAY(a, uint64_t, s->ix.words);
+	c->needed = ARENA_ARRAY(a, uint64_t, s->ix.words);
+	c->unknown = ARENA_ARRAY(a, int32_t, q->ninstalled + q->nother);
+	if (!c->cached || !c->needed || !c->unknown)
+		return err_set(e, E_NOMEM, "scan");
+	if (q->pass == PASS_SOFTWARE)
+		cache_ids(s, c, q->installed, q->ninstalled);
+	cache_ids(s, c, q->other, q->nother);
+	qsort(c->unknown, c->nunknown, sizeof(*c->unknown), i32_cmp);
+	for (size_t i = 0; i < c->nunknown; i++)
+		if (kept == 0 || c->unknown[kept - 1] != c->unknown[i])
+			c->unknown[kept++] = c->unknown[i];
+	c->nunknown = kept;
+	return E_OK;
+}
+
+static void add_members(const struct scan *s, uint32_t cset, uint64_t *needed)
+{
+	uint32_t at, end;
+	for (index_list(&s->ix, ARRAY_MEMBERS_AT, cset, &at, &end); at < end; at++)
+		bit_set(needed, view_u32(&s->ix.v[ARRAY_MEMBERS], at));
+}
+
+/* Notes that an update is installed in every clause that names it. */
+static size_t meet_clauses(struct scan *s, uint32_t update, size_t touched)
+{
+	uint32_t at, end;
+	for (index_list(&s->ix, ARRAY_INV_AT, update, &at, &end); at < end; at++) {
+		uint32_t x = view_u32(&s->ix.v[ARRAY_INV], at), cset = x >> CLAUSE_BITS;
+		if (s->met[cset] == 0)
+			s->touched[touched++] = cset;
+		s->met[cset] |= UINT64_C(1) << (x & ((1u << CLAUSE_BITS) - 1));
+	}
+	return touched;
+}
+
+static uint64_t all_clauses(const struct scan *s, uint32_t cset)
+{
+	uint32_t n = view_u32(&s->ix.v[ARRAY_CSET], view_u32(&s->ix.v[ARRAY_CSET_AT], cset));
+	return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+}
+
+/* Sat: members of the clause sets that the installed updates complete, and of the empty set. */
+static int satisfied(struct scan *s, struct call *c, struct err *e)
+{
+	uint64_t *seen = ARENA_ARRAY(txn_arena(s->t), uint64_t, bit_words(s->ix.updates));
+	size_t touched = 0;
+	if (!seen)
+		return err_set(e, E_NOMEM, "scan");
+	if (s->ix.csets == 0)
+		return E_OK;
+	for (size_t i = 0; i < c->q->ninstalled; i++) {
+		if (!known(s, c->q->installed[i]))
+			continue;
+		uint32_t update = index_row(&s->ix, (uint32_t)c->q->installed[i]).update_no;
+		if (update == 0 || bit_test(seen, update))
+			continue;
+		bit_set(seen, update);
+		touched = meet_clauses(s, update, touched);
+	}
+	add_members(s, 0, c->needed);
+	while (touched > 0) {
+		uint32_t cset = s->touched[--touched];
+		if (s->met[cset] == all_clauses(s, cset))
+			add_members(s, cset, c->needed);
+		s->met[cset] = 0;
+	}
+	return E_OK;
+}
+
+static int read_needed(struct scan *s, struct call *c, struct err *e)
+{
+	if (c->q->pass != PASS_SOFTWARE)
+		return E_OK;
+	int rc = satisfied(s, c, e);
+	for (size_t i = 0; i < s->ix.words; i++)
+		c->needed[i] &= c->selected[i] & ~s->driver[i];
+	return rc;
+}
+
+/* ---- NewUpdates ---- */
+
+static struct scan_update update_of(const struct scan *s, uint32_t id)
+{
+	struct index_row r = index_row(&s->ix, id);
+	return (struct scan_update){(int32_t)id, !bit_test(s->nonleaf, id), r.plain, r.packed};
+}
+
+struct page {
+	size_t most, bytes, used; /* limits, and bytes so far */
+	bool full;
+};
+
+/* Appends the new revisions that are leaves (or not), until the page is full. */
+static void page_add(const struct scan *s, const struct call *c, bool leaves, struct page *p,
+	struct scan_result *out)
+{
+	uint32_t id;
+	for (size_t i = 0; i < s->ix.words && !p->full; i++)
+		EACH_BIT(c->needed[i] & ~c->cached[i] & (leaves ? ~s->nonleaf[i] : s->nonleaf[i]), i, id) {
+			struct scan_update u = update_of(s, id);
+			p->full = out->nfresh > 0 && (out->nfresh == p->most || u.plain > p->bytes - p->used);
+			if (p->full)
+				return;
+			out->fresh[out->nfresh++] = u;
+			p->used += MIN(u.plain, p->bytes - p->used);
+		}
+}
+
+static size_t new_count(const struct scan *s, const struct call *c, uint64_t *bytes)
+{
+	size_t n = 0;
+	uint32_t id;
+	for (size_t i = 0; i < s->ix.words; i++)
+		EACH_BIT(c->needed[i] & ~c->cached[i], i, id) {
+			*bytes += index_row(&s->ix, id).plain;
+			n++;
+		}
+	return n;
+}
+
+static int page_new(const struct scan *s, const struct call *c, struct scan_result *out, struct err *e)
+{
+	uint64_t bytes = 0;
+	size_t n = new_count(s, c, &bytes);
+	struct page p = {.most = MAX(s->page_updates, n / 50), .bytes = MAX(s->page_bytes, bytes / 30)};
+	out->fresh = ARENA_ARRAY(txn_arena(s->t), struct scan_update, MIN(n, p.most));
+	if (!out->fresh)
+		return err_set(e, E_NOMEM, "scan");
+	if (!c->q->deployed_only_ids) {
+		page_add(s, c, false, &p, out);
+		page_add(s, c, true, &p, out);
+	}
+	out->remaining = n - out->nfresh;
+	out->truncated = out->remaining > 0;
+	return E_OK;
+}
+
+/* ---- what to forget ---- */
+
+static int list_gone(struct scan *s, const struct call *c, struct scan_result *out, struct err *e)
+{
+	struct arena *a = txn_arena(s->t);
+	const uint64_t *deployed = NULL;
+	size_t n = count_bits(c->cached, s->ix.words), u = 0;
+	uint32_t id;
+	if (c->q->two_groups) {
+		struct selection key = unfiltered(s, c->q->groups);
+		int rc = selection_of(s, &key, &deployed, e);
+		if (rc != E_OK)
+			return rc;
+	}
+	out->gone = ARENA_ARRAY(a, int32_t, n + c->nunknown);
+	out->parked = ARENA_ARRAY(a, int32_t, deployed ? n : 0);
+	if (!out->gone || !out->parked)
+		return err_set(e, E_NOMEM, "scan");
+	while (u < c->nunknown && c->unknown[u] <= 0)
+		out->gone[out->ngone++] = c->unknown[u++];
+	for (size_t i = 0; i < s->ix.words; i++)
+		EACH_BIT(c->cached[i] & ~c->needed[i], i, id) {
+			if (deployed && bit_test(deployed, id))
+				out->parked[out->nparked++] = (int32_t)id;
+			else
+				out->gone[out->ngone++] = (int32_t)id;
+		}
+	while (u < c->nunknown)
+		out->gone[out->ngone++] = c->unknown[u++];
+	return E_OK;
+}
+
+/* ---- ChangedUpdates ---- */
+
+struct log_scan {
+	const struct scan *s;
+	const struct client_groups *groups;
+	uint64_t *hit;
+};
+
+static int log_row(struct slice key, struct slice value, void *arg)
+{
+	struct log_scan *l = arg;
+	(void)value;
+	if (key.n != 12)
+		return E_CORRUPT;
+	uint32_t group = get_be32(key.p + 4), id = get_be32(key.p + 8);
+	bool ours = group == 0;
+	for (unsigned i = 0; i < l->groups->n && !ours; i++)
+		ours = l->groups->no[i] == group;
+	if (ours && id < l->s->ix.rows)
+		bit_set(l->hit, id);
+	return E_OK;
+}
+
+/* Revisions with a log row later than the point, for the client's groups or all computers. */
+static int logged(const struct scan *s, const struct scan_request *q, uint64_t *hit, struct err *e)
+{
+	struct log_scan l = {s, q->groups, hit};
+	char from[4];
+	if (q->point >= s->state.epoch)
+		return E_OK;
+	put_be32(from, q->point + 1);
+	return db_each_from(s->t, DB_LOG, (struct slice){from, sizeof(from)}, log_row, &l, e);
+}
+
+static int list_changed(const struct scan *s, const struct call *c, struct scan_result *out, struct err *e)
+{
+	const struct scan_request *q = c->q;
+	uint64_t *hit = ARENA_ARRAY(txn_arena(s->t), uint64_t, s->ix.words);
+	uint32_t id;
+	if (!hit)
+		return err_set(e, E_NOMEM, "scan");
+	int rc = E_OK;
+	if (q->point == 0 || q->point < s->state.log_floor || q->point < q->groups->moved_epoch)
+		memset(hit, 0xff, s->ix.words * sizeof(*hit));
+	else
+		rc = logged(s, q, hit, e);
+	for (size_t i = 0; i < s->ix.words; i++)
+		hit[i] &= c->needed[i] & c->cached[i];
+	out->changed = ARENA_ARRAY(txn_arena(s->t), struct scan_update, count_bits(hit, s->ix.words));
+	if (rc == E_OK && !out->changed)
+		rc = err_set(e, E_NOMEM, "scan");
+	for (size_t i = 0; rc == E_OK && i < s->ix.words; i++)
+		EACH_BIT(hit[i], i, id)
+			out->changed[out->nchanged++] = update_of(s, id);
+	return rc;
+}
+
+int scan_run(struct scan *s, const struct scan_request *q, struct scan_result *out, struct err *e)
+{
+	ASSERT(s->bound);
+	struct call c = {.q = q};
+	struct selection key = unfiltered(s, q->groups);
+	*out = (struct scan_result){.epoch = s->state.epoch};
+	int rc = filter_numbers(s, q, &key, e);
+	if (rc == E_OK)
+		rc = selection_of(s, &key, &c.selected, e);
+	for (size_t i = 0; rc == E_OK && i < s->ix.words; i++)
+		out->drivers |= (c.selected[i] & s->driver[i]) != 0;
+	if (rc == E_OK)
+		rc = read_cached(s, &c, e);
+	if (rc == E_OK)
+		rc = read_needed(s, &c, e);
+	if (rc == E_OK)
+		rc = page_new(s, &c, out, e);
+	if (rc == E_OK)
+		rc = list_changed(s, &c, out, e);
+	return rc == E_OK ? list_gone(s, &c, out, e) : rc;
+}
+
+/* ================= single answers ================= */
+
+int scan_deployed(struct scan *s, const struct client_groups *g, const int32_t *ids, size_t n, bool *out,
+	struct err *e)
+{
+	ASSERT(s->bound);
+	struct selection key = unfiltered(s, g);
+	const uint64_t *bits;
+	int rc = selection_of(s, &key, &bits, e);
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		out[i] = known(s, ids[i]) && bit_test(bits, (uint32_t)ids[i]);
+	return rc;
+}
+
+bool scan_is_leaf(struct scan *s, int32_t revision)
+{
+	ASSERT(s->bound);
+	return !known(s, revision) || !bit_test(s->nonleaf, (uint32_t)revision);
+}
+
+/* Between groups of equal distance (A15): higher wins. */
+static const int action_rank[ACT__N] = {
+	[ACT_INSTALL] = 5,
+	[ACT_OPTIONAL_INSTALL] = 4,
+	[ACT_UNINSTALL] = 3,
+	[ACT_PREDEPLOYMENT_CHECK] = 2,
+	[ACT_BLOCK] = 1,
+};
+
+static bool wins(const struct deployment *a, const struct deployment *b)
+{
+	if (action_rank[a->action] != action_rank[b->action])
+		return action_rank[a->action] > action_rank[b->action];
+	tick_t x = a->deadline ? a->deadline : INT64_MAX, y = b->deadline ? b->deadline : INT64_MAX;
+	return x < y; /* the same: the group named first, of the lower number */
+}
+
+/* The deployment that holds for the client; E_NOTFOUND if there is no explicit one. */
+static int explicit_of(struct scan *s, const struct client_groups *g, uint32_t id, struct deployment *best,
+	struct err *e)
+{
+	bool found = false;
+	for (unsigned i = 0; i < g->n; i++) {
+		struct group_view *v;
+		struct deployment d;
+		if (found && g->distance[i] != g->distance[i - 1])
+			break;
+		int rc = group_view(s, g->no[i], &v, e);
+		if (rc != E_OK)
+			return rc;
+		if (!view_bit(&v->active, id))
+			continue;
+		rc = deployment_get(s->t, g->no[i], (int32_t)id, &d);
+		if (rc != E_OK && rc != E_NOTFOUND)
+			return err_set(e, rc, "deployment of %u for group %u", id, g->no[i]);
+		/* removed already, to be shown by the next publish */
+		if (rc == E_NOTFOUND || d.dead)
+			continue;
+		if (!found || wins(&d, best))
+			*best = d;
+		found = true;
+	}
+	return found ? E_OK : E_NOTFOUND;
+}
+
+static const char *implied_word(const struct scan *s, const struct index_row *r)
+{
+	if (r->flags & ROW_MEMBER)
+		return "Bundle";
+	if (row_type(r) == TYPE_CATEGORY || row_type(r) == TYPE_DETECTOID || s->scope == SCOPE_APPROVED)
+		return "Evaluate";
+	return action_names[ACT_PREDEPLOYMENT_CHECK];
+}
+
+int scan_effective(struct scan *s, const struct client_groups *g, int32_t revision, struct effective *out,
+	struct err *e)
+{
+	ASSERT(s->bound);
+	struct index_row r = index_row(&s->ix, known(s, revision) ? (uint32_t)revision : 0);
+	*out = (struct effective){.implied = true};
+	if (r.update_no == 0)
+		return err_set(e, E_NOTFOUND, "no revision %d", (int)revision);
+	int rc = explicit_of(s, g, (uint32_t)revision, &out->d, e);
+	if (rc == E_OK) {
+		bool check = out->d.waiting != 0 || out->d.action == ACT_BLOCK;
+		out->implied = false;
+		out->id = out->d.id;
+		out->action = action_names[check ? ACT_PREDEPLOYMENT_CHECK : out->d.action];
+		out->changed = out->d.changed;
+		return E_OK;
+	}
+	if (rc != E_NOTFOUND)
+		return rc;
+	out->id = r.implied;
+	out->action = implied_word(s, &r);
+	out->changed = r.day * TICKS_PER_DAY;
+	return E_OK;
+}
+
+enum category_type scan_category(struct scan *s, const struct guid *id)
+{
+	ASSERT(s->bound);
+	uint32_t no;
+	if (update_find(s->t, id, &no) != E_OK)
+		return CAT_NONE;
+	uint32_t highest = index_highest(&s->ix, no);
+	struct index_row r = index_row(&s->ix, highest);
+	if (highest == 0 || row_type(&r) != TYPE_CATEGORY)
+		return CAT_NONE;
+	return row_category(&r) == CAT_NONE ? CAT_OTHER : row_category(&r);
+}
