@@ -169,18 +169,23 @@ void walk_prerequisites(struct walk *w);
 void walk_roots(struct walk *w, bool roots, const uint32_t *extra, size_t nextra);
 
 /* ---- building, for publish() ---- */
+/* Revisions that are staged: exist, not removed, not in the index.  In a, ascending. */
+int index_staged(struct txn *t, const struct index *ix, struct arena *a, uint32_t **ids, size_t *n, struct err *e)
+	MUST_CHECK;
 struct index_change {
 	uint32_t *id; /* revisions shown before that changed for all computers: alive, leaf, implied action */
 	size_t n;
-	uint32_t shown, held;
+	uint32_t held; /* bundles that lack a member */
 };
-/* Revisions that are staged: exist, not removed, not in the index.  In a, ascending. */
-int index_staged(struct txn *t, struct arena *a, uint32_t **ids, size_t *n, struct err *e) MUST_CHECK;
-/* Recomputes the arrays with the staged revisions shown; dirty: reads declined and removed again.  Writes the
- * chunks that differ.  Lists of *out in a. */
-int index_build(struct txn *t, const uint32_t *staged, size_t nstaged, bool dirty, tick_t now, struct arena *a,
-	struct index_change *out, struct err *e) MUST_CHECK;
-/* Sets the bits of one deployment as its row says. */
+/* Computes in a what the index becomes when the staged revisions are shown.  old: what it was (an empty one:
+ * all is read from the rows); dirty: what is declined and removed is read again. */
+int index_make(struct txn *t, const struct index *old, const uint32_t *staged, size_t nstaged, bool dirty,
+	tick_t now, struct arena *a, struct index *out, struct index_change *change, struct err *e) MUST_CHECK;
+/* Writes the chunks that differ; views of the map are stale afterwards. */
+int index_store(struct txn *t, const struct index *ix, struct err *e) MUST_CHECK;
+/* Fills in rows, updates ... from the views. */
+void index_sizes(struct index *ix);
+/* Sets the bits of these deployments of a group as their rows say. */
 int index_deployments(struct txn *t, uint32_t group, const int32_t *revisions, size_t n, struct arena *a,
 	struct err *e) MUST_CHECK;
 /* Compares the index with one made anew from the rows; found() for each difference (store_audit calls it). */

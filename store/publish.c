@@ -1,0 +1,296 @@
+/* publish.c -- one write transaction, one epoch: what was staged or changed becomes visible. */
+#include "store/publish.h"
+
+#include <stdlib.h>
+
+#include "store/index.h"
+
+#define LOG_ROWS 200000u /* kept; clients older than the floor are told everything */
+#define PUBLISH_MEMORY ((size_t)2 << 30) /* 100 bytes a revision and its relations: ends a runaway */
+
+/* (group, revision): what the log will say, and what pending and waiting say. */
+struct touch {
+	uint32_t group, id;
+};
+
+struct touches {
+	struct touch *v;
+	size_t n, cap;
+	bool dirty, all; /* pending kinds that name no revision */
+	bool failed;
+};
+
+struct work {
+	struct txn *t;
+	tick_t now;
+	struct err *e;
+	struct publish_report *out;
+	struct arena arena;
+	struct server_state state;
+	struct index old, made;
+	struct touches touched, waiting;
+	uint32_t *staged;
+	size_t nstaged;
+};
+
+/* ================= what is to be done ================= */
+
+static void touch_add(struct touches *l, uint32_t group, uint32_t id)
+{
+	if (l->n == l->cap) {
+		size_t cap = MAX(l->cap * 2, 1024);
+		struct touch *v = cap > SIZE_MAX / sizeof(*v) ? NULL : realloc(l->v, cap * sizeof(*v));
+		if (!v) {
+			l->failed = true;
+			return;
+		}
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = (struct touch){group, id};
+}
+
+static int pending_row(struct slice key, struct slice value, void *arg)
+{
+	struct touches *l = arg;
+	(void)value;
+	if (key.n != 9)
+		return E_CORRUPT;
+	if (key.p[0] == PENDING_TOUCH)
+		touch_add(l, get_be32(key.p + 1), get_be32(key.p + 5));
+	l->dirty |= key.p[0] == PENDING_DIRTY;
+	l->all |= key.p[0] == PENDING_TOUCH_ALL;
+	return l->failed ? E_NOMEM : E_OK;
+}
+
+static int waiting_row(struct slice key, struct slice value, void *arg)
+{
+	struct touches *l = arg;
+	(void)value;
+	if (key.n != 8)
+		return E_CORRUPT;
+	touch_add(l, get_be32(key.p), get_be32(key.p + 4));
+	return l->failed ? E_NOMEM : E_OK;
+}
+
+/* Whether it waits at all is what goes on the wire; the reasons are for people. */
+static int judge(struct work *w, struct touch at)
+{
+	struct deployment d;
+	int rc = deployment_get(w->t, at.group, (int32_t)at.id, &d);
+	if (rc == E_NOTFOUND)
+		return E_OK;
+	struct deployment was = d;
+	if (rc == E_OK)
+		rc = deployment_judge(w->t, &d, w->now, w->e);
+	if (rc != E_OK || (d.waiting == was.waiting && d.missing_files == was.missing_files &&
+		d.missing_bytes == was.missing_bytes))
+		return rc;
+	if ((d.waiting == 0) != (was.waiting == 0)) {
+		d.changed = w->now;
+		w->out->flipped++;
+		touch_add(&w->touched, at.group, at.id);
+	}
+	return deployment_put(w->t, &d, w->e);
+}
+
+static int collect(struct work *w)
+{
+	int rc = server_state_get(w->t, &w->state, w->e);
+	if (rc == E_OK)
+		rc = index_load(w->t, &w->arena, &w->old, w->e);
+	if (rc == E_OK)
+		rc = index_staged(w->t, &w->old, &w->arena, &w->staged, &w->nstaged, w->e);
+	if (rc == E_OK)
+		rc = db_each(w->t, DB_PENDING, SL(""), pending_row, &w->touched, w->e);
+	if (rc == E_OK)
+		rc = db_each(w->t, DB_WAITING, SL(""), waiting_row, &w->waiting, w->e);
+	for (size_t i = 0; rc == E_OK && i < w->waiting.n; i++)
+		rc = judge(w, w->waiting.v[i]);
+	if (rc == E_OK && w->touched.failed)
+		rc = E_NOMEM;
+	return rc == E_NOMEM ? err_set(w->e, E_NOMEM, "publish") : rc;
+}
+
+static bool nothing(const struct work *w)
+{
+	return w->touched.n == 0 && !w->touched.dirty && !w->touched.all && w->nstaged == 0;
+}
+
+/* ================= doing it ================= */
+
+static int show(struct work *w)
+{
+	int rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < w->nstaged; i++) {
+		struct revision r;
+		rc = revision_get(w->t, (int32_t)w->staged[i], &r, w->e);
+		if (rc != E_OK)
+			break;
+		r.flags |= REV_PUBLISHED;
+		r.published = w->now;
+		rc = revision_put(w->t, &r, w->e);
+	}
+	w->out->shown = (uint32_t)w->nstaged;
+	return rc;
+}
+
+static int rebuild(struct work *w)
+{
+	struct index_change change;
+	if (w->nstaged == 0 && !w->touched.dirty)
+		return E_OK;
+	int rc = index_make(w->t, &w->old, w->staged, w->nstaged, w->touched.dirty, w->now, &w->arena, &w->made,
+		&change, w->e);
+	for (size_t i = 0; rc == E_OK && i < change.n; i++)
+		touch_add(&w->touched, 0, change.id[i]);
+	if (rc == E_OK && w->touched.failed)
+		rc = err_set(w->e, E_NOMEM, "publish");
+	if (rc == E_OK)
+		rc = index_store(w->t, &w->made, w->e);
+	if (rc != E_OK)
+		return rc;
+	w->out->held = change.held;
+	return show(w);
+}
+
+static int touch_cmp(const void *a, const void *b)
+{
+	const struct touch *x = a, *y = b;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static void sort_touches(struct touches *l)
+{
+	size_t kept = 0;
+	if (l->n)
+		qsort(l->v, l->n, sizeof(*l->v), touch_cmp);
+	for (size_t i = 0; i < l->n; i++)
+		if (kept == 0 || touch_cmp(&l->v[kept - 1], &l->v[i]) != 0)
+			l->v[kept++] = l->v[i];
+	l->n = kept;
+}
+
+static int write_log(struct work *w)
+{
+	int rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < w->touched.n; i++) {
+		struct key key = key_log(w->state.epoch, w->touched.v[i].group, (int32_t)w->touched.v[i].id);
+		rc = db_append(w->t, DB_LOG, key_bytes(&key), SL(""), w->e);
+	}
+	w->out->changed = (uint32_t)w->touched.n;
+	return rc;
+}
+
+/* The bitmaps of one group, and the epoch on its deployments. */
+static int group_deployments(struct work *w, const struct touch *v, size_t n)
+{
+	int32_t *ids = ARENA_ARRAY(&w->arena, int32_t, n);
+	if (!ids)
+		return err_set(w->e, E_NOMEM, "publish");
+	for (size_t i = 0; i < n; i++) {
+		struct deployment d;
+		ids[i] = (int32_t)v[i].id;
+		int rc = deployment_get(w->t, v[i].group, ids[i], &d);
+		if (rc == E_NOTFOUND)
+			continue;
+		d.epoch = w->state.epoch;
+		if (rc == E_OK)
+			rc = deployment_put(w->t, &d, w->e);
+		if (rc != E_OK)
+			return rc;
+	}
+	return index_deployments(w->t, v->group, ids, n, &w->arena, w->e);
+}
+
+static int write_deployments(struct work *w)
+{
+	const struct touches *l = &w->touched;
+	int rc = E_OK;
+	for (size_t i = 0, end; rc == E_OK && i < l->n; i = end) {
+		for (end = i + 1; end < l->n && l->v[end].group == l->v[i].group; end++)
+			;
+		if (l->v[i].group != 0)
+			rc = group_deployments(w, l->v + i, end - i);
+	}
+	return rc;
+}
+
+struct oldest {
+	size_t left;    /* rows still to be collected */
+	uint32_t epoch; /* of the last one */
+	char (*key)[12];
+	size_t n;
+};
+
+/* Whole epochs: a point within one could not be told from its end. */
+static int oldest_row(struct slice key, struct slice value, void *arg)
+{
+	struct oldest *o = arg;
+	(void)value;
+	if (key.n != 12)
+		return E_CORRUPT;
+	if (o->n >= o->left && get_be32(key.p) != o->epoch)
+		return E_EXISTS; /* enough */
+	o->epoch = get_be32(key.p);
+	memcpy(o->key[o->n++], key.p, 12);
+	return E_OK;
+}
+
+static int prune_log(struct work *w)
+{
+	uint64_t rows;
+	int rc = db_count(w->t, DB_LOG, &rows, w->e);
+	if (rc != E_OK || rows <= LOG_ROWS)
+		return rc;
+	/* an eighth more, so that this is not done each time */
+	struct oldest o = {.left = (size_t)(rows - LOG_ROWS + LOG_ROWS / 8),
+		.key = (char (*)[12])ARENA_ARRAY(&w->arena, char, (size_t)rows * 12)};
+	if (!o.key)
+		return err_set(w->e, E_NOMEM, "publish");
+	rc = db_each(w->t, DB_LOG, SL(""), oldest_row, &o, w->e);
+	if (rc != E_OK && rc != E_EXISTS)
+		return rc;
+	rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < o.n; i++)
+		rc = db_del(w->t, DB_LOG, (struct slice){o.key[i], 12}, w->e);
+	w->state.log_floor = MAX(w->state.log_floor, o.epoch);
+	return rc;
+}
+
+static int advance(struct work *w)
+{
+	if (w->state.epoch == UINT32_MAX)
+		return err_set(w->e, E_LIMIT, "all epochs are used up");
+	w->state.epoch++;
+	int rc = rebuild(w);
+	sort_touches(&w->touched);
+	if (rc == E_OK)
+		rc = write_log(w);
+	if (rc == E_OK)
+		rc = write_deployments(w);
+	if (w->touched.all)
+		w->state.log_floor = w->state.epoch;
+	if (rc == E_OK)
+		rc = prune_log(w);
+	if (rc == E_OK)
+		rc = db_del_prefix(w->t, DB_PENDING, SL(""), NULL, w->e);
+	return rc == E_OK ? server_state_put(w->t, &w->state, w->e) : rc;
+}
+
+int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
+{
+	struct work w = {.t = t, .now = now, .e = e, .out = out};
+	*out = (struct publish_report){0};
+	arena_init(&w.arena, PUBLISH_MEMORY);
+	int rc = collect(&w);
+	if (rc == E_OK && !nothing(&w))
+		rc = advance(&w);
+	out->epoch = w.state.epoch;
+	arena_free(&w.arena);
+	free(w.touched.v);
+	free(w.waiting.v);
+	return rc;
+}
