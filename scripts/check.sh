@@ -195,7 +195,7 @@ group_sanitized() {
 
 group_e2e() {
 	since=$(date +%s) p=0 f=0 s=0
-	run_one count_own "$logs/e2e.log" python3 test/e2e/run.py
+	run_one count_own "$logs/e2e.log" /usr/bin/python3 test/e2e/run.py
 	grep -h '^skipped: ' "$logs/e2e.log" | sed 's/^/  /'
 	report e2e "$p" "$f" "$s" "$since"
 }

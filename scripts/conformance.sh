@@ -6,4 +6,4 @@
 # The catalogues are looked for in ${WSUS_SPEC:-../shared/spec}.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-exec python3 "$here/scripts/conformance.py" "$@"
+exec /usr/bin/python3 "$here/scripts/conformance.py" "$@"
