@@ -1,4 +1,6 @@
 /* db.c -- raw access to the databases, records, keys, counters, the server's state, arrays of the scan index. */
+#include <sys/random.h>
+
 #include "common/buf.h"
 #include "store/env.h"
 
@@ -356,6 +358,15 @@ struct key key_sha1(const struct sha1 *d)
 	struct key k = {.n = sizeof(d->b)};
 	memcpy(k.b, d->b, sizeof(d->b));
 	return k;
+}
+
+int guid_make(struct guid *out, struct err *e)
+{
+	if (getrandom(out, sizeof(*out), 0) != (ssize_t)sizeof(*out))
+		return err_errno(e, "random bytes for a guid");
+	out->b[6] = (uint8_t)((out->b[6] & 0x0F) | 0x40); /* RFC 4122, 4.4 */
+	out->b[8] = (uint8_t)((out->b[8] & 0x3F) | 0x80);
+	return E_OK;
 }
 
 /* ================= counters and the server's state ================= */

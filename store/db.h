@@ -140,6 +140,9 @@ struct key key_guid(const struct guid *g);
 struct key key_identity(const struct guid *g, int32_t number);
 struct key key_sha1(const struct sha1 *d);
 
+/* A random guid (version 4). */
+int guid_make(struct guid *out, struct err *e) MUST_CHECK;
+
 /* ---- counters in meta ---- */
 enum counter { COUNT_REVISION, COUNT_UPDATE, COUNT_GROUP, COUNT_DEPLOYMENT, COUNT__N };
 int counter_next(struct txn *t, enum counter c, uint32_t *out, struct err *e) MUST_CHECK;
@@ -191,6 +194,8 @@ int deployment_put(struct txn *t, const struct deployment *d, struct err *e) MUS
  * approve() and publish() call it.  Only Install and OptionalInstall wait for files and EULAs: of the
  * revision and of all bundle members below it. */
 int deployment_judge(struct txn *t, struct deployment *d, tick_t now, struct err *e) MUST_CHECK;
+/* Makes tombstones of all deployments of a group. */
+int deployments_end_of_group(struct txn *t, uint32_t group, struct err *e) MUST_CHECK;
 int groups_create_builtin(struct txn *t, struct err *e) MUST_CHECK;
 int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
 

@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -491,11 +490,8 @@ static int fresh_state(struct txn *t, struct err *e)
 {
 	struct server_state st = {.generation = 1, .file_locations = 1, .created = time_now()};
 	st.last_change = st.created;
-	if (getrandom(&st.server_id, sizeof(st.server_id), 0) != (ssize_t)sizeof(st.server_id))
-		return err_errno(e, "random bytes for the server's id");
-	st.server_id.b[6] = (uint8_t)((st.server_id.b[6] & 0x0F) | 0x40); /* a random UUID, RFC 4122 4.4 */
-	st.server_id.b[8] = (uint8_t)((st.server_id.b[8] & 0x3F) | 0x80);
-	return server_state_put(t, &st, e);
+	int rc = guid_make(&st.server_id, e);
+	return rc == E_OK ? server_state_put(t, &st, e) : rc;
 }
 
 /* The format record of catalog/ is what makes it a store: this transaction is the last one. */

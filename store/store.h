@@ -226,6 +226,7 @@ struct group {
 int group_get(struct txn *t, uint32_t no, struct group *out, struct err *e) MUST_CHECK;
 int group_find(struct txn *t, struct slice name, uint32_t *no) MUST_CHECK; /* case-insensitive */
 int group_each(struct txn *t, int (*fn)(const struct group *, void *), void *arg, struct err *e) MUST_CHECK;
+/* parent 0: All Computers.  Groups stand under All Computers or under groups made by group_create(). */
 int group_create(struct txn *t, struct slice name, uint32_t parent, uint32_t *no, struct err *e) MUST_CHECK;
 int group_move(struct txn *t, uint32_t no, uint32_t parent, struct err *e) MUST_CHECK;
 /* Its deployments become tombstones, its assignments fall away, its children move to its parent. */
@@ -265,6 +266,7 @@ int deployment_get(struct txn *t, uint32_t group, int32_t revision, struct deplo
 /* All deployments of a revision / of a group, tombstones included. */
 int deployment_each(struct txn *t, int32_t revision, int (*fn)(const struct deployment *, void *), void *arg,
 	struct err *e) MUST_CHECK;
+/* group 0: of all groups. */
 int deployment_each_of_group(struct txn *t, uint32_t group, int (*fn)(const struct deployment *, void *),
 	void *arg, struct err *e) MUST_CHECK;
 
@@ -288,7 +290,8 @@ int update_decline(struct txn *t, uint32_t update_no, bool declined, struct slic
 int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, struct err *e) MUST_CHECK;
 bool eula_accepted(struct txn *t, const struct guid *eula);
 
-/* Append-only record of administrative changes: who, when, what (one line of text). */
+/* Append-only record of administrative changes: who, when, what (one line of text; more than 1,000 bytes are
+ * cut).  approve, unapprove, update_decline and eula_accept note themselves. */
 int audit_note(struct txn *t, struct slice admin, const char *fmt, ...) PRINTF(3, 4);
 int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice text, void *), void *arg,
 	struct err *e) MUST_CHECK;
