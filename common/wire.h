@@ -9,8 +9,9 @@
  *	WIRE_DEFINE(Cookie)                   -- in one .c file: the rows
  *
  * X(M, name, KIND, Sub, min, max): Sub is the message type of MSG and LIST, or the item's element name of
- * STRS (default "string"); min 1 = always written; max bounds bytes of a text or items of a list, beyond it
- * the request fails with E_INVALID_PARAMETERS and the field's path.
+ * STRS (default "string"); LIST_AS(item) is a LIST whose items are not named as their type; min 1 = always
+ * written; max bounds bytes of a text or items of a list, beyond it the request fails with
+ * E_INVALID_PARAMETERS and the field's path.
  *
  * Reading: children are found by local name in any order, unknown ones are skipped (TRANSPORT-22), xsi:nil
  * counts as absent (TRANSPORT-19), a repeated field keeps the last.  Writing: schema order; absent (NULL)
@@ -47,7 +48,7 @@ enum wkind {
 
 struct wtype;
 struct wfield {
-	const char *name;
+	struct slice name;
 	const char *item; /* element name of list items */
 	const struct wtype *sub;
 	enum wkind kind;
@@ -101,6 +102,30 @@ struct wlist {
 #define WIRE_C_B64S(Sub) struct wstrs
 #define WIRE_C_FRAG(Sub) struct frag
 
+#define WIRE_NOTHING(Sub)
+#define WIRE_C_LIST_AS(item) WIRE_C_LIST
+#define WIRE_SUB_LIST_AS(item) WIRE_SUB_LIST
+#define WIRE_ITEM_LIST_AS(item) #item WIRE_NOTHING
+#define W_LIST_AS(item) W_LIST
+
+/* Element names of list items. */
+#define WIRE_ITEM_BOOL(Sub) ""
+#define WIRE_ITEM_INT(Sub) ""
+#define WIRE_ITEM_SHORT(Sub) ""
+#define WIRE_ITEM_UBYTE(Sub) ""
+#define WIRE_ITEM_LONG(Sub) ""
+#define WIRE_ITEM_TIME(Sub) ""
+#define WIRE_ITEM_STR(Sub) ""
+#define WIRE_ITEM_GUID(Sub) ""
+#define WIRE_ITEM_B64(Sub) ""
+#define WIRE_ITEM_MSG(Sub) ""
+#define WIRE_ITEM_LIST(Sub) #Sub
+#define WIRE_ITEM_INTS(Sub) "int"
+#define WIRE_ITEM_STRS(Sub) (sizeof(#Sub) > 1 ? #Sub : "string")
+#define WIRE_ITEM_GUIDS(Sub) "guid"
+#define WIRE_ITEM_B64S(Sub) "base64Binary"
+#define WIRE_ITEM_FRAG(Sub) ""
+
 #define WIRE_SUB_BOOL(Sub) NULL
 #define WIRE_SUB_INT(Sub) NULL
 #define WIRE_SUB_SHORT(Sub) NULL
@@ -121,7 +146,8 @@ struct wlist {
 #define WIRE_MEMBER(M, name, K, Sub, min, max) WIRE_C_##K(Sub) name;
 #define WIRE_NUMBER(M, name, K, Sub, min, max) M##__##name,
 #define WIRE_ROW(M, name, K, Sub, min, max) \
-	{#name, #Sub, WIRE_SUB_##K(Sub), W_##K, (uint32_t)(max), (uint16_t)offsetof(struct M, name), (min) != 0},
+	{{#name, sizeof(#name) - 1}, WIRE_ITEM_##K(Sub), WIRE_SUB_##K(Sub), W_##K, (uint32_t)(max), \
+		(uint16_t)offsetof(struct M, name), (min) != 0},
 
 /* has: bit i is set when the reader met field i, present and not nil. */
 #define WIRE_DECLARE(M) \
@@ -132,7 +158,7 @@ struct wlist {
 	enum { M##_FIELDS(WIRE_NUMBER, M) M##__N }; \
 	extern const struct wtype M##_wire;
 #define WIRE_DEFINE(M) \
-	static const struct wfield M##_rows[] = {M##_FIELDS(WIRE_ROW, M){0}}; \
+	static const struct wfield M##_rows[] = {M##_FIELDS(WIRE_ROW, M){.max = 0}}; \
 	static_assert(COUNTOF(M##_rows) <= 65, "has is 64 bits"); \
 	const struct wtype M##_wire = {#M, M##_rows, COUNTOF(M##_rows) - 1, sizeof(struct M)};
 #define WIRE_HAS(m, M, name) (((m)->has >> M##__##name & 1) != 0)
@@ -146,6 +172,10 @@ int wire_read(struct xml *x, const struct wtype *t, void *out, struct arena *a, 
 
 /* Writes the fields of *in (not the enclosing element). */
 void wire_write(struct rope *r, const struct wtype *t, const void *in);
+/* Writes the whole element; attributes, if any, with their leading space.  Elements without content end as
+ * `empty` says: "/>" as the client service and wire_write() have it, " />" as the older services. */
+void wire_write_element(struct rope *r, struct slice name, struct slice attributes, const struct wtype *t,
+	const void *in, struct slice empty);
 
 /* One line for people: name=value ..., lists as counts, texts cut at 60 bytes; for logs and wsus-probe -v. */
 void wire_print(struct buf *b, const struct wtype *t, const void *in);

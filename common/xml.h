@@ -68,14 +68,14 @@ const struct xml_attr *xml_attr(const struct xml *x, unsigned i);
 struct slice xml_text(const struct xml *x); /* raw */
 bool xml_text_refs(const struct xml *x);
 bool xml_text_is_cdata(const struct xml *x);
-unsigned xml_depth(const struct xml *x);  /* 1 = root element is open */
+unsigned xml_depth(const struct xml *x);  /* 1 = root element is open; after XML_CLOSE the closed one is out */
 size_t xml_offset(const struct xml *x);   /* of the token's first byte in the input */
 /* The attribute by namespace and local name, NULL if there is none. */
 const struct xml_attr *xml_find_attr(const struct xml *x, struct slice ns, struct slice name);
 /* Resolves a prefix as the current element sees it; empty prefix = default namespace; p == NULL if unbound. */
 struct slice xml_resolve(const struct xml *x, struct slice prefix);
 
-/* Appends raw with its references resolved. */
+/* Appends raw, which this scanner handed out, with its references resolved.  Line ends stay as written. */
 void xml_resolve_refs(struct buf *b, struct slice raw);
 
 /* ---- helpers on top ---- */
@@ -86,5 +86,11 @@ int xml_skip(struct xml *x) MUST_CHECK;
 int xml_read_text(struct xml *x, struct buf *out) MUST_CHECK;
 /* The scanner's result after XML_BAD; E_OK otherwise. */
 int xml_rc(const struct xml *x);
+/* The same, and copies what the scanner said to e. */
+int xml_failed(const struct xml *x, struct err *e);
+/* For long lists of numbers: after the XML_CLOSE of a list's item, reads the siblings that follow as long as
+ * they are spelled like it, without attributes, and hold up to nine digits and nothing else; white space
+ * between them is skipped.  Returns how many of them out got; xml_next() goes on behind them. */
+size_t xml_ints(struct xml *x, int32_t *out, size_t max);
 
 #endif
