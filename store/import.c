@@ -1,0 +1,287 @@
+/* import.c -- batches of update documents: identity, staging, commits.
+ *
+ * Chunks of fragments are put under the RevisionID that comes next while the document is still being read;
+ * a large document commits them in pieces.  Everything else is put when the document has been accepted, the
+ * revision and its identity last: until then nothing of it counts, and what a refused document or a killed
+ * import left is wiped. */
+#include "store/import.h"
+
+#include <stdlib.h>
+
+#include "common/text.h"
+#include "store/db.h"
+#include "store/document.h"
+#include "store/publish.h"
+
+struct import {
+	struct store *store;
+	struct txn *txn; /* TXN_CATALOG; NULL after a failure */
+	tick_t now;
+	struct document *doc;
+	struct buf relations[REL__N]; /* struct relation */
+	unsigned uncommitted;         /* documents */
+	int failed;                   /* what ended the batch, E_OK: nothing yet */
+
+	/* ---- of the document being read ---- */
+	int32_t id;     /* it will get, if it is new */
+	bool staged;    /* rows of id were put */
+	int32_t known;  /* revision that has this identity, 0: none */
+	struct guid update;
+	int32_t number;
+};
+
+/* ================= transactions of a batch ================= */
+
+static int commit(struct import *i, struct err *e)
+{
+	int rc = txn_commit(&i->txn, e);
+	i->uncommitted = 0;
+	return rc == E_OK ? txn_begin(i->store, TXN_CATALOG, &i->txn, e) : rc;
+}
+
+/* LMDB holds what a transaction wrote in the heap. */
+static int commit_if_large(struct import *i, struct err *e)
+{
+	return txn_dirty(i->txn) >= LIMIT_DIRTY ? commit(i, e) : E_OK;
+}
+
+static int begin(struct import *i, struct err *e)
+{
+	i->doc = document_new();
+	if (!i->doc)
+		return err_set(e, E_NOMEM, "import: %s", err_name(E_NOMEM));
+	int rc = store_import_lock(i->store, e);
+	if (rc == E_OK)
+		rc = txn_begin(i->store, TXN_CATALOG, &i->txn, e);
+	return rc == E_OK ? revisions_sweep(i->txn, e) : rc;
+}
+
+static void import_free(struct import **out)
+{
+	struct import *i = *out;
+	txn_end(&i->txn);
+	store_import_unlock(i->store);
+	document_free(&i->doc);
+	for (int k = 0; k < REL__N; k++)
+		buf_free(&i->relations[k]);
+	free(i);
+	*out = NULL;
+}
+
+int import_begin(struct import **out, struct store *s, tick_t now, struct err *e)
+{
+	struct import *i = alloc_should_fail() ? NULL : calloc(1, sizeof(*i));
+	*out = i;
+	if (!i)
+		return err_set(e, E_NOMEM, "import: %s", err_name(E_NOMEM));
+	i->store = s;
+	i->now = now;
+	for (int k = 0; k < REL__N; k++)
+		buf_init(&i->relations[k], LIMIT_DOC_PREREQUISITES * sizeof(struct relation));
+	int rc = begin(i, e);
+	if (rc != E_OK)
+		import_free(out);
+	return rc;
+}
+
+int import_end(struct import **pi, bool abort, struct err *e)
+{
+	struct import *i = *pi;
+	int rc = E_OK;
+	if (i->failed != E_OK) { /* what was committed before stays, and is to be seen */
+		txn_end(&i->txn);
+		rc = abort ? E_OK : txn_begin(i->store, TXN_CATALOG, &i->txn, e);
+		if (rc == E_OK && !abort)
+			rc = revisions_sweep(i->txn, e);
+	}
+	if (rc == E_OK && !abort) {
+		struct publish_report report;
+		rc = publish(i->txn, i->now, &report, e);
+		if (rc == E_OK)
+			rc = txn_commit(&i->txn, e);
+	}
+	import_free(pi);
+	return rc;
+}
+
+/* ================= while the document is read ================= */
+
+static int on_identity(void *arg, const struct guid *update, int32_t number, bool *wanted, struct err *e)
+{
+	struct import *i = arg;
+	struct slice v;
+	struct key k = key_identity(update, number);
+	i->update = *update;
+	i->number = number;
+	int rc = db_get(i->txn, DB_IDENTITY, key_bytes(&k), &v);
+	if (rc != E_OK && rc != E_NOTFOUND)
+		return err_set(e, (enum errcode)rc, "looking up an identity: %s", err_name(rc));
+	if (rc == E_OK && v.n != 4)
+		return err_set(e, E_CORRUPT, "an identity row has %zu bytes", v.n);
+	i->known = rc == E_OK ? (int32_t)get_be32(v.p) : 0;
+	*wanted = rc == E_NOTFOUND;
+	return E_OK;
+}
+
+static int on_chunk(void *arg, const struct chunk *c, struct slice locale, struct slice geo, struct err *e)
+{
+	struct import *i = arg;
+	i->staged = true;
+	int rc = fragment_put(i->txn, i->id, c->type, locale, geo, c->n, c->packed, c->plain, c->bytes, e);
+	return rc == E_OK ? commit_if_large(i, e) : rc;
+}
+
+/* ================= when it has been accepted ================= */
+
+static int put_files(struct import *i, const struct document_facts *f, struct err *e)
+{
+	int rc = E_OK;
+	for (size_t n = 0; n < f->nfiles && rc == E_OK; n++) {
+		const struct document_file *d = &f->files[n];
+		struct revision_file rf = {
+			.digest = d->file.digest,
+			.name = d->file.name,
+			.eula = d->file.eula,
+			.locale = d->locale,
+			.geo = d->geo,
+		};
+		i->staged = true;
+		rc = revision_file_put(i->txn, i->id, (uint16_t)n, &rf, &d->file, e);
+		if (rc == E_OK)
+			rc = commit_if_large(i, e);
+	}
+	return rc;
+}
+
+/* Identities become UpdateNos only now, so that a refused document leaves no numbers behind. */
+static int resolve(struct import *i, const struct document_relations *from, struct buf *to, struct err *e)
+{
+	buf_reset(to);
+	for (size_t n = 0; n < from->n; n++) {
+		const struct document_relation *d = &from->v[n];
+		struct relation r = {.number = d->number, .clause = d->clause, .is_category = d->is_category};
+		int rc = update_number(i->txn, &d->update, &r.update_no, e);
+		if (rc != E_OK)
+			return rc;
+		buf_add(to, &r, sizeof(r));
+	}
+	return to->rc == E_OK ? E_OK : err_set(e, (enum errcode)to->rc, "import: %s", err_name(to->rc));
+}
+
+static const struct relation *rows(const struct buf *b, size_t *n)
+{
+	*n = b->n / sizeof(struct relation);
+	return (const struct relation *)(const void *)b->p;
+}
+
+static int put_relations(struct import *i, const struct document_facts *f, struct err *e)
+{
+	int rc = E_OK;
+	for (int k = 0; k < REL__N && rc == E_OK; k++)
+		rc = resolve(i, &f->rel[k], &i->relations[k], e);
+	if (rc != E_OK)
+		return rc;
+	struct relations r;
+	r.prereq = rows(&i->relations[REL_PREREQ], &r.nprereq);
+	r.bundle = rows(&i->relations[REL_BUNDLE], &r.nbundle);
+	r.superseded = rows(&i->relations[REL_SUPERSEDED], &r.nsuperseded);
+	return relations_put(i->txn, i->id, &r, e);
+}
+
+static int put_revision(struct import *i, const struct document_facts *f, struct err *e)
+{
+	struct revision rev = f->rev;
+	uint32_t id;
+	rev.imported = i->now;
+	int rc = update_number(i->txn, &rev.update, &rev.update_no, e);
+	if (rc == E_OK)
+		rc = put_relations(i, f, e);
+	if (rc == E_OK)
+		rc = counter_next(i->txn, COUNT_DEPLOYMENT, &rev.deployment_id, e);
+	if (rc == E_OK)
+		rc = counter_next(i->txn, COUNT_REVISION, &id, e);
+	if (rc != E_OK)
+		return rc;
+	ASSERT((int32_t)id == i->id);
+	rev.id = i->id;
+	return revision_put(i->txn, &rev, e);
+}
+
+static int stage(struct import *i, const struct document_facts *f, struct err *e)
+{
+	int rc = put_files(i, f, e);
+	if (rc == E_OK)
+		rc = put_revision(i, f, e);
+	if (rc == E_OK && (++i->uncommitted >= LIMIT_BATCH_DOCS || txn_dirty(i->txn) >= LIMIT_DIRTY))
+		rc = commit(i, e);
+	return rc;
+}
+
+static int compare(struct import *i, const struct document_facts *f, struct import_report *out, struct err *e)
+{
+	struct revision rev;
+	int rc = revision_get(i->txn, i->known, &rev, e);
+	if (rc != E_OK)
+		return rc;
+	out->revision = i->known;
+	if (memcmp(&rev.doc_digest, &f->rev.doc_digest, sizeof(rev.doc_digest)) == 0) {
+		out->outcome = IMPORT_KNOWN;
+		return E_OK;
+	}
+	char id[GUID_TEXT + 1];
+	guid_text(&i->update, id);
+	out->outcome = IMPORT_DIFFERENT;
+	err_set(e, E_EXISTS, "%s:%d is here already with other content", id, (int)i->number);
+	return E_OK;
+}
+
+/* Drops what was put for a document that is not to be held after all. */
+static int unstage(struct import *i, struct err *e)
+{
+	if (!i->staged)
+		return E_OK;
+	int rc = revision_wipe(i->txn, i->id, e);
+	return rc == E_OK ? commit_if_large(i, e) : rc;
+}
+
+static int document(struct import *i, xml_refill_fn *refill, void *arg, struct import_report *out, struct err *e)
+{
+	struct document_sink sink = {on_identity, on_chunk, i};
+	struct document_facts f;
+	struct err wipe;
+	i->id = (int32_t)counter_last(i->txn, COUNT_REVISION) + 1;
+	i->staged = false;
+	i->known = 0;
+	i->update = (struct guid){{0}};
+	i->number = 0;
+	int rc = document_read(i->doc, refill, arg, &sink, &f, e);
+	out->update = i->update;
+	out->number = i->number;
+	if (rc == E_FORM || rc == E_LIMIT) {
+		out->outcome = IMPORT_REFUSED;
+		rc = unstage(i, &wipe);
+		return rc == E_OK ? E_OK : err_set(e, (enum errcode)rc, "%s", wipe.text);
+	}
+	if (rc != E_OK)
+		return rc;
+	out->bytes = f.rev.doc_bytes;
+	if (i->known) {
+		rc = compare(i, &f, out, e);
+		return rc == E_OK ? unstage(i, e) : rc;
+	}
+	out->outcome = IMPORT_NEW;
+	out->revision = i->id;
+	return stage(i, &f, e);
+}
+
+int import_document(struct import *i, xml_refill_fn *refill, void *arg, struct import_report *out, struct err *e)
+{
+	struct err own;
+	*out = (struct import_report){.outcome = IMPORT_REFUSED};
+	if (!e)
+		e = &own;
+	if (i->failed != E_OK)
+		return err_set(e, (enum errcode)i->failed, "the batch has ended: %s", err_name(i->failed));
+	i->failed = document(i, refill, arg, out, e);
+	return i->failed;
+}
