@@ -194,6 +194,8 @@ int deployment_put(struct txn *t, const struct deployment *d, struct err *e) MUS
  * approve() and publish() call it.  Only Install and OptionalInstall wait for files and EULAs: of the
  * revision and of all bundle members below it. */
 int deployment_judge(struct txn *t, struct deployment *d, tick_t now, struct err *e) MUST_CHECK;
+/* Finds deployments in effect that must wait now: a file has gone, content.store changed. */
+int deployments_rejudge(struct txn *t, struct err *e) MUST_CHECK;
 /* Makes tombstones of all deployments of a group. */
 int deployments_end_of_group(struct txn *t, uint32_t group, struct err *e) MUST_CHECK;
 int groups_create_builtin(struct txn *t, struct err *e) MUST_CHECK;

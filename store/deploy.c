@@ -411,19 +411,6 @@ static int end_other(struct txn *t, const struct revision *v, uint32_t group, ti
 	return rc == E_OK ? end_deployment(t, &d, now, e) : rc;
 }
 
-static int note_approval(struct txn *t, const struct deployment *d, const struct revision *v, struct err *e)
-{
-	char id[GUID_TEXT + 1];
-	struct group g;
-	guid_text(&v->update, id);
-	int rc = group_get(t, d->group, &g, e);
-	if (rc != E_OK)
-		return rc;
-	rc = audit_note(t, d->admin, "%s %s:%d for \"%.*s\": %s", d->dead ? "unapproved" : "approved", id,
-		(int)v->number, SLF(g.name), action_names[d->action]);
-	return rc == E_OK ? rc : err_set(e, (enum errcode)rc, "the audit log: %s", err_name(rc));
-}
-
 static int approve_write(struct txn *t, const struct approval *a, const struct revision *v, struct deployment *d,
 	struct err *e)
 {
@@ -445,7 +432,7 @@ static int approve_write(struct txn *t, const struct approval *a, const struct r
 		rc = deployment_put(t, d, e);
 	if (rc == E_OK)
 		rc = publish_touch(t, d->group, d->revision, e);
-	return rc == E_OK ? note_approval(t, d, v, e) : rc;
+	return rc;
 }
 
 int approve(struct txn *t, const struct approval *a, struct err *e)
@@ -469,17 +456,40 @@ int approve(struct txn *t, const struct approval *a, struct err *e)
 int unapprove(struct txn *t, uint32_t update_no, uint32_t group, struct slice admin, struct err *e)
 {
 	struct deployment d;
-	struct revision v;
 	int rc = find_live(t, update_no, group, &d, e);
-	if (rc == E_OK)
-		rc = revision_get(t, d.revision, &v, e);
 	if (rc != E_OK)
 		return rc;
 	d.admin = admin_kept(admin);
 	rc = end_deployment(t, &d, time_now(), e);
-	if (rc == E_OK)
-		rc = note_approval(t, &d, &v, e);
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
+}
+
+/* ---- when files may have gone ---- */
+
+static int add_effective(const struct deployment *d, void *arg)
+{
+	return d->waiting ? E_OK : add_live(d, arg);
+}
+
+/* publish() judges what waits; this finds what does not wait any more and should. */
+int deployments_rejudge(struct txn *t, struct err *e)
+{
+	struct deployments w = {.a = txn_arena(t)};
+	tick_t now = time_now();
+	int rc = deployment_each_of_group(t, 0, add_effective, &w, e);
+	if (rc == E_NOMEM)
+		return err_set(e, E_NOMEM, "out of memory for the deployments");
+	for (size_t i = 0; rc == E_OK && i < w.n; i++) {
+		struct deployment *d = &w.v[i];
+		rc = deployment_judge(t, d, now, e);
+		if (rc != E_OK || d->waiting == 0)
+			continue;
+		d->changed = later_than(d->changed, now);
+		rc = deployment_put(t, d, e);
+		if (rc == E_OK)
+			rc = publish_touch(t, d->group, d->revision, e);
+	}
+	return rc;
 }
 
 /* ================= declining ================= */
@@ -499,16 +509,10 @@ static int end_of_update(struct txn *t, uint32_t update_no, struct slice admin, 
 
 static int decline_write(struct txn *t, struct update *u, struct err *e)
 {
-	char id[GUID_TEXT + 1];
-	guid_text(&u->id, id);
 	int rc = update_put(t, u, e);
 	if (rc == E_OK && u->declined)
 		rc = end_of_update(t, u->no, u->declined_by, e);
-	if (rc == E_OK)
-		rc = publish_dirty(t, e);
-	if (rc == E_OK && audit_note(t, u->declined_by, "%s %s", u->declined ? "declined" : "undeclined", id) != E_OK)
-		rc = err_set(e, E_IO, "the audit log could not be written");
-	return rc;
+	return rc == E_OK ? publish_dirty(t, e) : rc;
 }
 
 int update_decline(struct txn *t, uint32_t update_no, bool declined, struct slice admin, struct err *e)
@@ -536,7 +540,6 @@ bool eula_accepted(struct txn *t, const struct guid *eula)
 int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, struct err *e)
 {
 	struct buf b;
-	char id[GUID_TEXT + 1];
 	struct key k = key_guid(eula);
 	if (guid_is_zero(eula))
 		return err_set(e, E_FORM, "the update has no EULA");
@@ -545,9 +548,5 @@ int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, stru
 	rec_begin(&b, 1, DEPLOYMENT_RECORD);
 	rec_put_u64(&b, (uint64_t)time_now());
 	rec_put_str(&b, admin_kept(admin));
-	int rc = db_put_rec(t, DB_EULA, key_bytes(&k), &b, e);
-	guid_text(eula, id);
-	if (rc == E_OK)
-		rc = audit_note(t, admin, "accepted the EULA %s", id);
-	return rc == E_OK ? rc : txn_fail(t, err_set(e, (enum errcode)rc, "the EULA %s: %s", id, err_name(rc)), e);
+	return db_put_rec(t, DB_EULA, key_bytes(&k), &b, e);
 }

@@ -1,7 +1,6 @@
 /* file.c -- content files by SHA-1, and which revision names which. */
 #include "common/buf.h"
 #include "store/db.h"
-#include "store/publish.h"
 
 #define FILE_SHA256 1u
 #define FILE_STORED 2u
@@ -75,7 +74,6 @@ int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, 
 	return db_each(t, DB_FILE, SL(""), each_file_row, &w, e);
 }
 
-/* A file that was active may be gone: every deployment is to be judged again, not only the waiting ones. */
 int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e)
 {
 	struct file f;
@@ -84,7 +82,9 @@ int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struc
 		return rc;
 	f.stored = stored;
 	rc = file_put(t, &f, e);
-	return rc == E_OK && !stored ? publish_dirty(t, e) : rc;
+	if (rc == E_OK && !stored)
+		rc = deployments_rejudge(t, e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
 int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e)
@@ -96,7 +96,9 @@ int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, str
 	bool lost = url.n == 0;
 	f.mu_url = url;
 	rc = file_put(t, &f, e);
-	return rc == E_OK && lost ? publish_dirty(t, e) : rc;
+	if (rc == E_OK && lost)
+		rc = deployments_rejudge(t, e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
 /* ================= which revision names which file ================= */

@@ -203,8 +203,8 @@ struct revision_file {
 int revision_files(struct txn *t, int32_t id, struct revision_file **out, size_t *n, struct err *e) MUST_CHECK;
 /* Each file of the catalog in digest order. */
 int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, struct err *e) MUST_CHECK;
-/* Marks a file as verified on disk or as gone; re-judges the deployments that wait for it at the next
- * publish().  Needs TXN_CATALOG. */
+/* Marks a file as verified on disk or as gone.  Deployments that wait for it take effect with the next
+ * publish(), those that need it wait again.  Needs TXN_CATALOG. */
 int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e) MUST_CHECK;
 int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e) MUST_CHECK;
 
@@ -291,7 +291,7 @@ int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, stru
 bool eula_accepted(struct txn *t, const struct guid *eula);
 
 /* Append-only record of administrative changes: who, when, what (one line of text; more than 1,000 bytes are
- * cut).  approve, unapprove, update_decline and eula_accept note themselves. */
+ * cut).  The callers of the verbs above note what they did. */
 int audit_note(struct txn *t, struct slice admin, const char *fmt, ...) PRINTF(3, 4);
 int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice text, void *), void *arg,
 	struct err *e) MUST_CHECK;

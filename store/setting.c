@@ -1,0 +1,327 @@
+/* setting.c -- the settings: one table loads, checks, prints and documents them.
+ *
+ * A setting that was never set has no row.  Read transactions of one catalog snapshot share one reading.
+ * To add a setting: a member in struct settings, a row in SETTINGS. */
+#include "common/text.h"
+#include "store/env.h"
+#include "store/publish.h"
+
+enum kind { KIND_WORD, KIND_TEXT, KIND_NUMBER, KIND_BOOL };
+
+/* ---- what a text may be ---- */
+
+static bool plain(struct slice v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] <= ' ' || v.p[i] == 0x7F || strchr("<>\"'`\\{}|^", v.p[i]))
+			return false;
+	return true;
+}
+
+/* http or https, host, optional port; a path would be cut off by clients that know no better. */
+static bool is_base_url(struct slice v)
+{
+	if (v.n == 0)
+		return true;
+	if (text_starts(v, SL("http://")))
+		v = (struct slice){v.p + 7, v.n - 7};
+	else if (text_starts(v, SL("https://")))
+		v = (struct slice){v.p + 8, v.n - 8};
+	else
+		return false;
+	return v.n > 0 && plain(v) && v.p[0] != ':' && !memchr(v.p, '/', v.n) && !memchr(v.p, '?', v.n) &&
+	       !memchr(v.p, '#', v.n) && !memchr(v.p, '@', v.n);
+}
+
+static bool is_unc(struct slice v)
+{
+	return v.n == 0 || (v.n > 3 && text_starts(v, SL("\\\\")) && text_utf8_bad(v) == v.n &&
+			    !memchr(v.p, '\n', v.n) && !memchr(v.p, '\r', v.n) && !memchr(v.p, '<', v.n));
+}
+
+static bool is_host(struct slice v)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		char c = text_lower(v.p[i]);
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-'))
+			return false;
+	}
+	return v.n == 0 || (v.p[0] != '.' && v.p[0] != '-');
+}
+
+/* ================= the table ================= */
+
+#define CHANGES_CONFIG 1u  /* of a GetConfig answer (CONFIG-07) */
+#define CHANGES_SCANS 2u   /* what scans answer, for everybody */
+#define CHANGES_URLS 4u    /* where files are */
+#define CHANGES_WAITING 8u /* what deployments wait for */
+
+struct row {
+	enum kind kind;
+	size_t offset;
+	const char *const *words;   /* KIND_WORD, in the enum's order, ended by NULL */
+	bool (*fits)(struct slice); /* KIND_TEXT */
+	int32_t low, high;          /* KIND_NUMBER; KIND_TEXT: high = bytes */
+};
+
+static const char *const scope_words[] = {"all", "approved", NULL};
+static const char *const targeting_words[] = {"server", "client", NULL};
+static const char *const content_words[] = {"local", "microsoft", NULL};
+static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
+
+/* A member of another type than the row's does not compile. */
+#define AT(m, type) (offsetof(struct settings, m) + 0 * sizeof(&((struct settings *)0)->m == (type *)0))
+#define WORD(m, type, list) .kind = KIND_WORD, .offset = AT(m, enum type), .words = (list)
+#define TEXT(m, check, bytes) .kind = KIND_TEXT, .offset = AT(m, struct slice), .fits = (check), .high = (bytes)
+#define NUMBER(m, lo, hi) .kind = KIND_NUMBER, .offset = AT(m, int32_t), .low = (lo), .high = (hi)
+#define BOOL(m) .kind = KIND_BOOL, .offset = AT(m, bool)
+
+/* name, allowed values, default, unit, what it is for, what a change changes, how it is kept */
+#define SETTINGS(X) \
+	X("scan.scope", "all|approved", "all", "", \
+		"which updates scans offer: all that are not declined, or the approved ones and what they need", \
+		CHANGES_SCANS, WORD(scan_scope, scan_scope, scope_words)) \
+	X("targeting", "server|client", "server", "", \
+		"who puts computers into groups: the administrator, or the names that a computer sends", \
+		0, WORD(targeting, targeting, targeting_words)) \
+	X("content.store", "local|microsoft", "local", "", \
+		"where computers download files: from this server, or from the vendor's addresses", \
+		CHANGES_URLS | CHANGES_WAITING, WORD(content_store, content_store, content_words)) \
+	X("content.url", "http[s]://HOST[:PORT] or empty", "", "", \
+		"base address of downloads; empty: that of the computer's request", \
+		CHANGES_URLS, TEXT(content_url, is_base_url, 512)) \
+	X("xpress", "mixed|stream|off", "mixed", "", \
+		"how answers are packed for computers that ask for it: stored blocks pass through, or all is cut anew", \
+		0, WORD(xpress, xpress_setting, xpress_words)) \
+	X("client.package-share", "\\\\SERVER\\SHARE or empty", "", "", \
+		"share from which computers repair installed packages", \
+		CHANGES_CONFIG, TEXT(package_share, is_unc, 512)) \
+	X("client.max-extended", "1..1000", "50", "updates", \
+		"how many updates a computer may ask details of in one call", \
+		CHANGES_CONFIG, NUMBER(max_extended, 1, 1000)) \
+	X("client.cookie-minutes", "5..1440", "60", "minutes", \
+		"how long a cookie is good before the computer authorizes anew", \
+		0, NUMBER(cookie_minutes, 5, 1440)) \
+	X("client.registration", "true|false", "true", "", \
+		"whether computers must register: tell their hardware and system", \
+		CHANGES_CONFIG, BOOL(registration_required)) \
+	X("scan.page-updates", "10..5000", "200", "updates", \
+		"at most so many new updates in one answer of a scan, unless much more is left", \
+		0, NUMBER(page_updates, 10, 5000)) \
+	X("scan.page-bytes", "65536..67108864", "2097152", "bytes", \
+		"at most so many bytes in one answer of a scan, unless much more is left", \
+		0, NUMBER(page_bytes, 65536, 67108864)) \
+	X("server.name", "host name or empty", "", "", \
+		"host name in addresses when a request names none", \
+		0, TEXT(server_name, is_host, 253))
+
+#define AS_INFO(name, values, dflt, unit, why, changes, ...) \
+	{name, values, dflt, unit, why, ((changes) & CHANGES_CONFIG) != 0, ((changes) & CHANGES_SCANS) != 0},
+#define AS_ROW(name, values, dflt, unit, why, changes, ...) {__VA_ARGS__},
+#define AS_CHANGES(name, values, dflt, unit, why, changes, ...) changes,
+
+static const struct setting_info infos[] = {SETTINGS(AS_INFO){NULL, NULL, NULL, NULL, NULL, false, false}};
+static const struct row rows[] = {SETTINGS(AS_ROW)};
+static const unsigned change_of[] = {SETTINGS(AS_CHANGES)};
+
+#define TEXT_BYTES ((size_t)4 << 10) /* all texts together: 512 + 512 + 253 */
+
+const struct setting_info *setting_table(void)
+{
+	return infos;
+}
+
+/* ================= texts to values ================= */
+
+static bool set_word(const struct row *r, struct slice v, void *to)
+{
+	for (int i = 0; r->words[i]; i++)
+		if (text_ieq(v, slice_of(r->words[i]))) {
+			memcpy(to, &i, sizeof(i)); /* the enums have no negative value: they are unsigned int */
+			return true;
+		}
+	return false;
+}
+
+static bool set_number(const struct row *r, struct slice v, int32_t *to)
+{
+	return text_i32(v, to) && *to >= r->low && *to <= r->high;
+}
+
+static bool set_value(const struct row *r, struct slice v, struct settings *out)
+{
+	void *to = (char *)out + r->offset;
+	switch (r->kind) {
+	case KIND_WORD:
+		return set_word(r, v, to);
+	case KIND_NUMBER:
+		return set_number(r, v, to);
+	case KIND_BOOL:
+		return text_bool(v, to);
+	case KIND_TEXT:
+		*(struct slice *)to = v;
+		return v.n <= (size_t)r->high && text_utf8_bad(v) == v.n && r->fits(v);
+	}
+	return false;
+}
+static_assert(sizeof(enum scan_scope) == sizeof(int) && sizeof(enum xpress_setting) == sizeof(int),
+	"set_word() writes an int");
+
+static int find(struct slice name)
+{
+	for (size_t i = 0; i < COUNTOF(rows); i++)
+		if (slice_eq(name, slice_of(infos[i].name)))
+			return (int)i;
+	return -1;
+}
+
+/* The row's text, or the default. */
+static int text_of(struct txn *t, size_t i, struct slice *out)
+{
+	struct slice v;
+	*out = slice_of(infos[i].dflt);
+	int rc = db_get(t, DB_SETTING, slice_of(infos[i].name), &v);
+	if (rc == E_NOTFOUND)
+		return E_OK;
+	if (rc == E_OK && (v.n == 0 || v.p[0] != 1))
+		rc = E_CORRUPT;
+	if (rc == E_OK)
+		*out = (struct slice){v.p + 1, v.n - 1};
+	return rc;
+}
+
+static int load(struct txn *t, struct settings *out, struct err *e)
+{
+	*out = (struct settings){0};
+	for (size_t i = 0; i < COUNTOF(rows); i++) {
+		struct slice v;
+		int rc = text_of(t, i, &v);
+		if (rc == E_OK && !set_value(&rows[i], v, out))
+			rc = E_CORRUPT;
+		if (rc != E_OK)
+			return err_set(e, (enum errcode)rc, "the setting %s cannot be read", infos[i].name);
+	}
+	return E_OK;
+}
+
+/* ================= one reading for all read transactions of a snapshot ================= */
+
+static int keep(struct store *s, struct settings *out, struct err *e)
+{
+	struct buf *b = &s->settings_text;
+	s->settings_version = 0;
+	buf_reset(b);
+	if (!buf_room(b, TEXT_BYTES))
+		return err_set(e, E_NOMEM, "out of memory for the settings");
+	for (size_t i = 0; i < COUNTOF(rows); i++) {
+		if (rows[i].kind != KIND_TEXT)
+			continue;
+		struct slice *v = (struct slice *)((char *)out + rows[i].offset);
+		size_t at = b->n;
+		ASSERT(v->n <= TEXT_BYTES - at);
+		buf_slice(b, *v);
+		v->p = b->p + at;
+	}
+	s->settings = *out;
+	return E_OK;
+}
+
+int settings_get(struct txn *t, struct settings *out, struct err *e)
+{
+	struct store *s = txn_store(t);
+	uint64_t version = txn_catalog_version(t);
+	if (txn_writes_catalog(t))
+		return load(t, out, e); /* the version of a writer is not a snapshot's yet */
+	if (version != 0 && version == s->settings_version) {
+		*out = s->settings;
+		return E_OK;
+	}
+	int rc = load(t, out, e);
+	if (rc == E_OK)
+		rc = keep(s, out, e);
+	if (rc == E_OK)
+		s->settings_version = version;
+	return rc;
+}
+
+/* ================= reading and changing one ================= */
+
+int setting_get(struct txn *t, struct slice name, struct slice *out, struct err *e)
+{
+	int i = find(name);
+	if (i < 0)
+		return err_set(e, E_NOTFOUND, "there is no setting \"%.*s\"", SLF(name));
+	int rc = text_of(t, (size_t)i, out);
+	return rc == E_OK ? rc : err_set(e, (enum errcode)rc, "the setting %s cannot be read", infos[i].name);
+}
+
+/* "TRUE", " 07" and the like are kept in one form; the bytes may lie in number. */
+static struct slice canonical(const struct row *r, const struct settings *set, struct slice v, char number[16])
+{
+	const char *at = (const char *)set + r->offset;
+	int word;
+	int32_t n;
+	switch (r->kind) {
+	case KIND_WORD:
+		memcpy(&word, at, sizeof(word));
+		return slice_of(r->words[word]);
+	case KIND_BOOL:
+		return *(const bool *)at ? SL("true") : SL("false");
+	case KIND_NUMBER:
+		memcpy(&n, at, sizeof(n));
+		return (struct slice){number, (size_t)snprintf(number, 16, "%d", (int)n)};
+	case KIND_TEXT:
+		break;
+	}
+	return v;
+}
+
+static int apply_changes(struct txn *t, unsigned changes, struct err *e)
+{
+	struct server_state st;
+	int rc = server_state_get(t, &st, e);
+	if (rc != E_OK)
+		return rc;
+	if (changes & CHANGES_CONFIG)
+		st.last_change = MAX(time_now(), st.last_change + 1);
+	if (changes & CHANGES_URLS)
+		st.file_locations++;
+	if (changes & (CHANGES_CONFIG | CHANGES_URLS))
+		rc = server_state_put(t, &st, e);
+	if (rc == E_OK && changes & CHANGES_SCANS)
+		rc = publish_touch_all(t, e);
+	if (rc == E_OK && changes & CHANGES_WAITING)
+		rc = deployments_rejudge(t, e);
+	return rc;
+}
+
+static int setting_put(struct txn *t, size_t i, struct slice text, struct err *e)
+{
+	char v[1 + 512];
+	ASSERT(text.n < sizeof(v));
+	v[0] = 1;
+	if (text.n)
+		memcpy(v + 1, text.p, text.n);
+	int rc = db_put(t, DB_SETTING, slice_of(infos[i].name), (struct slice){v, 1 + text.n}, e);
+	if (rc == E_OK)
+		rc = apply_changes(t, change_of[i], e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
+}
+
+int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e)
+{
+	struct settings set = {0};
+	struct slice now;
+	char number[16];
+	int i = find(name);
+	if (i < 0)
+		return err_set(e, E_NOTFOUND, "there is no setting \"%.*s\"", SLF(name));
+	value = text_trim(value);
+	if (!set_value(&rows[i], value, &set))
+		return err_set(e, E_FORM, "%s is %s%s%s, not \"%.*s\"", infos[i].name, infos[i].values,
+			infos[i].unit[0] ? " " : "", infos[i].unit, SLF(value));
+	value = canonical(&rows[i], &set, value, number);
+	if (text_of(t, (size_t)i, &now) == E_OK && slice_eq(now, value))
+		return E_OK;
+	return setting_put(t, (size_t)i, value, e);
+}
