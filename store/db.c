@@ -138,6 +138,17 @@ int db_each_from(struct txn *t, enum db db, struct slice from, db_row_fn *fn, vo
 	return walk(t, db, from, SL0, fn, arg, e);
 }
 
+bool db_has_pair(struct txn *t, enum db db, struct slice key, struct slice value)
+{
+	MDB_cursor *c;
+	MDB_val k = val(key), v = val(value);
+	if (mdb_cursor_open(mdb_of(t, db), t->store->dbi[db], &c) != 0)
+		return false;
+	int rc = mdb_cursor_get(c, &k, &v, MDB_GET_BOTH);
+	mdb_cursor_close(c);
+	return rc == 0;
+}
+
 int db_last(struct txn *t, enum db db, struct slice *key)
 {
 	MDB_cursor *c;

@@ -85,6 +85,8 @@ int db_each(struct txn *t, enum db db, struct slice prefix, db_row_fn *fn, void 
 /* From the first key >= from. */
 int db_each_from(struct txn *t, enum db db, struct slice from, db_row_fn *fn, void *arg, struct err *e)
 	MUST_CHECK;
+/* Is this pair there?  For databases that hold several values of a key. */
+bool db_has_pair(struct txn *t, enum db db, struct slice key, struct slice value);
 /* The last key of a database. */
 int db_last(struct txn *t, enum db db, struct slice *key) MUST_CHECK; /* E_NOTFOUND */
 /* Removes all rows below a prefix; *n counts them (may be NULL). */
@@ -132,6 +134,11 @@ static inline struct slice key_bytes(const struct key *k)
 {
 	return (struct slice){(const char *)k->b, k->n};
 }
+struct computer_key { /* lower case, 1 to LIMIT_CLIENT_ID bytes */
+	char b[LIMIT_CLIENT_ID];
+	struct slice s;
+};
+bool computer_key(struct computer_key *k, struct slice id);
 struct key key_u32(uint32_t a);
 struct key key_u32_u32(uint32_t a, uint32_t b);
 struct key key_pending(uint8_t kind, uint32_t group, int32_t revision);

@@ -350,20 +350,6 @@ static int refuse_depth(const struct tree *w, struct err *e)
 
 /* ================= assignments ================= */
 
-struct computer_key {
-	char b[LIMIT_CLIENT_ID];
-	struct slice s;
-};
-
-static bool computer_key(struct computer_key *k, struct slice id)
-{
-	if (id.n == 0 || id.n > sizeof(k->b))
-		return false;
-	text_lower_to(k->b, id);
-	k->s = (struct slice){k->b, id.n};
-	return true;
-}
-
 static struct rec assign_row(struct slice value, size_t *n)
 {
 	struct rec r = rec_of(value, 1);

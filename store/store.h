@@ -304,8 +304,14 @@ struct computer {
 	tick_t first_seen, last_seen;
 	uint32_t major, minor; /* protocol version of the last GetCookie */
 	bool registered;
-	struct slice info; /* encoded ComputerInfo: fields in wire order, see computer_info_* in computer.c */
+	struct slice info; /* encoded ComputerInfo, see below */
 };
+/* ComputerInfo of RegisterComputer: its members as text, in wire order; p == NULL: not sent. */
+#define COMPUTER_INFO_FIELDS 26
+extern const char *const computer_info_names[COMPUTER_INFO_FIELDS];
+int computer_info_encode(struct arena *a, const struct slice v[COMPUTER_INFO_FIELDS], struct slice *out) MUST_CHECK;
+/* E_CORRUPT if it cannot be read; an empty info has no member.  The slices point into info. */
+int computer_info_decode(struct slice info, struct slice v[COMPUTER_INFO_FIELDS]) MUST_CHECK;
 int computer_get(struct txn *t, struct slice id, struct computer *out) MUST_CHECK;
 int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), void *arg, struct err *e) MUST_CHECK;
 /* GetAuthorizationCookie: makes or updates the row.  *changed tells whether anything but times differs; when
@@ -314,8 +320,9 @@ bool computer_contact_differs(struct txn *t, const struct computer *c);
 int computer_contact(struct txn *t, const struct computer *c, struct err *e) MUST_CHECK;
 bool computer_registration_differs(struct txn *t, struct slice id, struct slice info);
 int computer_register(struct txn *t, struct slice id, struct slice info, struct err *e) MUST_CHECK;
+/* What the computer told us; its assignment is policy and stays (assign_set with no group removes it). */
 int computer_delete(struct txn *t, struct slice id, struct err *e) MUST_CHECK;
-/* Batched last-contact times: one write for many. */
+/* Batched last-contact times: one write for many; unknown computers are skipped. */
 struct seen {
 	struct slice id;
 	tick_t at;

@@ -1,0 +1,275 @@
+/* computer.c -- what computers tell us: contact, registration, last-contact times (fleet/).
+ *
+ * Times that change with every contact have rows of their own (seen), so that a computer's row is written
+ * only when something about it changed. */
+#include "common/buf.h"
+#include "common/text.h"
+#include "store/db.h"
+
+#define COMPUTER_RECORD (64 << 10) /* 26 members of ComputerInfo at LIMIT_STRING, names, address */
+
+bool computer_key(struct computer_key *k, struct slice id)
+{
+	if (id.n == 0 || id.n > sizeof(k->b))
+		return false;
+	text_lower_to(k->b, id);
+	k->s = (struct slice){k->b, id.n};
+	return true;
+}
+
+/* ================= rows ================= */
+
+static int computer_decode(struct slice id, struct slice value, struct computer *out)
+{
+	struct rec r = rec_of(value, 1);
+	*out = (struct computer){.id = id};
+	out->dns_name = rec_str(&r);
+	out->requested_groups = rec_str(&r);
+	out->address = rec_str(&r);
+	out->first_seen = (tick_t)rec_u64(&r);
+	out->last_seen = (tick_t)rec_u64(&r);
+	out->major = rec_u32(&r);
+	out->minor = rec_u32(&r);
+	out->registered = rec_u8(&r) != 0;
+	out->info = rec_str(&r);
+	return rec_end(&r);
+}
+
+static int computer_put(struct txn *t, struct slice key, const struct computer *c, struct err *e)
+{
+	struct buf b;
+	rec_begin(&b, 1, COMPUTER_RECORD);
+	rec_put_str(&b, c->dns_name);
+	rec_put_str(&b, c->requested_groups);
+	rec_put_str(&b, c->address);
+	rec_put_u64(&b, (uint64_t)c->first_seen);
+	rec_put_u64(&b, (uint64_t)c->last_seen);
+	rec_put_u32(&b, c->major);
+	rec_put_u32(&b, c->minor);
+	buf_char(&b, c->registered);
+	rec_put_str(&b, c->info);
+	return db_put_rec(t, DB_COMPUTER, key, &b, e);
+}
+
+static int seen_get(struct txn *t, struct slice key, struct seen *out)
+{
+	struct slice v;
+	*out = (struct seen){.id = key};
+	int rc = db_get(t, DB_SEEN, key, &v);
+	if (rc != E_OK)
+		return rc;
+	struct rec r = rec_of(v, 1);
+	out->at = (tick_t)rec_u64(&r);
+	out->major = rec_u32(&r);
+	out->minor = rec_u32(&r);
+	return rec_end(&r);
+}
+
+static int computer_read(struct txn *t, struct slice key, struct slice value, struct computer *out)
+{
+	struct seen s;
+	int rc = computer_decode(key, value, out);
+	if (rc != E_OK)
+		return rc;
+	rc = seen_get(t, key, &s);
+	if (rc == E_NOTFOUND)
+		return E_OK;
+	out->last_seen = MAX(out->last_seen, s.at);
+	if (s.major != 0) {
+		out->major = s.major;
+		out->minor = s.minor;
+	}
+	return rc;
+}
+
+/* The row without what is in seen; E_NOTFOUND leaves an empty one. */
+static int row_get(struct txn *t, const struct computer_key *k, struct computer *out)
+{
+	struct slice v;
+	*out = (struct computer){.id = k->s, .dns_name = SL(""), .requested_groups = SL(""), .address = SL(""),
+		.info = SL("")};
+	int rc = db_get(t, DB_COMPUTER, k->s, &v);
+	return rc == E_OK ? computer_decode(k->s, v, out) : rc;
+}
+
+int computer_get(struct txn *t, struct slice id, struct computer *out)
+{
+	struct computer_key k;
+	struct slice v, stored;
+	if (!computer_key(&k, id))
+		return E_NOTFOUND;
+	int rc = db_get(t, DB_COMPUTER, k.s, &v);
+	if (rc == E_OK)
+		rc = computer_read(t, k.s, v, out);
+	if (rc != E_OK)
+		return rc;
+	stored = arena_copy(txn_arena(t), k.s); /* k dies here */
+	out->id = stored;
+	return stored.p ? E_OK : E_NOMEM;
+}
+
+struct each_computer {
+	struct txn *t;
+	int (*fn)(const struct computer *, void *);
+	void *arg;
+	struct err *e;
+};
+
+static int each_computer_row(struct slice key, struct slice value, void *arg)
+{
+	struct each_computer *w = arg;
+	struct computer c;
+	if (computer_read(w->t, key, value, &c) != E_OK)
+		return err_set(w->e, E_CORRUPT, "the record of computer %.*s cannot be read", SLF(key));
+	return w->fn(&c, w->arg);
+}
+
+int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), void *arg, struct err *e)
+{
+	struct each_computer w = {t, fn, arg, e};
+	return db_each(t, DB_COMPUTER, SL(""), each_computer_row, &w, e);
+}
+
+/* ================= contact ================= */
+
+static int find_row(struct txn *t, struct slice id, struct computer_key *k, struct computer *out, struct err *e)
+{
+	if (!computer_key(k, id))
+		return err_set(e, E_LIMIT, "a computer's id has 1 to %d bytes", LIMIT_CLIENT_ID);
+	int rc = row_get(t, k, out);
+	if (rc == E_OK || rc == E_NOTFOUND)
+		return E_OK;
+	return err_set(e, (enum errcode)rc, "the record of computer %.*s cannot be read", SLF(k->s));
+}
+
+static bool same_contact(const struct computer *old, const struct computer *c)
+{
+	return slice_eq(old->dns_name, c->dns_name) && slice_eq(old->requested_groups, c->requested_groups) &&
+	       slice_eq(old->address, c->address);
+}
+
+bool computer_contact_differs(struct txn *t, const struct computer *c)
+{
+	struct computer_key k;
+	struct computer old;
+	return !computer_key(&k, c->id) || row_get(t, &k, &old) != E_OK || !same_contact(&old, c);
+}
+
+int computer_contact(struct txn *t, const struct computer *c, struct err *e)
+{
+	struct computer_key k;
+	struct computer v;
+	int rc = find_row(t, c->id, &k, &v, e);
+	if (rc != E_OK || (v.first_seen != 0 && same_contact(&v, c)))
+		return rc;
+	v.dns_name = c->dns_name;
+	v.requested_groups = c->requested_groups;
+	v.address = c->address;
+	v.last_seen = MAX(v.last_seen, c->last_seen);
+	v.first_seen = v.first_seen ? v.first_seen : MAX(c->last_seen, 1);
+	if (c->major != 0) {
+		v.major = c->major;
+		v.minor = c->minor;
+	}
+	return computer_put(t, k.s, &v, e);
+}
+
+static int seen_put(struct txn *t, const struct seen *s, struct err *e)
+{
+	struct computer_key k;
+	struct slice row;
+	struct seen old;
+	if (!computer_key(&k, s->id) || db_get(t, DB_COMPUTER, k.s, &row) != E_OK)
+		return E_OK;
+	struct seen v = *s;
+	if (seen_get(t, k.s, &old) == E_OK) {
+		v.at = MAX(v.at, old.at);
+		v.major = s->major ? s->major : old.major;
+		v.minor = s->major ? s->minor : old.minor;
+		if (v.at == old.at && v.major == old.major && v.minor == old.minor)
+			return E_OK;
+	}
+	char b[17] = {1};
+	put_be64(b + 1, (uint64_t)v.at);
+	put_be32(b + 9, v.major);
+	put_be32(b + 13, v.minor);
+	return db_put(t, DB_SEEN, k.s, (struct slice){b, sizeof(b)}, e);
+}
+
+int computers_seen(struct txn *t, const struct seen *v, size_t n, struct err *e)
+{
+	int rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		rc = seen_put(t, &v[i], e);
+	return rc;
+}
+
+int computer_delete(struct txn *t, struct slice id, struct err *e)
+{
+	struct computer_key k;
+	struct slice v;
+	if (!computer_key(&k, id) || db_get(t, DB_COMPUTER, k.s, &v) != E_OK)
+		return err_set(e, E_NOTFOUND, "no computer has the id %.*s", SLF(id));
+	int rc = db_del(t, DB_COMPUTER, k.s, e);
+	return rc == E_OK ? db_del(t, DB_SEEN, k.s, e) : rc;
+}
+
+/* ================= registration ================= */
+
+const char *const computer_info_names[] = {"DnsName", "OSMajorVersion", "OSMinorVersion", "OSBuildNumber",
+	"OSServicePackMajorNumber", "OSServicePackMinorNumber", "OSLocale", "ComputerManufacturer", "ComputerModel",
+	"BiosVersion", "BiosName", "BiosReleaseDate", "ProcessorArchitecture", "SuiteMask", "OldProductType",
+	"NewProductType", "SystemMetrics", "ClientVersionMajorNumber", "ClientVersionMinorNumber",
+	"ClientVersionBuildNumber", "ClientVersionQfeNumber", "OSDescription", "OEM", "DeviceType", "FirmwareVersion",
+	"MobileOperator"};
+static_assert(COUNTOF(computer_info_names) == COMPUTER_INFO_FIELDS, "the members of ComputerInfo, MS-WUSP 2.2.2.2.3");
+
+int computer_info_encode(struct arena *a, const struct slice v[COMPUTER_INFO_FIELDS], struct slice *out)
+{
+	struct buf b;
+	rec_begin(&b, 1, COMPUTER_RECORD);
+	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++) {
+		buf_char(&b, v[i].p != NULL);
+		if (v[i].p)
+			rec_put_str(&b, v[i]);
+	}
+	int rc = b.rc;
+	if (rc == E_OK)
+		*out = arena_copy(a, buf_bytes(&b));
+	buf_free(&b);
+	return rc == E_OK && !out->p ? E_NOMEM : rc;
+}
+
+int computer_info_decode(struct slice info, struct slice v[COMPUTER_INFO_FIELDS])
+{
+	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++)
+		v[i] = SL0;
+	if (info.n == 0)
+		return E_OK;
+	struct rec r = rec_of(info, 1);
+	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++)
+		if (rec_u8(&r) != 0)
+			v[i] = rec_str(&r);
+	return rec_end(&r);
+}
+
+bool computer_registration_differs(struct txn *t, struct slice id, struct slice info)
+{
+	struct computer_key k;
+	struct computer v;
+	return !computer_key(&k, id) || row_get(t, &k, &v) != E_OK || !v.registered || !slice_eq(v.info, info);
+}
+
+int computer_register(struct txn *t, struct slice id, struct slice info, struct err *e)
+{
+	struct computer_key k;
+	struct computer v;
+	int rc = find_row(t, id, &k, &v, e);
+	if (rc != E_OK || (v.registered && slice_eq(v.info, info)))
+		return rc;
+	v.registered = true;
+	v.info = info;
+	v.first_seen = v.first_seen ? v.first_seen : time_now();
+	v.last_seen = MAX(v.last_seen, v.first_seen);
+	return computer_put(t, k.s, &v, e);
+}
