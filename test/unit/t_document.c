@@ -72,7 +72,7 @@ static void same_as_file(const char *name, const char *kind, struct slice s)
 	struct buf want;
 	buf_init(&want, (size_t)1 << 20);
 	snprintf(path, sizeof(path), "fragments/%s.%s.xml", name, kind);
-	if (!corpus_read(&want, path))
+	if (!read_whole(&want, corpus_dir(), path))
 		fail_msg("%s is missing beside its document", path);
 	buf_char(&want, '\0');
 	assert_text(s, want.p);
@@ -83,15 +83,13 @@ static void same_as_file(const char *name, const char *kind, struct slice s)
 static void test_fragments_are_those_of_a_real_server(void **state)
 {
 	(void)state;
+	SKIP_WITHOUT(corpus_dir());
 	for (size_t i = 0; i < COUNTOF(corpus); i++) {
 		char path[128];
 		struct buf b;
 		buf_init(&b, (size_t)1 << 20);
 		snprintf(path, sizeof(path), "updates/%s.xml", corpus[i]);
-		if (!corpus_read(&b, path)) {
-			buf_free(&b);
-			skip();
-		}
+		assert_true(read_whole(&b, corpus_dir(), path));
 		read_ok(buf_bytes(&b));
 		same_as_file(corpus[i], "core", CORE());
 		same_as_file(corpus[i], "extended", EXTENDED());
@@ -105,12 +103,10 @@ static void test_fragments_are_those_of_a_real_server(void **state)
 static void test_facts_of_a_real_bundle(void **state)
 {
 	(void)state;
+	SKIP_WITHOUT(corpus_dir());
 	struct buf b;
 	buf_init(&b, (size_t)1 << 20);
-	if (!corpus_read(&b, "updates/a2fef9b0-7951-4c2c-a42b-9e351dd1c1fe-r200.xml")) {
-		buf_free(&b);
-		skip();
-	}
+	assert_true(read_whole(&b, corpus_dir(), "updates/a2fef9b0-7951-4c2c-a42b-9e351dd1c1fe-r200.xml"));
 	read_ok(buf_bytes(&b));
 	const struct document_facts *f = &got->facts;
 	assert_int_equal(f->rel[REL_SUPERSEDED].n, 10);
