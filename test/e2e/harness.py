@@ -421,3 +421,24 @@ def sample(*options):
         run(ROOT / "build/test/make-catalog", *options, "--out", path)
         _shared[key] = path
     return _shared[key]
+
+
+def corpus_documents():
+    """The recorded documents in a directory; bundles name only members that are there, so that they are whole."""
+    if "corpus" not in _shared:
+        held = {p.name[:36] for p in (CORPUS / "updates").glob("*.xml")}
+        folder = temporary() / "documents"
+        folder.mkdir()
+        for path in (CORPUS / "updates").glob("*.xml"):
+            (folder / path.name).write_text(_whole_bundles(path.read_text(encoding="utf-8"), held), encoding="utf-8")
+        _shared["corpus"] = folder
+    return _shared["corpus"]
+
+
+def _whole_bundles(text, held):
+    def reduce(m):
+        members = re.sub(r'<upd:UpdateIdentity UpdateID="([^"]+)"[^>]*/>',
+                         lambda i: i[0] if i[1].lower() in held else "", m[0])
+        members = re.sub(r"<upd:AtLeastOne[^>]*></upd:AtLeastOne>", "", members)
+        return "" if members == "<upd:BundledUpdates></upd:BundledUpdates>" else members
+    return re.sub(r"<upd:BundledUpdates>.*?</upd:BundledUpdates>", reduce, text, flags=re.S)
