@@ -149,8 +149,8 @@ class Toolkit(unittest.TestCase):
     def test_driver_pass(self):
         result = self.sync(set(), set(), SkipSoftwareSync=True, SystemSpec={"Device": [
             {"HardwareIDs": {"string": ["PCI\\VEN_1D0F&DEV_0000"]}, "CompatibleIDs": None,
-             "installedDriver": {"MatchingID": None, "DriverVerDate": "0001-01-01T00:00:00Z", "DriverVerVersion": 0,
-                                 "DriverRank": -1}, "DeviceFlags": None}]})
+             "installedDriver": {"DriverVerDate": "0001-01-01T00:00:00Z", "DriverVerVersion": 0, "DriverRank": -1},
+             "DeviceFlags": 0}]})
         self.assertIn(result["DriverSyncNotNeeded"], ("true", "false"))
         self.assertIs(result["Truncated"], False)
 
@@ -196,14 +196,11 @@ class Toolkit(unittest.TestCase):
             self.assertEqual(row["FileDigestAlgorithm"], "SHA1")
 
     def test_file_locations(self):
-        some = next(s for s in (self.server.ctl_json("update", "show", f"{r['id']}:{r['revision']}")
-                                for r in self.server.ctl_json("update", "list", "--approved")) if True)
         known = [n for n in self.known if self.known[n]["Deployment"]["Action"] in ("Install", "Bundle")][:40]
         digests = [row["FileDigest"] for row in self.extended_of(known)["FileLocations"]]
         result = self.call("GetFileLocations", cookie=self.cookie, fileDigests={"base64Binary": digests + [bytes(20)]})
         self.assertEqual({row["FileDigest"] for row in result["FileLocations"]}, set(digests))
         self.assertIsNotNone(result["NewCookie"]["EncryptedData"])
-        self.assertTrue(some["title"])
 
     def test_start_category_scan(self):
         category = next(r for r in self.server.ctl_json("update", "list", "--type", "category"))["id"]
@@ -229,10 +226,9 @@ class Toolkit(unittest.TestCase):
             self.assertEqual(row["Deployment"]["Action"], self.known[row["RevisionID"]]["Deployment"]["Action"])
 
     def test_sync_printer_catalog(self):
-        result = self.call("SyncPrinterCatalog", cookie=self.cookie, InstalledNonLeafUpdateIDs=None, PrinterUpdateIDs=None,
-                           deviceAttributes=None)
+        result = self.call("SyncPrinterCatalog", cookie=self.cookie, installedNonLeafUpdateIDs=None, printerUpdateIDs=None)
         self.assertIsNotNone(result["NewCookie"]["EncryptedData"])
-        self.assertIs(result["Truncated"] in (True, False), True)
+        self.assertIs(result["Truncated"], False)
 
     def test_zz_every_operation_of_the_wsdl_was_called(self):
         self.assertEqual(self.operations - self.used, set())
