@@ -160,12 +160,8 @@ static int cset_of(struct builder *b, const struct relations *r, uint32_t *numbe
 /* The RevisionID of a member's identity, 0 if it is not here. */
 static uint32_t member_id(struct builder *b, const struct relation *m)
 {
-	struct update u;
 	int32_t id;
-	if (update_get(b->t, m->update_no, &u, NULL) != E_OK ||
-		revision_find(b->t, &u.id, m->number, &id) != E_OK)
-		return 0;
-	return (uint32_t)id;
+	return member_find(b->t, m, &id) == E_OK ? (uint32_t)id : 0;
 }
 
 static int bundle_of(struct builder *b, const struct relations *r, uint32_t *at)
@@ -517,8 +513,9 @@ static bool list_categories(struct builder *b)
 {
 	bool ok = true;
 	for (uint32_t u = 1; ok && u < b->updates; u++) {
-		const struct index_row *r = &b->row[b->highest[b->highest_at[u]]];
-		if (b->highest_at[u] == b->highest_at[u + 1] || row_type(r) != TYPE_CATEGORY)
+		bool none = b->highest_at[u] == b->highest_at[u + 1];
+		const struct index_row *r = &b->row[none ? 0 : b->highest[b->highest_at[u]]];
+		if (none || row_type(r) != TYPE_CATEGORY)
 			continue;
 		ok = add(b, &b->category, u) && add(b, &b->category, 0);
 		size_t count = b->category.n;
