@@ -1,0 +1,612 @@
+/* dispatch.c -- one request: find the operation, decode, check, run, encode, log.  See dispatch.h. */
+#include "cgi/dispatch.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/seal.h"
+#include "common/text.h"
+
+/* ---- for handlers ---- */
+
+int call_fail(struct call *c, int rc, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(c->err.text, sizeof(c->err.text), fmt, ap);
+	va_end(ap);
+	c->err.code = (enum errcode)rc;
+	return rc;
+}
+
+bool call_client_at_least(const struct call *c, uint32_t major, uint32_t minor)
+{
+	return c->cookie.major > major || (c->cookie.major == major && c->cookie.minor >= minor);
+}
+
+/* host, host:port or [IPv6]:port, and nothing that could end a URL or an attribute.  *host is the part
+ * before the port. */
+static bool harmless_host(struct slice s, struct slice *host)
+{
+	size_t n = 0;
+	bool v6 = s.n > 0 && s.p[0] == '[';
+	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	static const char six[] = "[0123456789abcdefABCDEF:.";
+	while (n < s.n && s.p[n] && strchr(v6 ? six : name, s.p[n]))
+		n++;
+	if (v6 && (n >= s.n || s.p[n++] != ']'))
+		return false;
+	if (n == 0 || n > 255)
+		return false;
+	*host = (struct slice){s.p, n};
+	if (n == s.n)
+		return true;
+	uint64_t port;
+	struct slice digits = {s.p + n + 1, s.n - n - 1};
+	return s.p[n] == ':' && digits.n > 0 && digits.n <= 5 && digits.p[0] >= '0' && digits.p[0] <= '9' &&
+		text_u64(digits, &port) && port >= 1 && port <= 65535;
+}
+
+static bool is_default_port(struct slice scheme, struct slice port)
+{
+	return port.n == 0 || slice_eq(port, slice_eq(scheme, SL("https")) ? SL("443") : SL("80"));
+}
+
+/* Host and port as the client wrote them, or ours.  *authority may need the arena: p == NULL then. */
+static void find_host(struct call *c, struct slice scheme, struct slice *authority, struct slice *host)
+{
+	const struct request *r = c->req;
+	if (harmless_host(r->host, host)) {
+		*authority = r->host;
+		return;
+	}
+	struct slice ours = c->set.server_name;
+	if (!harmless_host(ours, host) && !harmless_host(ours = r->server_name, host))
+		harmless_host(ours = SL("localhost"), host);
+	uint64_t port;
+	if (host->n < ours.n || is_default_port(scheme, r->server_port) || !text_u64(r->server_port, &port))
+		*authority = ours;
+	else
+		*authority = arena_printf(c->a, "%.*s:%u", SLF(ours), (unsigned)(port & 0xffff));
+}
+
+struct slice call_base_url(struct call *c)
+{
+	if (c->set.content_url.n > 0) {
+		struct slice u = c->set.content_url;
+		while (u.n > 0 && u.p[u.n - 1] == '/')
+			u.n--;
+		return u;
+	}
+	struct slice scheme = text_ieq(c->req->scheme, SL("https")) ? SL("https") : SL("http");
+	struct slice authority, host;
+	find_host(c, scheme, &authority, &host);
+	return authority.p ? arena_printf(c->a, "%.*s://%.*s", SLF(scheme), SLF(authority)) : SL0;
+}
+
+struct slice call_host(struct call *c)
+{
+	struct slice authority, host;
+	find_host(c, SL("http"), &authority, &host);
+	return host;
+}
+
+struct Cookie *call_cookie(struct call *c, const struct cookie *k)
+{
+	char sealed[COOKIE_MAX];
+	size_t n = cookie_seal(c->w->sealer, c->now, k, sealed);
+	struct Cookie *out = ARENA_NEW(c->a, struct Cookie);
+	if (n == 0 || !out) {
+		call_fail(c, n == 0 ? E_IO : E_NOMEM, "cannot seal a cookie");
+		return NULL;
+	}
+	WIRE_SET(out, Cookie, Expiration, k->expires);
+	out->EncryptedData = arena_copy(c->a, (struct slice){sealed, n});
+	return out->EncryptedData.p ? out : NULL;
+}
+
+/* ---- reading the request ---- */
+
+static const struct op *find_op(const struct service *s, const struct soap_in *in)
+{
+	if (!slice_eq(in->ns, slice_of(s->ns)))
+		return NULL;
+	for (size_t i = 0; i < s->nops; i++)
+		if (slice_eq(in->name, slice_of(s->op[i].name)))
+			return &s->op[i];
+	return NULL;
+}
+
+/* A message over the reader's limits is refused like one over nginx's (TRANSPORT-38). */
+static int too_large(struct call *c, int rc)
+{
+	return rc == E_LIMIT ? call_bad(c, "body") : rc;
+}
+
+/* Finds c->op and decodes into *in.  *in is set as soon as there is an operation: the cookie of a request
+ * with a bad parameter behind it is still judged first. */
+static int decode(struct call *c, void **in)
+{
+	struct xml *x = c->w->xml;
+	struct soap_in env = {.version = SOAP_11};
+	if (c->req->body_too_large)
+		return call_bad(c, "body");
+	if (c->req->body_short)
+		return call_fail(c, E_FORM, "the body ends before its Content-Length");
+	xml_init(x, c->req->body, &xml_message_limits, &c->err);
+	int rc = soap_open(x, &env, c->a, &c->err);
+	c->version = env.version; /* also of an envelope without an operation */
+	if (rc != E_OK)
+		return too_large(c, rc);
+	const struct op *op = find_op(c->w->service, &env);
+	if (!op)
+		return call_fail(c, E_UNKNOWN_OPERATION, "{%.*s}%.*s", SLF(env.ns), SLF(env.name));
+	void *to = arena_alloc(c->a, 1, op->in->size);
+	if (!to)
+		return call_fail(c, E_NOMEM, "no memory for %s", op->name);
+	*in = to;
+	c->op = op;
+	rc = wire_read(x, op->in, to, c->a, &c->err);
+	if (rc == E_OK)
+		rc = soap_close(x, &c->err);
+	return too_large(c, rc);
+}
+
+/* ---- transaction and gates ---- */
+
+static int begin(struct call *c, enum txn_mode mode)
+{
+	int rc = txn_begin(c->w->store, mode, &c->w->txn, &c->err);
+	c->txn = c->w->txn;
+	if (rc == E_OK)
+		rc = server_state_get(c->txn, &c->state, &c->err);
+	if (rc == E_OK)
+		rc = settings_get(c->txn, &c->set, &c->err);
+	return rc;
+}
+
+/* The member named cookie of any message that has one. */
+static const struct Cookie *cookie_of(const struct wtype *t, const void *in)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->field[i].kind == W_MSG && slice_eq(t->field[i].name, SL("cookie")))
+			return *(struct Cookie *const *)(const void *)((const char *)in + t->field[i].offset);
+	ASSERT(!"an operation with OP_COOKIE has a member cookie");
+}
+
+/* Readable, identity, expiry: COOKIE-20 to -23, A9. */
+static int check_cookie(struct call *c, const struct Cookie *in)
+{
+	if (!in || in->EncryptedData.n == 0)
+		return call_fail(c, E_INVALID_COOKIE, "no cookie");
+	int rc = cookie_open(c->w->sealer, in->EncryptedData, &c->cookie);
+	if (rc != E_OK)
+		return call_fail(c, E_INVALID_COOKIE, "not a cookie of ours");
+	c->client = c->cookie.client;
+	if (guid_cmp(&c->cookie.server, &c->state.server_id) != 0 || c->cookie.generation != c->state.generation)
+		return call_fail(c, E_SERVER_CHANGED, "cookie of generation %u", c->cookie.generation);
+	if (c->cookie.expires <= c->now)
+		return call_fail(c, E_COOKIE_EXPIRED, "cookie expired");
+	worker_seen(c->w, &c->client, c->cookie.major, c->cookie.minor);
+	return E_OK;
+}
+
+/* Configuration, then registration (COOKIE-24, -26; the Client table decides, COOKIE-32). */
+static int check_gates(struct call *c)
+{
+	struct computer pc;
+	if ((c->op->flags & OP_CONFIG) && c->cookie.last_change != c->state.last_change)
+		return call_fail(c, E_CONFIG_CHANGED, "configuration changed since GetConfig");
+	if (!(c->op->flags & OP_REGISTERED) || !c->set.registration_required)
+		return E_OK;
+	int rc = computer_get(c->txn, (struct slice){c->client.s, c->client.n}, &pc);
+	if (rc != E_OK && rc != E_NOTFOUND)
+		return call_fail(c, rc, "computer row");
+	if (rc == E_NOTFOUND || !pc.registered)
+		return call_fail(c, E_REGISTRATION_REQUIRED, "not registered");
+	return E_OK;
+}
+
+static int bind_scan(struct call *c)
+{
+	if (!(c->op->flags & OP_SCAN))
+		return E_OK;
+	int rc = scan_bind(c->w->scan, c->txn, &c->set, &c->err);
+	if (rc == E_OK && (c->op->flags & OP_COOKIE))
+		rc = client_groups_get(c->txn, &c->set, (struct slice){c->client.s, c->client.n}, &c->groups, &c->err);
+	return rc;
+}
+
+/* What a handler or the store reports beyond the protocol's own codes is our failure, not the client's: no
+ * code that would start a wrong recovery. */
+static int as_ours(int rc)
+{
+	if (rc == E_OK || rc >= E_INVALID_COOKIE || err_is_ours(rc))
+		return rc;
+	return E_CORRUPT;
+}
+
+static int run_store(struct call *c, const void *in)
+{
+	txn_end(&c->w->txn);
+	int rc = begin(c, TXN_FLEET);
+	if (rc == E_OK)
+		rc = c->op->store(c, in);
+	if (rc == E_OK)
+		rc = txn_commit(&c->w->txn, &c->err);
+	return rc;
+}
+
+static int run_op(struct call *c, const void *in, void **out)
+{
+	int rc = c->op->check ? c->op->check(c, in) : E_OK;
+	if (rc == E_OK)
+		rc = check_gates(c);
+	if (rc == E_OK)
+		rc = bind_scan(c);
+	if (rc != E_OK)
+		return as_ours(rc);
+	*out = arena_alloc(c->a, 1, c->op->out->size);
+	if (!*out)
+		return call_fail(c, E_NOMEM, "no memory for the answer");
+	rc = c->op->run(c, in, *out);
+	if (rc == E_OK && c->wants_store)
+		rc = run_store(c, in);
+	return as_ours(rc);
+}
+
+/* ---- the answer ---- */
+
+/* Accept-Encoding lists xpress, and not with q=0 (TRANSPORT-29, -32). */
+static bool lists_xpress(struct slice list)
+{
+	while (list.p) {
+		struct slice item = text_cut(&list, ',');
+		struct slice name = text_trim(text_cut(&item, ';'));
+		if (!text_ieq(name, SL("xpress")))
+			continue;
+		struct slice q = item.p ? text_trim(item) : SL0;
+		if (q.n < 3 || !text_ieq((struct slice){q.p, 2}, SL("q=")))
+			return true;
+		for (size_t i = 2; i < q.n; i++)
+			if (q.p[i] >= '1' && q.p[i] <= '9')
+				return true;
+		return false;
+	}
+	return false;
+}
+
+static enum coding choose_coding(const struct call *c)
+{
+	static const enum coding by_setting[] = {
+		[XPRESS_MIXED] = CODING_XPRESS_MIXED,
+		[XPRESS_STREAM] = CODING_XPRESS_STREAM,
+		[XPRESS_OFF] = CODING_PLAIN,
+	};
+	return lists_xpress(c->req->accept_encoding) ? by_setting[c->set.xpress] : CODING_PLAIN;
+}
+
+static void set_headers(struct call *c, struct answer *out, int status, bool xpress)
+{
+	const struct service *s = c->w->service;
+	int n = snprintf(c->w->headers, sizeof(c->w->headers),
+		"Cache-Control: %s\r\nContent-Type: %s\r\nVary: Accept-Encoding\r\n%s", s->cache_control,
+		soap_content_type(c->version), xpress ? "Content-Encoding: xpress\r\n" : "");
+	ASSERT(n > 0 && (size_t)n < sizeof(c->w->headers));
+	*out = (struct answer){.status = status, .headers = {c->w->headers, (size_t)n}};
+}
+
+static int encode(struct call *c, const void *msg, struct answer *out)
+{
+	struct worker *w = c->w;
+	struct slice ns = slice_of(w->service->ns);
+	rope_reset(&w->rope);
+	buf_reset(&w->packed);
+	soap_write(&w->rope, c->version, w->service->dialect, ns, c->op->out->name, c->op->out, msg);
+	enum coding coding = choose_coding(c);
+	set_headers(c, out, 200, coding != CODING_PLAIN);
+	int rc = rope_render(&w->rope, coding, c->a, &w->packed, &out->iov, &out->niov, &out->length);
+	return rc == E_OK ? E_OK : call_fail(c, as_ours(rc), "cannot render the answer");
+}
+
+static void answer_bytes(struct call *c, struct answer *out, struct slice body)
+{
+	c->w->single = (struct iovec){(void *)(uintptr_t)body.p, body.n};
+	out->iov = &c->w->single;
+	out->niov = 1;
+	out->length = body.n;
+}
+
+/* The last resort, when there is no memory even for a fault. */
+static const char busy_fault[] =
+	"<s:Envelope xmlns:s=\"" SOAP_NS11 "\"><s:Body><s:Fault><faultcode>s:Server</faultcode>"
+	"<faultstring>Fault occurred</faultstring><detail><ErrorCode>ServerBusy</ErrorCode><Message></Message>"
+	"<ID>00000000-0000-0000-0000-000000000000</ID><Method></Method></detail></s:Fault></s:Body></s:Envelope>";
+
+/* A client's SOAPAction goes back as it came, if it can stand in XML. */
+static struct slice fault_method(const struct call *c)
+{
+	struct slice a = c->req->soap_action;
+	return a.n <= LIMIT_STRING && text_utf8_bad(a) == a.n ? a : SL0;
+}
+
+static struct slice fault_actor(struct call *c)
+{
+	const struct service *s = c->w->service;
+	if (s->dialect != SOAP_ASMX || !c->req->host.p)
+		return SL0;
+	c->set.content_url = SL0; /* of this service, not of the content */
+	struct slice base = call_base_url(c);
+	return base.p ? arena_printf(c->a, "%.*s%s", SLF(base), s->path) : SL0;
+}
+
+/* Faults go out plain, whatever was asked for: no real server was seen to pack one.  id_text names the
+ * incident in the log (SOAPFAULT-07). */
+static void answer_fault(struct call *c, int rc, struct answer *out, char id_text[GUID_TEXT + 1])
+{
+	struct rope *r = &c->w->rope;
+	struct soap_fault f = {.code = err_fault(rc), .ours = err_is_ours(rc), .method = fault_method(c)};
+	if (!f.code)
+		f.message = slice_of(err_name(rc));
+	else
+		f.message = rc == E_INVALID_PARAMETERS ? slice_of(c->err.text) : SL("");
+	f.actor = fault_actor(c);
+	if (random_guid(&f.id) != E_OK)
+		f.id = (struct guid){{0}};
+	guid_text(&f.id, id_text);
+	rope_reset(r);
+	soap_write_fault(r, c->version, c->w->service->dialect, &f);
+	bool whole = r->rc == E_OK && rope_buf(r)->rc == E_OK;
+	if (!whole)
+		c->version = SOAP_11;
+	set_headers(c, out, 500, false);
+	answer_bytes(c, out, whole ? buf_bytes(rope_buf(r)) : SL(busy_fault));
+}
+
+static void answer_method(struct call *c, struct answer *out)
+{
+	static const char headers[] = "Allow: POST\r\nContent-Type: text/plain; charset=utf-8\r\n";
+	*out = (struct answer){.status = 405, .headers = SL(headers)};
+	answer_bytes(c, out, SL("This address takes SOAP messages by POST.\n"));
+}
+
+static int answer_soap(struct call *c, struct answer *out)
+{
+	void *in = NULL, *msg = NULL;
+	int rc = decode(c, &in);
+	bool cookie = c->op && (c->op->flags & OP_COOKIE);
+	if (rc != E_OK && !(rc == E_INVALID_PARAMETERS && cookie))
+		return rc;
+	if (rc != E_OK && text_starts(slice_of(c->err.text), SL("cookie")))
+		return call_fail(c, E_INVALID_COOKIE, "malformed cookie");
+	struct err first = c->err;
+	int rc2 = begin(c, TXN_READ);
+	if (rc2 == E_OK && cookie)
+		rc2 = check_cookie(c, cookie_of(c->op->in, in));
+	if (rc2 != E_OK)
+		return as_ours(rc2);
+	c->err = first;
+	if (rc == E_OK)
+		rc = run_op(c, in, &msg);
+	return rc == E_OK ? encode(c, msg, out) : rc;
+}
+
+/* ---- the log line ---- */
+
+static uint64_t clock_usec(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void log_call(const struct call *c, int rc, const struct answer *a, const char *id, uint64_t start)
+{
+	char fault[96] = "";
+	if (id[0])
+		snprintf(fault, sizeof(fault), "%s:%s", err_fault(rc) ? err_fault(rc) : "plain", id);
+	struct log_request l = {
+		.id = c->req->id,
+		.peer = c->req->peer,
+		.op = c->op ? slice_of(c->op->name) : SL("-"),
+		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
+		.fault = fault[0] ? slice_of(fault) : SL0,
+		.why = rc != E_OK && c->err.text[0] ? slice_of(c->err.text) : SL0,
+		.rc = rc,
+		.status = a->status,
+		.in = c->req->body.n,
+		.out = a->length,
+		.usec = clock_usec() - start,
+	};
+	log_request(&l);
+}
+
+void service_answer(struct worker *w, const struct request *req, struct answer *out)
+{
+	uint64_t start = clock_usec();
+	struct call c = {.w = w, .req = req, .a = req->a, .now = w->now()};
+	char id[GUID_TEXT + 1] = "";
+	int rc = E_OK;
+	if (!slice_eq(req->method, SL("POST"))) {
+		answer_method(&c, out);
+	} else {
+		rc = answer_soap(&c, out);
+		if (rc != E_OK)
+			answer_fault(&c, rc, out, id);
+	}
+	log_call(&c, rc, out, id, start);
+}
+
+void worker_sent(struct worker *w)
+{
+	txn_end(&w->txn);
+	if (w->nseen == SEEN_BATCH)
+		worker_flush(w);
+}
+
+/* ---- last contact ---- */
+
+void worker_seen(struct worker *w, const struct client_id *id, uint32_t major, uint32_t minor)
+{
+	size_t i = 0;
+	while (i < w->nseen && (w->seen[i].id.n != id->n || memcmp(w->seen[i].id.s, id->s, id->n) != 0))
+		i++;
+	if (i == SEEN_BATCH)
+		return; /* worker_sent() makes room; the computer's next call counts */
+	if (i == w->nseen)
+		w->nseen++;
+	w->seen[i] = (struct seen_row){*id, w->now(), major, minor};
+}
+
+void worker_flush(struct worker *w)
+{
+	struct seen v[SEEN_BATCH];
+	struct err e;
+	if (w->nseen == 0 || w->txn)
+		return;
+	for (size_t i = 0; i < w->nseen; i++) {
+		const struct seen_row *s = &w->seen[i];
+		v[i] = (struct seen){{s->id.s, s->id.n}, s->at, s->major, s->minor};
+	}
+	int rc = txn_begin(w->store, TXN_FLEET, &w->txn, &e);
+	if (rc == E_OK)
+		rc = computers_seen(w->txn, v, w->nseen, &e);
+	if (rc == E_OK)
+		rc = txn_commit(&w->txn, &e);
+	if (rc != E_OK)
+		log_line(LOG_WARN, "last contacts of %zu computers are lost: %s", w->nseen, e.text);
+	txn_end(&w->txn);
+	w->nseen = 0;
+}
+
+/* ---- life of a worker ---- */
+
+int worker_new(struct worker **out, const struct service *s, struct store *store, struct sealer *sealer,
+	struct err *e)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	*out = w;
+	if (!w)
+		return err_set(e, E_NOMEM, "no memory for a worker");
+	w->service = s;
+	w->store = store;
+	w->sealer = sealer;
+	w->now = time_now;
+	rope_init(&w->rope);
+	buf_init(&w->packed, LIMIT_REPLY);
+	w->scan = scan_new();
+	w->xml = xml_new();
+	if (w->scan && w->xml)
+		return E_OK;
+	worker_close(out);
+	return err_set(e, E_NOMEM, "no memory for a worker");
+}
+
+int worker_open(struct worker **out, const struct service *s, const char *dir, const char *key_file, struct err *e)
+{
+	struct store *store = NULL;
+	struct sealer *sealer = NULL;
+	*out = NULL;
+	int rc = seal_open_file(&sealer, key_file, e);
+	if (rc == E_OK)
+		rc = store_open(&store, dir, STORE_SERVICE, e);
+	if (rc == E_OK)
+		rc = worker_new(out, s, store, sealer, e);
+	if (rc == E_OK) {
+		(*out)->owns = true;
+		return E_OK;
+	}
+	store_close(&store);
+	seal_close(&sealer);
+	return rc;
+}
+
+void worker_close(struct worker **wp)
+{
+	struct worker *w = *wp;
+	if (!w)
+		return;
+	txn_end(&w->txn);
+	worker_flush(w);
+	scan_free(&w->scan);
+	xml_free(&w->xml);
+	if (w->owns) {
+		seal_close(&w->sealer);
+		store_close(&w->store);
+	}
+	rope_free(&w->rope);
+	buf_free(&w->packed);
+	free(w);
+	*wp = NULL;
+}
+
+/* ---- the program ---- */
+
+static const struct service *the_service; /* of this program */
+static const char *opt_store, *opt_key;
+
+static int main_option(int ch, const char *arg, struct err *e)
+{
+	if (ch == 'S')
+		opt_store = arg;
+	else if (ch == 'K')
+		opt_key = arg;
+	else
+		return err_set(e, E_USAGE, "unknown option -%c", ch);
+	return E_OK;
+}
+
+static int main_start(void **worker, struct err *e)
+{
+	if (!opt_store || !opt_key)
+		return err_set(e, E_USAGE, "-S STOREDIR and -K KEYFILE are needed");
+	struct worker *w;
+	int rc = worker_open(&w, the_service, opt_store, opt_key, e);
+	*worker = w;
+	return rc;
+}
+
+static void main_handle(void *worker, const struct request *req, struct answer *out)
+{
+	service_answer(worker, req, out);
+}
+
+static void main_sent(void *worker, bool ok)
+{
+	(void)ok; /* a lost reply changes nothing: the client asks again */
+	worker_sent(worker);
+}
+
+static void main_idle(void *worker)
+{
+	worker_flush(worker);
+}
+
+static void main_stop(void **worker)
+{
+	struct worker *w = *worker;
+	worker_close(&w);
+	*worker = NULL;
+}
+
+int service_main(int argc, char **argv, const struct service *s)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "wsus-%s", s->name);
+	struct serve_ops ops = {
+		.name = name,
+		.usage = "  -S STOREDIR  the store (catalog/ and fleet/ below it)\n"
+			 "  -K KEYFILE   the master secret that cookies are sealed with\n",
+		.options = "S:K:",
+		.option = main_option,
+		.start = main_start,
+		.handle = main_handle,
+		.sent = main_sent,
+		.idle = main_idle,
+		.stop = main_stop,
+	};
+	the_service = s;
+	return serve_main(argc, argv, &ops);
+}

@@ -1,0 +1,163 @@
+/* dispatch.h -- one request of a web service: bytes in, bytes out.
+ *
+ * A service is a table of operations.  A row says everything that is done around its handler: the messages,
+ * whether the request carries a cookie, which gates it must pass, whether it reads the scan index, whether it
+ * may write.  To add an operation: write its block, add its row.
+ *
+ *	CHECK(GetThing) { ... }               -- parameters; may refuse with E_INVALID_PARAMETERS
+ *	HANDLER(GetThing) { ... }             -- in a read transaction; fills *out
+ *	STORE(GetThing) { ... }               -- only if the handler set c->wants_store: in a fleet transaction
+ *	static const struct op thing_ops[] = {OP_FULL(GetThing, OP_COOKIE)};
+ *
+ * Checks come in one order for all (COOKIE-27, A10): readable, cookie, parameters, configuration, registration.
+ * service_answer() is pure on (request, store): FastCGI, CGI, the case runner and the fuzz target share it.
+ *
+ * Memory: what a handler makes lies in c->a (the request's arena) or in the transaction; both live until
+ * worker_sent().  A handler that sets wants_store leaves nothing in *out that lies in the transaction: its
+ * read transaction ends before the write begins. */
+#ifndef CGI_DISPATCH_H
+#define CGI_DISPATCH_H
+
+#include "common/cookie.h"
+#include "common/rope.h"
+#include "common/serve.h"
+#include "common/soap.h"
+#include "common/wire.h"
+#include "common/wusp.h"
+#include "common/xml.h"
+#include "store/scan.h"
+#include "store/store.h"
+
+struct op;
+struct service {
+	const char *name; /* for logs */
+	const char *ns;   /* of its operations; answers use it too */
+	const char *path; /* of its .asmx, for faultactor */
+	const char *cache_control;
+	enum soap_dialect dialect;
+	const struct op *op;
+	size_t nops;
+};
+
+/* Last-contact times wait here until they are written together (design 4: batched). */
+#define SEEN_BATCH 256
+struct seen_row {
+	struct client_id id;
+	tick_t at;
+	uint32_t major, minor;
+};
+
+/* What one worker process holds. */
+struct worker {
+	const struct service *service;
+	struct store *store;
+	struct sealer *sealer;
+	bool owns;           /* closes store and sealer */
+	struct scan *scan;
+	struct xml *xml;
+	tick_t (*now)(void); /* tests freeze it */
+	/* of the request under way, until worker_sent() */
+	struct txn *txn;
+	struct rope rope;
+	struct buf packed;
+	struct iovec single;
+	char headers[256];
+	/* not yet written */
+	struct seen_row seen[SEEN_BATCH];
+	size_t nseen;
+};
+
+/* Opens store and key; *out is freed by worker_close().  Call it in the process that serves. */
+int worker_open(struct worker **out, const struct service *s, const char *store_dir, const char *key_file,
+	struct err *e) MUST_CHECK;
+/* The same around a store and a sealer that are open; they stay the caller's. */
+int worker_new(struct worker **out, const struct service *s, struct store *store, struct sealer *sealer,
+	struct err *e) MUST_CHECK;
+void worker_close(struct worker **w);
+
+/* Answers one request; never fails.  worker_sent() must follow once the reply has left. */
+void service_answer(struct worker *w, const struct request *req, struct answer *out);
+void worker_sent(struct worker *w);
+/* Writes the waiting last-contact times; between requests. */
+void worker_flush(struct worker *w);
+/* Notes that a computer was here. */
+void worker_seen(struct worker *w, const struct client_id *id, uint32_t major, uint32_t minor);
+
+/* One request on its way. */
+struct call {
+	struct worker *w;
+	const struct request *req;
+	const struct op *op; /* NULL until found */
+	struct arena *a;
+	struct txn *txn;
+	enum soap_version version;
+	tick_t now;
+	struct server_state state;
+	struct settings set;
+	struct client_id client; /* whom the log line names */
+	struct cookie cookie;    /* OP_COOKIE: genuine, of this server, not expired */
+	struct client_groups groups; /* OP_SCAN with OP_COOKIE */
+	bool wants_store;
+	struct err err;
+};
+/* Sets the text for the log (and, for E_INVALID_PARAMETERS, the fault's Message) and returns rc. */
+int call_fail(struct call *c, int rc, const char *fmt, ...) PRINTF(3, 4);
+static inline int call_bad(struct call *c, const char *parameter)
+{
+	return call_fail(c, E_INVALID_PARAMETERS, "%s", parameter);
+}
+/* Does the client speak at least this version (TRANSPORT-41)?  Needs a cookie. */
+bool call_client_at_least(const struct call *c, uint32_t major, uint32_t minor);
+/* "http://host:port" as this client reaches us: content.url, else the request's own words if they are
+ * harmless, else the configured name.  p == NULL: out of memory. */
+struct slice call_base_url(struct call *c);
+/* The host of the above without its port. */
+struct slice call_host(struct call *c);
+/* Seals *k as the cookie of an answer; NULL after call_fail() if that failed. */
+struct Cookie *call_cookie(struct call *c, const struct cookie *k);
+
+#define OP_COOKIE 1u     /* in->cookie must be genuine, of this server and generation, and not expired */
+#define OP_CONFIG 2u     /* ... and know the present configuration (COOKIE-24) */
+#define OP_REGISTERED 4u /* ... and its computer be registered, if that is required (COOKIE-26) */
+#define OP_SCAN 8u       /* reads the scan index: c->w->scan is bound, c->groups known if there is a cookie */
+
+struct op {
+	const char *name;
+	unsigned flags;
+	const struct wtype *in, *out;
+	int (*check)(struct call *c, const void *in);
+	int (*run)(struct call *c, const void *in, void *out);
+	int (*store)(struct call *c, const void *in);
+};
+
+/* Typed bodies behind the untyped rows. */
+#define CHECK(M) \
+	static int M##_check_typed(struct call *c, const struct M *in); \
+	static int M##_check(struct call *c, const void *in) \
+	{ \
+		return M##_check_typed(c, in); \
+	} \
+	static int M##_check_typed(struct call *c, const struct M *in)
+#define HANDLER(M) \
+	static int M##_run_typed(struct call *c, const struct M *in, struct M##Response *out); \
+	static int M##_run(struct call *c, const void *in, void *out) \
+	{ \
+		return M##_run_typed(c, in, out); \
+	} \
+	static int M##_run_typed(struct call *c, const struct M *in, struct M##Response *out)
+#define STORE(M) \
+	static int M##_store_typed(struct call *c, const struct M *in); \
+	static int M##_store(struct call *c, const void *in) \
+	{ \
+		return M##_store_typed(c, in); \
+	} \
+	static int M##_store_typed(struct call *c, const struct M *in)
+#define OP(M, flags) {#M, (flags), &M##_wire, &M##Response_wire, M##_check, M##_run, NULL}
+#define OP_FULL(M, flags) {#M, (flags), &M##_wire, &M##Response_wire, M##_check, M##_run, M##_store}
+
+/* The whole program of a service: options -S STOREDIR -K KEYFILE and those of serve_main(). */
+int service_main(int argc, char **argv, const struct service *s);
+
+extern const struct service auth_service, client_service;
+
+#endif
