@@ -1,0 +1,227 @@
+/* content.c -- /Content and /SelfUpdate misses to X-Accel-Redirect.  See content.h. */
+#include "cgi/content.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/text.h"
+
+#define MAX_PARTS 8        /* self-update trees are five folders deep */
+#define MAX_ENTRIES 20000  /* of one folder */
+
+/* ---- /Content ---- */
+
+/* Cuts 1 or 2 hexadecimal digits and a slash; some servers name folder 0A "A". */
+static bool cut_folder(struct slice *rest, uint8_t *folder)
+{
+	struct slice s = *rest, part = text_cut(&s, '/');
+	char two[2] = {'0', '0'};
+	if (!s.p || part.n < 1 || part.n > 2)
+		return false;
+	memcpy(two + 2 - part.n, part.p, part.n);
+	*rest = s;
+	return text_hex((struct slice){two, 2}, folder, 1);
+}
+
+/* [XX/]HEX[.ext] */
+static bool resolve_content(struct slice rest, char to[CONTENT_TARGET])
+{
+	struct sha1 d;
+	uint8_t folder;
+	bool has_folder = cut_folder(&rest, &folder);
+	if (rest.n < 40 || !text_hex((struct slice){rest.p, 40}, d.b, sizeof(d.b)))
+		return false;
+	struct slice tail = {rest.p + 40, rest.n - 40};
+	if ((tail.n > 0 && tail.p[0] != '.') || (tail.n > 0 && memchr(tail.p, '/', tail.n)))
+		return false;
+	if (has_folder && folder != d.b[19])
+		return false;
+	char hex[41];
+	hex_text(d.b, sizeof(d.b), true, hex);
+	snprintf(to, CONTENT_TARGET, "/_content/%s/%s", hex + 38, hex);
+	return true;
+}
+
+/* ---- /SelfUpdate ---- */
+
+/* The name that a folder has for `part` in any letter case; the exact one if it is there. */
+static bool find_entry(int dir, struct slice part, char name[256])
+{
+	int fd = dup(dir);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool found = false, exact = false;
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	rewinddir(d);
+	struct dirent *e;
+	for (unsigned i = 0; !exact && i < MAX_ENTRIES && (e = readdir(d)); i++) {
+		struct slice n = slice_of(e->d_name);
+		if (n.n > 255 || !text_ieq(n, part))
+			continue;
+		exact = slice_eq(n, part);
+		if (!found || exact)
+			memcpy(name, n.p, n.n + 1);
+		found = true;
+	}
+	closedir(d);
+	return found;
+}
+
+static bool append_escaped(char to[CONTENT_TARGET], size_t *n, const char *name)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+	if (*n + 2 >= CONTENT_TARGET)
+		return false;
+	to[(*n)++] = '/';
+	for (; *name; name++) {
+		if (*n + 4 >= CONTENT_TARGET)
+			return false;
+		if (strchr(plain, *name))
+			to[(*n)++] = *name;
+		else
+			*n += (size_t)snprintf(to + *n, CONTENT_TARGET - *n, "%%%02X", (unsigned char)*name);
+	}
+	to[*n] = '\0';
+	return true;
+}
+
+static bool resolve_selfupdate(struct slice rest, int dir, char to[CONTENT_TARGET])
+{
+	char name[256];
+	size_t n = (size_t)snprintf(to, CONTENT_TARGET, "/_selfupdate");
+	int at = dup(dir);
+	bool ok = at >= 0;
+	for (unsigned i = 0; ok && rest.p; i++) {
+		struct slice part = text_cut(&rest, '/');
+		ok = i < MAX_PARTS && part.n > 0 && part.p[0] != '.' && find_entry(at, part, name) &&
+			append_escaped(to, &n, name);
+		if (!ok || !rest.p)
+			break;
+		int next = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(at);
+		at = next;
+		ok = at >= 0;
+	}
+	if (at >= 0)
+		close(at);
+	return ok;
+}
+
+/* Cuts "/name/" in any letter case. */
+static bool cut_prefix(struct slice *s, struct slice prefix)
+{
+	if (s->n <= prefix.n || !text_ieq((struct slice){s->p, prefix.n}, prefix))
+		return false;
+	*s = (struct slice){s->p + prefix.n, s->n - prefix.n};
+	return true;
+}
+
+bool content_resolve(struct slice path, int selfupdate, char to[CONTENT_TARGET])
+{
+	if (cut_prefix(&path, SL("/Content/")))
+		return resolve_content(path, to);
+	if (selfupdate >= 0 && cut_prefix(&path, SL("/SelfUpdate/")))
+		return resolve_selfupdate(path, selfupdate, to);
+	return false;
+}
+
+/* ---- the program ---- */
+
+void content_answer(const struct request *req, int selfupdate, char headers[CONTENT_TARGET + 64],
+	struct answer *out)
+{
+	char target[CONTENT_TARGET];
+	bool get = slice_eq(req->method, SL("GET")) || slice_eq(req->method, SL("HEAD"));
+	bool found = get && content_resolve(req->path, selfupdate, target);
+	int n;
+	if (found)
+		n = snprintf(headers, CONTENT_TARGET + 64, "X-Accel-Redirect: %s\r\n", target);
+	else
+		n = snprintf(headers, CONTENT_TARGET + 64, "%sContent-Type: text/plain\r\n", get ? "" : "Allow: GET, HEAD\r\n");
+	*out = (struct answer){.status = found ? 200 : get ? 404 : 405, .headers = {headers, (size_t)n}, .no_body = true};
+}
+
+struct content_worker {
+	int selfupdate;
+	char headers[CONTENT_TARGET + 64];
+};
+static const char *opt_selfupdate;
+
+static int content_option(int ch, const char *arg, struct err *e)
+{
+	if (ch != 'U')
+		return err_set(e, E_USAGE, "unknown option -%c", ch);
+	opt_selfupdate = arg;
+	return E_OK;
+}
+
+static int content_start(void **worker, struct err *e)
+{
+	struct content_worker *w = calloc(1, sizeof(*w));
+	if (!w)
+		return err_set(e, E_NOMEM, "no memory for a worker");
+	w->selfupdate = opt_selfupdate ? open(opt_selfupdate, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (opt_selfupdate && w->selfupdate < 0) {
+		free(w);
+		return err_errno(e, "%s", opt_selfupdate);
+	}
+	*worker = w;
+	return E_OK;
+}
+
+static void content_handle(void *worker, const struct request *req, struct answer *out)
+{
+	struct content_worker *w = worker;
+	content_answer(req, w->selfupdate, w->headers, out);
+	struct log_request l = {
+		.id = req->id,
+		.peer = req->peer,
+		.op = SL("Resolve"),
+		.why = req->path,
+		.rc = out->status == 200 ? E_OK : E_NOTFOUND,
+		.status = out->status,
+	};
+	log_request(&l);
+}
+
+static void content_sent(void *worker, bool ok)
+{
+	(void)worker;
+	(void)ok;
+}
+
+static void content_idle(void *worker)
+{
+	(void)worker;
+}
+
+static void content_stop(void **worker)
+{
+	struct content_worker *w = *worker;
+	if (w && w->selfupdate >= 0)
+		close(w->selfupdate);
+	free(w);
+	*worker = NULL;
+}
+
+int content_main(int argc, char **argv)
+{
+	static const struct serve_ops ops = {
+		.name = "wsus-content",
+		.usage = "  -U DIR       the self-update files\n",
+		.options = "U:",
+		.option = content_option,
+		.start = content_start,
+		.handle = content_handle,
+		.sent = content_sent,
+		.idle = content_idle,
+		.stop = content_stop,
+	};
+	return serve_main(argc, argv, &ops);
+}
