@@ -37,8 +37,10 @@ class Cgi(unittest.TestCase):
                 "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1"} | more
 
     def command(self, part):
-        key = [] if part == "content" else ["-K", str(self.server.state / "keys/master")]
-        return [str(ROOT / f"bin/wsus-{part}"), "-S", str(self.server.state / "store"), *key]
+        if part == "content":
+            return [str(ROOT / "bin/wsus-content"), "-U", str(self.server.state / "selfupdate")]
+        return [str(ROOT / f"bin/wsus-{part}"), "-S", str(self.server.state / "store"),
+                "-K", str(self.server.state / "keys/master")]
 
     def test_one_soap_request_each(self):
         for part, (ns, path, operation, inner, wanted) in CASES.items():
