@@ -3,9 +3,14 @@
  * Parent: opens SOCKET (option -s; mode 0660, backlog 1024) or inherits it on fd 0 (systemd, spawn-fcgi),
  * forks workers (-w N, default max(8, 4 x cores)), replaces those that die (back-off after fast deaths),
  * SIGTERM/SIGINT: stop after the running requests; SIGHUP: replace the workers one by one.
- * Worker: drops to -u USER[:GROUP] if started as root, verifies that root cannot come back, then
- * start(), and serves one request at a time.  Called with fd 0 that is no socket but REQUEST_METHOD in the
- * environment, it answers that one request on stdout as CGI and exits.
+ * Both: drop to -u USER[:GROUP] if started as root and verify that root cannot come back.
+ * Worker: start(), then one request at a time.
+ * Called with fd 0 that is no socket but REQUEST_METHOD in the environment, it answers that one request on
+ * stdout as CGI and exits.
+ *
+ * Readiness: each of the first workers writes one byte to the fd of -R when its start() is done; the end of
+ * that pipe without a byte means that none came up.  -C DIR is entered before anything else and before the
+ * drop, so that all paths, the socket's too, are relative to it.
  *
  * The body is read into the worker's memory (LIMIT_BODY); replies leave as FastCGI STDOUT records of up to
  * 65,528 bytes by writev, with a send time-out. */
@@ -54,7 +59,7 @@ struct serve_ops {
 	void (*handle)(void *worker, const struct request *, struct answer *); /* never fails: answers */
 	void (*sent)(void *worker, bool ok);                   /* reply is out (or lost): release what it borrowed */
 	void (*idle)(void *worker);                            /* between requests, at least every 5 s when idle */
-	void (*stop)(void **worker);
+	void (*stop)(void **worker);                           /* after a start() that succeeded */
 };
 
 /* The whole program; returns its exit status. */

@@ -399,7 +399,10 @@ static const char *reference(struct xml *x, const char *p, const char *end)
 	size_t n = text_ref((struct slice){p, (size_t)(end - p)}, &code);
 	if (n)
 		return p + n;
-	if (end - p < LONGEST_REF && !memchr(p, ';', (size_t)(end - p)))
+	const char *q = p + 1;
+	while (q < end && (is(*q, C_NAME) || *q == '#'))
+		q++;
+	if (q == end && q - p < LONGEST_REF)
 		return NULL;
 	return fail_at(x, p, "no reference to a character");
 }

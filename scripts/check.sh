@@ -42,25 +42,33 @@ report() {
 # explain LOG: what of it says why, and where the rest is.
 explain() {
 	{
-		grep -nE 'FAILED|FAIL:|ERROR|Error|error:|Assertion|SUMMARY|runtime error|Traceback|not ok|^\[  FAILED|differs' "$1" | head -n 25
+		grep -nE '^\[  (ERROR|FAILED)|FAILED|FAIL:|ERROR|Error|error:|Assertion|SUMMARY|runtime error|Traceback|not ok|differs' "$1" | head -n 25
 		echo '    ...'
 		tail -n 15 "$1"
 	} | sed 's/^/    /'
 	echo "    the whole log: ${1#"$here"/}"
 }
 
-# Sums up the lines that cmocka ends each group of tests with; a program that fails without saying which test did,
-# or that says nothing at all, counts as one failure.
+# Counts the tests by the lines that cmocka prints for each; scripts among the unit tests print the same.  A program
+# that fails without saying which test did, or that says nothing at all, counts as one failure.
 count_cmocka() { # LOG STATUS -> "passed failed skipped"
 	awk -v status="$2" '
-		/^\[  PASSED  \] [0-9]+ test/ { p += $4 }
-		/^\[  SKIPPED \] .*[0-9]+ test/ { s += number($0) }
-		/^\[  FAILED  \] .*[0-9]+ test\(s\), listed/ { f += number($0) }
-		function number(t) { sub(/ test\(s\).*/, "", t); sub(/.*[^0-9]/, "", t); return t }
+		/^\[       OK \] / { p++ }
+		/^\[  SKIPPED \] / && !/test\(s\)/ && !($4 in skipped) { skipped[$4]; s++ }
+		/^\[  FAILED  \] / && !/test\(s\)/ && !($4 in failed) { failed[$4]; f++ }
 		END {
 			if ((status != 0 && f == 0) || p + f + s == 0) f++
 			print p + 0, f + 0, s + 0
 		}' "$1"
+}
+
+# A program whose exit status is all there is to count.
+count_status() { # LOG STATUS -> "passed failed skipped"
+	if [ "$2" -eq 0 ]; then
+		echo 1 0 0
+	else
+		echo 0 1 0
+	fi
 }
 
 # Programs of ours end with "N passed, N failed" and perhaps ", N skipped".
@@ -91,14 +99,23 @@ run_one() {
 	fi
 }
 
-# run_all LABEL PATTERN: every cmocka program that matches, one after the other.
+# run_all LABEL COUNTER PROGRAMS... [-- ARGUMENTS...]: one after the other.
 run_all() {
 	since=$(date +%s) p=0 f=0 s=0
-	for program in $2; do
-		[ -x "$program" ] || continue
-		run_one count_cmocka "$logs/$(echo "$1" | tr ' ' -)-${program##*/}.log" "$program"
+	label=$1
+	count=$2
+	shift 2
+	programs=
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		programs="$programs $1"
+		shift
 	done
-	report "$1" "$p" "$f" "$s" "$since"
+	[ $# -eq 0 ] || shift
+	for program in $programs; do
+		[ -f "$program" ] || continue
+		run_one "$count" "$logs/$(echo "$label" | tr ' ' -)-${program##*/}.log" "$program" "$@"
+	done
+	report "$label" "$p" "$f" "$s" "$since"
 }
 
 build() { # LABEL MAKE-ARGUMENTS...
@@ -162,11 +179,11 @@ group_lint() {
 }
 
 group_unit() {
-	run_all unit 'build/test/t_*'
+	run_all unit count_cmocka build/test/t_* test/unit/t_*.sh
 }
 
 group_model() {
-	run_all model 'build/test/m_*'
+	run_all model count_status build/test/m_*
 }
 
 group_case() {
@@ -183,11 +200,8 @@ group_sanitized() {
 	build sanitized SAN=1 tests || return
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 	export ASAN_OPTIONS UBSAN_OPTIONS
-	run_all 'unit sanitized' 'build/1/test/t_*'
-	WSUS_MODEL_STEPS=${WSUS_MODEL_STEPS_SAN:-300}
-	export WSUS_MODEL_STEPS
-	run_all 'model sanitized' 'build/1/test/m_*'
-	unset WSUS_MODEL_STEPS
+	run_all 'unit sanitized' count_cmocka build/1/test/t_*
+	run_all 'model sanitized' count_status build/1/test/m_* -- --histories 200
 	cases 'case sanitized' build/1/test/case-run
 	torture 'torture sanitized' build/1/test/case-run
 	unset ASAN_OPTIONS UBSAN_OPTIONS

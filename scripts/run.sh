@@ -223,7 +223,7 @@ start_service() {
 	shift
 	(
 		cd "$state"
-		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" -S store ${workers:+-w "$workers"} ${user:+-u "$user:$group"} \
+		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group"} \
 			"$@" </dev/null >>"log/$service.log" 2>&1
 	) &
 	echo $! >"$state/run/$service.pid"
@@ -380,9 +380,9 @@ start_instance() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	: >"$state/run/ask.out"
-	start_service auth -K keys/master
-	start_service client -K keys/master
-	start_service content
+	start_service auth -S store -K keys/master
+	start_service client -S store -K keys/master
+	start_service content -U selfupdate
 	start_nginx || exit 1
 	wait_until_answering || exit 1
 }

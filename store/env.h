@@ -58,6 +58,8 @@ static inline unsigned env_of(enum db db)
 	return db < DB__CATALOG ? CATALOG : FLEET;
 }
 
+/* Makes DIR/catalog or DIR/fleet, with the group of DIR. */
+int env_mkdir(const char *dir, const struct env *v, struct err *e) MUST_CHECK;
 /* The one place where results of LMDB become ours, with words for people. */
 int env_error(const struct env *v, int mdb_result, struct err *e);
 

@@ -131,8 +131,7 @@ static int fix_modes(const struct env *v, struct err *e)
 	return rc != E_OK ? rc : fix_mode(v, "data.mdb", k->data_mode, e);
 }
 
-/* Makes DIR/catalog or DIR/fleet with the group of DIR. */
-static int env_mkdir(const char *dir, const struct env *v, struct err *e)
+int env_mkdir(const char *dir, const struct env *v, struct err *e)
 {
 	struct stat above, st;
 	if (stat(dir, &above) != 0)
