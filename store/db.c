@@ -81,7 +81,8 @@ int db_append(struct txn *t, enum db db, struct slice key, struct slice value, s
 int db_reserve(struct txn *t, enum db db, struct slice key, size_t n, void **to, struct err *e)
 {
 	MDB_val v = {n, NULL};
-	int rc = put(t, db, key, &v, MDB_RESERVE, e);
+	/* behind the last key LMDB then fills its pages instead of halving them */
+	int rc = put(t, db, key, &v, MDB_RESERVE | MDB_APPEND, e);
 	*to = rc == E_OK ? v.mv_data : NULL;
 	return rc;
 }

@@ -13,6 +13,16 @@
 #include "store/document.h"
 #include "store/publish.h"
 
+/* Chunks beyond these bytes go to the store as they come. */
+#define HOLD_MAX ((size_t)1 << 20)
+
+struct held {
+	struct chunk chunk; /* its bytes once they all are there */
+	size_t at;          /* of its bytes */
+	struct slice locale, geo; /* in the document's memory */
+};
+#define HELD_MAX (2 * LIMIT_DOC_LANGUAGES + 64)
+
 struct import {
 	struct store *store;
 	struct txn *txn; /* TXN_CATALOG; NULL after a failure */
@@ -21,6 +31,12 @@ struct import {
 	struct buf relations[REL__N]; /* struct relation */
 	unsigned uncommitted;         /* documents */
 	int failed;                   /* what ended the batch, E_OK: nothing yet */
+
+	/* Chunks of a document of usual size wait for its end, to be put in the order of their keys: appended
+	 * rows fill the pages of the store, and a refused document has put nothing. */
+	struct buf held;       /* struct held */
+	struct buf held_bytes;
+	bool holding;
 
 	/* ---- of the document being read ---- */
 	int32_t id;     /* it will get, if it is new */
@@ -64,6 +80,8 @@ static void import_free(struct import **out)
 	document_free(&i->doc);
 	for (int k = 0; k < REL__N; k++)
 		buf_free(&i->relations[k]);
+	buf_free(&i->held);
+	buf_free(&i->held_bytes);
 	free(i);
 	*out = NULL;
 }
@@ -78,6 +96,8 @@ int import_begin(struct import **out, struct store *s, tick_t now, struct err *e
 	i->now = now;
 	for (int k = 0; k < REL__N; k++)
 		buf_init(&i->relations[k], LIMIT_DOC_PREREQUISITES * sizeof(struct relation));
+	buf_init(&i->held, HELD_MAX * sizeof(struct held));
+	buf_init(&i->held_bytes, HOLD_MAX);
 	int rc = begin(i, e);
 	if (rc != E_OK)
 		import_free(out);
@@ -123,12 +143,60 @@ static int on_identity(void *arg, const struct guid *update, int32_t number, boo
 	return E_OK;
 }
 
-static int on_chunk(void *arg, const struct chunk *c, struct slice locale, struct slice geo, struct err *e)
+static int put_chunk(struct import *i, const struct chunk *c, struct slice locale, struct slice geo, struct err *e)
 {
-	struct import *i = arg;
 	i->staged = true;
 	int rc = fragment_put(i->txn, i->id, c->type, locale, geo, c->n, c->packed, c->plain, c->bytes, e);
 	return rc == E_OK ? commit_if_large(i, e) : rc;
+}
+
+static int by_text(struct slice a, struct slice b)
+{
+	int d = memcmp(a.p, b.p, MIN(a.n, b.n));
+	return d ? d : (a.n > b.n) - (a.n < b.n);
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+	const struct held *a = pa, *b = pb;
+	if (a->chunk.type != b->chunk.type)
+		return a->chunk.type < b->chunk.type ? -1 : 1;
+	int d = by_text(a->locale, b->locale);
+	if (d == 0)
+		d = by_text(a->geo, b->geo);
+	return d ? d : (int)a->chunk.n - (int)b->chunk.n;
+}
+
+static int put_held(struct import *i, struct err *e)
+{
+	struct held *h = (struct held *)(void *)i->held.p;
+	size_t n = i->held.n / sizeof(*h);
+	int rc = E_OK;
+	i->holding = false;
+	if (n)
+		qsort(h, n, sizeof(*h), by_key);
+	for (size_t k = 0; k < n && rc == E_OK; k++) {
+		h[k].chunk.bytes.p = i->held_bytes.p + h[k].at;
+		rc = put_chunk(i, &h[k].chunk, h[k].locale, h[k].geo, e);
+	}
+	return rc;
+}
+
+static int on_chunk(void *arg, const struct chunk *c, struct slice locale, struct slice geo, struct err *e)
+{
+	struct import *i = arg;
+	if (i->holding && (i->held_bytes.n + c->bytes.n > HOLD_MAX || i->held.n == i->held.max)) {
+		int rc = put_held(i, e);
+		if (rc != E_OK)
+			return rc;
+	}
+	if (!i->holding)
+		return put_chunk(i, c, locale, geo, e);
+	struct held h = {.chunk = *c, .at = i->held_bytes.n, .locale = locale, .geo = geo};
+	buf_slice(&i->held_bytes, c->bytes);
+	buf_add(&i->held, &h, sizeof(h));
+	int rc = i->held.rc == E_OK ? i->held_bytes.rc : i->held.rc;
+	return rc == E_OK ? E_OK : err_set(e, (enum errcode)rc, "import: %s", err_name(rc));
 }
 
 /* ================= when it has been accepted ================= */
@@ -209,7 +277,9 @@ static int put_revision(struct import *i, const struct document_facts *f, struct
 
 static int stage(struct import *i, const struct document_facts *f, struct err *e)
 {
-	int rc = put_files(i, f, e);
+	int rc = i->holding ? put_held(i, e) : E_OK;
+	if (rc == E_OK)
+		rc = put_files(i, f, e);
 	if (rc == E_OK)
 		rc = put_revision(i, f, e);
 	if (rc == E_OK && (++i->uncommitted >= LIMIT_BATCH_DOCS || txn_dirty(i->txn) >= LIMIT_DIRTY))
@@ -250,6 +320,9 @@ static int document(struct import *i, xml_refill_fn *refill, void *arg, struct i
 	struct document_facts f;
 	struct err wipe;
 	i->id = (int32_t)counter_last(i->txn, COUNT_REVISION) + 1;
+	buf_reset(&i->held);
+	buf_reset(&i->held_bytes);
+	i->holding = true;
 	i->staged = false;
 	i->known = 0;
 	i->update = (struct guid){{0}};
