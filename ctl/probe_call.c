@@ -1,7 +1,7 @@
 /* probe_call.c -- one SOAP call: request out, answer or fault in, everything counted. */
 #include "ctl/probe.h"
 
-#include <stdlib.h>
+#include <stdarg.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -61,6 +61,18 @@ void probe_items(struct probe *p, enum probe_step step, uint64_t n)
 void probe_call_end(struct probe *p)
 {
 	arena_reset(&p->arena);
+}
+
+int probe_failed(struct err *e, int rc, const char *fmt, ...)
+{
+	char place[300];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(place, sizeof(place), fmt, ap);
+	va_end(ap);
+	if ((int)e->code != rc) /* a part below had no words for it */
+		err_set(e, (enum errcode)rc, "%s", err_name(rc));
+	return err_at(e, "%s", place);
 }
 
 /* ---- out ---- */
@@ -187,5 +199,5 @@ int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, str
 		fprintf(stderr, "%s: %zu bytes sent, %ju received, %zu decoded: %s\n", row->name, body.n,
 			(uintmax_t)p->reply.wire, p->reply.body.n, rc == E_OK ? "ok" : e->text);
 	buf_free(&body);
-	return rc == E_OK ? rc : err_at(e, "%s: %s: ", row->name, url);
+	return rc == E_OK ? rc : probe_failed(e, rc, "%s: %s: ", row->name, url);
 }

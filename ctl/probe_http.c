@@ -131,7 +131,7 @@ static int perform(struct probe_http *h, const char *url, struct curl_slist *hea
 		return err_set(e, E_IO, "%s: %s; %s", url, h->words[0] ? h->words : curl_easy_strerror(code),
 			hint_of_curl(code));
 	int rc = decode(h, r, e);
-	return rc == E_OK ? rc : err_at(e, "%s: ", url);
+	return rc == E_OK ? rc : probe_failed(e, rc, "%s: ", url);
 }
 
 static bool add_header(struct curl_slist **list, const char *text)
@@ -158,7 +158,7 @@ int probe_http_post(struct probe_http *h, const char *url, const char *type, con
 	struct probe_reply *r, struct err *e)
 {
 	struct curl_slist *list = NULL;
-	int rc = E_NOMEM;
+	int rc = err_set(e, E_NOMEM, "out of memory");
 	if (post_headers(h, type, action, &list)) {
 		curl_easy_setopt(h->curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
@@ -174,7 +174,7 @@ int probe_http_range(struct probe_http *h, const char *url, uint64_t first, uint
 {
 	struct curl_slist *list = NULL;
 	char line[80];
-	int rc = E_NOMEM;
+	int rc = err_set(e, E_NOMEM, "out of memory");
 	snprintf(line, sizeof(line), "Range: bytes=%ju-%ju", (uintmax_t)first, (uintmax_t)last);
 	if (add_header(&list, line)) {
 		curl_easy_setopt(h->curl, CURLOPT_HTTPGET, 1L);

@@ -301,7 +301,7 @@ static int sync_page(struct probe *p, void *arg, struct err *e)
 	struct pass *pass = arg;
 	struct SyncUpdates in = {0};
 	struct SyncUpdatesResponse out;
-	int rc = E_NOMEM;
+	int rc = err_set(e, E_NOMEM, "out of memory");
 	if (make_request(p, pass, &in))
 		rc = probe_call(p, pass->drivers ? PROBE_SYNC_DRIVERS : PROBE_SYNC, &in, &out, e);
 	if (rc == E_OK && !out.SyncUpdatesResult)
