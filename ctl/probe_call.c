@@ -175,7 +175,8 @@ static int once(struct probe *p, const struct op_row *op, const char *url, struc
 	if (rc != E_OK)
 		return rc;
 	count_call(p, op, body.n, start);
-	return p->reply.status == 200 ? read_answer(p, op, out, e) : read_fault(p, e);
+	rc = p->reply.status == 200 ? read_answer(p, op, out, e) : read_fault(p, e);
+	return rc == E_OK ? rc : probe_failed(e, rc, "%s: ", url);
 }
 
 int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, struct err *e)
@@ -199,5 +200,5 @@ int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, str
 		fprintf(stderr, "%s: %zu bytes sent, %ju received, %zu decoded: %s\n", row->name, body.n,
 			(uintmax_t)p->reply.wire, p->reply.body.n, rc == E_OK ? "ok" : e->text);
 	buf_free(&body);
-	return rc == E_OK ? rc : probe_failed(e, rc, "%s: %s: ", row->name, url);
+	return rc == E_OK ? rc : probe_failed(e, rc, "%s: ", row->name);
 }

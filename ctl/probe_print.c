@@ -87,7 +87,7 @@ static void add_people(struct buf *b, const struct probe *p, int rc)
 	if (p->problems > PROBE_PROBLEMS)
 		buf_printf(b, "... and %ju more problems\n", (uintmax_t)(p->problems - PROBE_PROBLEMS));
 	if (rc != E_OK)
-		add_safe_line(b, "FAILED ", p->err.text[0] ? p->err.text : err_name(rc));
+		buf_str(b, "the walk ended early\n");
 	else
 		buf_str(b, p->problems ? "the walk reached its end, but not all of it held\n" : "all of it held\n");
 }
@@ -156,6 +156,8 @@ int probe_print(const struct probe *p, int rc)
 	else
 		add_people(&b, p, rc);
 	int done = b.rc;
+	if (rc != E_OK)
+		fprintf(stderr, "wsus-probe: %s\n", p->err.text[0] ? p->err.text : err_name(rc));
 	if (done == E_OK && (fwrite(b.p, 1, b.n, stdout) != b.n || fflush(stdout) != 0))
 		done = E_IO;
 	buf_free(&b);
