@@ -1,0 +1,177 @@
+/* t_cookie.c -- both cookies keep every field, and nothing but a genuine one opens. */
+#include "common/cookie.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW (INT64_C(1700000000) * TICKS_PER_SECOND)
+
+static const uint8_t secret[SEAL_MASTER] = "another secret of 32 bytes .....";
+static struct sealer *s;
+
+static struct client_id client(size_t n)
+{
+	struct client_id c = {.n = (uint8_t)n};
+	for (size_t i = 0; i < n; i++)
+		c.s[i] = "0123456789abcdef-"[i % 17];
+	return c;
+}
+
+static const struct guid server = {{0xde, 0xad, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+
+static struct cookie sample(size_t n)
+{
+	return (struct cookie){server, 0x01020304, 0x1112131415161718, 0x2122232425262728, 1, 90, 0x3132333435363738,
+		{0x41424344, 0x51525354, 0x61626364}, 0x71727374, 0x01828384, COOKIE_SCAN_OPEN, client(n)};
+}
+
+/* holds: WUSP-AUTHCOOKIE-13 WUSP-AUTHCOOKIE-15 */
+/* partly: WUSP-AUTHCOOKIE-14 (the client id; groups are read from the store at each call) */
+static void an_authorization_cookie_keeps_its_fields(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= LIMIT_CLIENT_ID; n++) {
+		struct auth_cookie in = {server, 0x01020304, NOW, client(n)}, out;
+		char sealed[COOKIE_MAX];
+		size_t size = auth_cookie_seal(s, NOW, &in, sealed);
+		assert_int_equal(size, 30 + n + SEAL_OVERHEAD);
+		assert_int_equal(auth_cookie_open(s, (struct slice){sealed, size}, &out), E_OK);
+		assert_int_equal(guid_cmp(&out.server, &in.server), 0);
+		assert_int_equal(out.generation, in.generation);
+		assert_true(out.issued == in.issued);
+		assert_int_equal(out.client.n, n);
+		assert_memory_equal(out.client.s, in.client.s, n);
+		if (n > 8) /* opaque: nothing of it can be read */
+			assert_null(memmem(sealed, size, in.client.s, n));
+	}
+}
+
+/* holds: WUSP-COOKIE-10 WUSP-COOKIE-11 WUSP-COOKIE-12 */
+static void a_cookie_keeps_its_fields(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= LIMIT_CLIENT_ID; n++) {
+		struct cookie in = sample(n), out;
+		char sealed[COOKIE_MAX];
+		size_t size = cookie_seal(s, NOW, &in, sealed);
+		assert_int_equal(size, 78 + n + SEAL_OVERHEAD);
+		assert_int_equal(cookie_open(s, (struct slice){sealed, size}, &out), E_OK);
+		assert_int_equal(guid_cmp(&out.server, &in.server), 0);
+		assert_int_equal(out.generation, in.generation);
+		assert_true(out.expires == in.expires && out.last_change == in.last_change);
+		assert_int_equal(out.major, 1);
+		assert_int_equal(out.minor, 90);
+		assert_true(out.groups == in.groups);
+		assert_memory_equal(out.point, in.point, sizeof(in.point));
+		assert_int_equal(out.parked, in.parked);
+		assert_int_equal(out.file_locations, in.file_locations);
+		assert_int_equal(out.flags, in.flags);
+		assert_int_equal(out.client.n, n);
+		assert_memory_equal(out.client.s, in.client.s, n);
+	}
+}
+
+static void the_layout_is_as_documented(void **state)
+{
+	(void)state;
+	static const char want[] = "\1" "\xde\xad\2\3\4\5\6\7\10\11\12\13\14\15\16\17" "\1\2\3\4"
+		"\x11\x12\x13\x14\x15\x16\x17\x18" "\x21\x22\x23\x24\x25\x26\x27\x28" "\0\0\0\1" "\0\0\0\x5a"
+		"\x31\x32\x33\x34\x35\x36\x37\x38" "\x41\x42\x43\x44" "\x51\x52\x53\x54" "\x61\x62\x63\x64" "\x71\x72\x73\x74"
+		"\x01\x82\x83\x84" "\0\0\0\1" "\3" "012";
+	char sealed[COOKIE_MAX], plain[COOKIE_MAX];
+	struct cookie in = sample(3);
+	size_t n, size = cookie_seal(s, NOW, &in, sealed);
+	assert_int_equal(unseal(s, SEAL_CLIENT, (struct slice){sealed, size}, plain, &n), E_OK);
+	assert_int_equal(n, sizeof(want) - 1);
+	assert_memory_equal(plain, want, n);
+}
+
+/* holds: WUSP-COOKIE-18 WUSP-COOKIE-21 */
+static void any_altered_byte_is_refused(void **state)
+{
+	(void)state;
+	char sealed[COOKIE_MAX], auth[COOKIE_MAX];
+	struct cookie in = sample(36), out;
+	struct auth_cookie ain = {server, 1, NOW, client(36)}, aout;
+	size_t n = cookie_seal(s, NOW, &in, sealed), m = auth_cookie_seal(s, NOW, &ain, auth);
+	for (size_t i = 0; i < n; i++)
+		for (int x = 1; x < 256; x++) {
+			sealed[i] ^= (char)x;
+			assert_int_equal(cookie_open(s, (struct slice){sealed, n}, &out), E_INVALID_COOKIE);
+			sealed[i] ^= (char)x;
+		}
+	for (size_t i = 0; i < m; i++)
+		for (int x = 1; x < 256; x++) {
+			auth[i] ^= (char)x;
+			assert_int_equal(auth_cookie_open(s, (struct slice){auth, m}, &aout), E_INVALID_AUTH_COOKIE);
+			auth[i] ^= (char)x;
+		}
+	for (size_t k = 0; k < n; k++)
+		assert_int_equal(cookie_open(s, (struct slice){sealed, k}, &out), E_INVALID_COOKIE);
+	assert_int_equal(cookie_open(s, SL0, &out), E_INVALID_COOKIE);
+	assert_int_equal(cookie_open(s, (struct slice){sealed, n}, &out), E_OK);
+}
+
+static void one_cookie_is_not_the_other(void **state)
+{
+	(void)state;
+	char sealed[COOKIE_MAX];
+	struct cookie in = sample(48), out;
+	struct auth_cookie ain = {server, 1, NOW, client(96)}, aout;
+	size_t n = cookie_seal(s, NOW, &in, sealed);
+	assert_int_equal(auth_cookie_open(s, (struct slice){sealed, n}, &aout), E_INVALID_AUTH_COOKIE);
+	n = auth_cookie_seal(s, NOW, &ain, sealed);
+	assert_int_equal(cookie_open(s, (struct slice){sealed, n}, &out), E_INVALID_COOKIE);
+}
+
+/* Genuinely sealed, but not what this version writes. */
+static void other_layouts_are_refused(void **state)
+{
+	(void)state;
+	char sealed[COOKIE_MAX], plain[COOKIE_MAX];
+	struct cookie in = sample(5), out;
+	size_t n, size = cookie_seal(s, NOW, &in, sealed);
+	assert_int_equal(unseal(s, SEAL_CLIENT, (struct slice){sealed, size}, plain, &n), E_OK);
+	static const struct {
+		size_t at;
+		char value;
+		int more;
+	} bad[] = {{0, 2, 0}, {0, 0, 0}, {77, 4, 0}, {77, 6, 0}, {77, (char)255, 0}, {0, 1, 1}, {0, 1, -1}, {0, 1, -6}, {0, 1, -83}};
+	for (size_t i = 0; i < COUNTOF(bad); i++) {
+		char kept = plain[bad[i].at];
+		plain[bad[i].at] = bad[i].value;
+		size_t m = (size_t)((int)n + bad[i].more);
+		assert_int_equal(seal(s, SEAL_CLIENT, NOW, plain, m, sealed), E_OK);
+		assert_int_equal(cookie_open(s, (struct slice){sealed, m + SEAL_OVERHEAD}, &out), E_INVALID_COOKIE);
+		plain[bad[i].at] = kept;
+	}
+}
+
+static int open_sealer(void **state)
+{
+	(void)state;
+	return seal_open_secret(&s, secret, NULL);
+}
+
+static int close_sealer(void **state)
+{
+	(void)state;
+	seal_close(&s);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_authorization_cookie_keeps_its_fields),
+		cmocka_unit_test(a_cookie_keeps_its_fields),
+		cmocka_unit_test(the_layout_is_as_documented),
+		cmocka_unit_test(any_altered_byte_is_refused),
+		cmocka_unit_test(one_cookie_is_not_the_other),
+		cmocka_unit_test(other_layouts_are_refused),
+	};
+	return cmocka_run_group_tests(tests, open_sealer, close_sealer);
+}

@@ -1,0 +1,216 @@
+/* t_log.c -- lines are read back from the pipe that stderr is made of. */
+#include "common/log.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/arena.h"
+
+static char line[65536];
+
+/* Lends stderr to `wire`, and takes it back with what was written. */
+static int wire[2], kept_stderr;
+
+static void listen_in(void)
+{
+	assert_int_equal(pipe(wire), 0);
+	kept_stderr = dup(STDERR_FILENO);
+	dup2(wire[1], STDERR_FILENO);
+}
+
+static size_t heard(void)
+{
+	dup2(kept_stderr, STDERR_FILENO);
+	close(kept_stderr);
+	close(wire[1]);
+	size_t n = 0;
+	for (ssize_t got; (got = read(wire[0], line + n, sizeof(line) - 1 - n)) > 0;)
+		n += (size_t)got;
+	close(wire[0]);
+	line[n] = 0;
+	return n;
+}
+
+/* The text behind the head, after checking the head. */
+static const char *text(const char *level)
+{
+	int y, mo, d, h, mi, sec, ms, pid, at = 0;
+	char name[32], program[32];
+	assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ %31s %31[^[][%d] %n", &y, &mo, &d, &h, &mi, &sec, &ms,
+				 name, program, &pid, &at), 10);
+	assert_true(y >= 2020 && mo >= 1 && mo <= 12 && h < 24);
+	assert_string_equal(name, level);
+	assert_string_equal(program, "t_log");
+	assert_int_equal(pid, getpid());
+	size_t n = strlen(line);
+	assert_int_equal(line[n - 1], '\n');
+	assert_ptr_equal(strchr(line, '\n'), line + n - 1);
+	line[n - 1] = 0;
+	return line + at;
+}
+
+/* Cuts the value of `name` out of a request's line, escapes undone; false if it is not there. */
+static bool value(const char *from, const char *name, char *to)
+{
+	char key[32];
+	snprintf(key, sizeof(key), " %s=", name);
+	const char *p = strstr(from, key);
+	if (!p)
+		return false;
+	p += strlen(key);
+	bool quoted = *p == '"';
+	for (p += quoted; *p && *p != (quoted ? '"' : ' '); to++) {
+		unsigned c;
+		if (*p == '\\') {
+			assert_int_equal(sscanf(p, "\\x%2x", &c), 1);
+			*to = (char)c;
+			p += 4;
+		} else {
+			*to = *p++;
+		}
+	}
+	*to = 0;
+	return true;
+}
+
+static void a_line_has_its_head_and_keeps_errno(void **state)
+{
+	(void)state;
+	listen_in();
+	errno = ENOTTY;
+	log_line(LOG_WARN, "disk %s at %d%%", "full", 99);
+	assert_int_equal(errno, ENOTTY);
+	heard();
+	assert_string_equal(text("warn"), "disk full at 99%");
+}
+
+static void foreign_bytes_cannot_make_a_line(void **state)
+{
+	(void)state;
+	listen_in();
+	log_line(LOG_ERROR, "from %s", "a\r\n2026 fake\x1b[2J \xff\xc3\xa4");
+	heard();
+	const char *t = text("error");
+	assert_null(strpbrk(t, "\r\n\x1b"));
+	assert_non_null(strstr(t, "\xc3\xa4")); /* what is UTF-8 stays readable */
+	assert_null(strchr(t, '\xff'));
+	assert_non_null(strstr(t, "2026 fake"));
+}
+
+static void levels_above_the_maximum_are_silent(void **state)
+{
+	(void)state;
+	struct log_request r = {.id = 1};
+	listen_in();
+	log_line(LOG_DEBUG, "no");
+	log_init("t_log", LOG_ERROR);
+	log_line(LOG_NOTICE, "no");
+	log_request(&r);
+	log_init("t_log", LOG_NOTICE);
+	assert_int_equal(heard(), 0);
+}
+
+static void long_lines_are_cut_and_say_so(void **state)
+{
+	(void)state;
+	static char big[10000];
+	memset(big, '\1', sizeof(big) - 1); /* each byte grows to four */
+	listen_in();
+	log_line(LOG_NOTICE, "%s", big);
+	heard();
+	const char *t = text("notice");
+	assert_true(strlen(t) > 4000 * 4 && strlen(t) < 4096 * 4 + 8);
+	assert_string_equal(t + strlen(t) - 3, "...");
+}
+
+static void a_request_is_parsed_back(void **state)
+{
+	(void)state;
+	static const char awkward[] = "say \"no\" \\ to\r\nlines = \xff \xe2\x82\xac";
+	struct log_request r = {.id = UINT64_C(0x00001234000000ff), .peer = SL("192.0.2.7"), .op = SL("Sync Updates=\"x\""),
+		.client = SL("c0ffee-1"), .fault = SL("ServerChanged"), .why = SL(awkward), .rc = 7, .status = 500, .in = 26000,
+		.out = UINT64_C(5000000000), .usec = 321};
+	char v[2048];
+	listen_in();
+	errno = EPERM;
+	log_request(&r);
+	assert_int_equal(errno, EPERM);
+	heard();
+	const char *t = text("notice");
+	assert_int_equal(strncmp(t, "req id=", 7), 0);
+	static const struct {
+		const char *name, *want;
+	} fields[] = {{"id", "00001234000000ff"}, {"peer", "192.0.2.7"}, {"op", "Sync Updates=\"x\""}, {"rc", "7"},
+		{"status", "500"}, {"in", "26000"}, {"out", "5000000000"}, {"us", "321"}, {"client", "c0ffee-1"},
+		{"fault", "ServerChanged"}, {"why", awkward}};
+	for (size_t i = 0; i < COUNTOF(fields); i++) {
+		assert_true(value(t, fields[i].name, v));
+		assert_string_equal(v, fields[i].want);
+	}
+}
+
+static void absent_parts_are_left_out(void **state)
+{
+	(void)state;
+	struct log_request r = {.id = 1, .peer = SL("p"), .op = SL("o")};
+	char v[64];
+	listen_in();
+	log_request(&r);
+	heard();
+	const char *t = text("notice");
+	assert_string_equal(t, "req id=0000000000000001 peer=p op=o rc=0 status=0 in=0 out=0 us=0");
+	assert_false(value(t, "client", v) || value(t, "fault", v) || value(t, "why", v));
+}
+
+static void the_longest_request_line_fits(void **state)
+{
+	(void)state;
+	static char big[5000];
+	memset(big, '\\', sizeof(big));
+	struct slice s = {big, sizeof(big)};
+	struct log_request r = {.id = UINT64_MAX, .peer = s, .op = s, .client = s, .fault = s, .why = s, .rc = -1, .in = UINT64_MAX,
+		.out = UINT64_MAX, .usec = UINT64_MAX};
+	listen_in();
+	log_request(&r);
+	heard();
+	const char *t = text("notice");
+	assert_int_equal(t[strlen(t) - 1], '"');
+	char v[2048];
+	assert_true(value(t, "why", v));
+	assert_int_equal(strlen(v), 300);
+}
+
+static void a_line_needs_no_memory(void **state)
+{
+	(void)state;
+	struct log_request r = {.id = 1, .why = SL("E_NOMEM")};
+	log_init("t_log", LOG_NOTICE);
+	listen_in();
+	alloc_fail_at = 1;
+	log_request(&r);
+	assert_int_equal(alloc_fail_at, 1);
+	alloc_fail_at = 0;
+	heard();
+	assert_non_null(strstr(text("notice"), "why=\"E_NOMEM\""));
+}
+
+int main(void)
+{
+	log_init("t_log", LOG_NOTICE);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_has_its_head_and_keeps_errno),
+		cmocka_unit_test(foreign_bytes_cannot_make_a_line),
+		cmocka_unit_test(levels_above_the_maximum_are_silent),
+		cmocka_unit_test(long_lines_are_cut_and_say_so),
+		cmocka_unit_test(a_request_is_parsed_back),
+		cmocka_unit_test(absent_parts_are_left_out),
+		cmocka_unit_test(the_longest_request_line_fits),
+		cmocka_unit_test(a_line_needs_no_memory),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
