@@ -62,6 +62,9 @@ $(UNIT): $(BUILD)/test/t_%: $(BUILD)/test/unit/t_%.o $(call obj,$(CGI)) $(call o
 $(MODEL): $(BUILD)/test/m_%: $(BUILD)/test/model/m_%.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka $(LDLIBS)
+$(BUILD)/test/b_%: $(BUILD)/test/bench/b_%.o $(BUILD)/libstore.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(CATALOG): $(call obj,$(wildcard test/catalog/*.c)) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
