@@ -232,11 +232,7 @@ static int run_store(struct call *c, const void *in)
 {
 	txn_end(&c->w->txn);
 	int rc = begin(c, TXN_FLEET);
-	if (rc == E_OK)
-		rc = c->op->store(c, in);
-	if (rc == E_OK)
-		rc = txn_commit(&c->w->txn, &c->err);
-	return rc;
+	return rc == E_OK ? c->op->store(c, in) : rc;
 }
 
 static int run_op(struct call *c, const void *in, void **out)
@@ -390,7 +386,11 @@ static int answer_soap(struct call *c, struct answer *out)
 	c->err = first;
 	if (rc == E_OK)
 		rc = run_op(c, in, &msg);
-	return rc == E_OK ? encode(c, msg, out) : rc;
+	if (rc == E_OK)
+		rc = encode(c, msg, out);
+	if (rc == E_OK && c->wants_store) /* last: a request that ends in a fault changes nothing (SOAPFAULT-22) */
+		rc = as_ours(txn_commit(&c->w->txn, &c->err));
+	return rc;
 }
 
 /* ---- the log line ---- */
@@ -433,8 +433,10 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 		answer_method(&c, out);
 	} else {
 		rc = answer_soap(&c, out);
-		if (rc != E_OK)
+		if (rc != E_OK) {
 			answer_fault(&c, rc, out, id);
+			txn_end(&w->txn); /* a fault borrows nothing: no writer waits until it is read */
+		}
 	}
 	log_call(&c, rc, out, id, start);
 }

@@ -57,6 +57,7 @@ struct stage {
 	char why[2048]; /* the first thing that went wrong */
 };
 static bool opt_update, opt_torture, opt_verbose;
+static bool alloc_failed; /* the failure ordered for the last request came */
 
 PRINTF(2, 3) static bool wrong(struct stage *s, const char *fmt, ...)
 {
@@ -323,7 +324,10 @@ static int send_request(struct stage *s, const struct request *r, struct buf *sh
 	struct buf body, plain;
 	buf_init(&body, LIMIT_REPLY);
 	buf_init(&plain, LIMIT_REPLY);
+	long ordered = alloc_fail_at;
 	service_answer(s->worker, r, &a);
+	alloc_failed = ordered > 0 && alloc_fail_at == 0;
+	alloc_fail_at = 0;
 	for (size_t i = 0; i < a.niov; i++)
 		buf_add(&body, a.iov[i].iov_base, a.iov[i].iov_len);
 	must(body.n == a.length, "an answer's length is not the sum of its parts");
@@ -374,9 +378,7 @@ static bool torture(struct stage *s, const struct request *r, struct slice expec
 		buf_reset(&shown);
 		alloc_fail_at = n;
 		int status = send_request(s, r, &shown);
-		bool done = alloc_fail_at > 0;
-		alloc_fail_at = 0;
-		if (done)
+		if (!alloc_failed)
 			break;
 		if (status == 500 && hash_store(s) != before)
 			good = wrong(s, "%s: a fault at allocation %ld changed the store", step, n);
