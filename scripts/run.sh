@@ -223,7 +223,7 @@ start_service() {
 	shift
 	(
 		cd "$state"
-		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group"} \
+		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group" -g "$group"} \
 			"$@" </dev/null >>"log/$service.log" 2>&1
 	) &
 	echo $! >"$state/run/$service.pid"

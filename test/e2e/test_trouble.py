@@ -167,7 +167,6 @@ class Clients(unittest.TestCase):
             self.assertEqual((status, head.get("allow")), (405, "POST"), method)
             self.assertLess(len(body), 100)
 
-    # holds: WUSP-TRANSPORT-37
     def test_one_log_line_for_each_request(self):
         before = len(self.server.requests())
         computer = Computer(self.server)
