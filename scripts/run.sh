@@ -121,7 +121,7 @@ fill_state() {
 
 # The secret that cookies are sealed with.  Lost, every client starts anew; known, anyone can write cookies.
 make_master() {
-	control store key "$state/keys/master.new" >&2
+	control store key "$state/keys/master.new" >/dev/null
 	[ -z "$user" ] || chown "$user:$group" "$state/keys/master.new"
 	mv "$state/keys/master.new" "$state/keys/master"
 }
@@ -149,8 +149,9 @@ load_sample() {
 	"$here/build/test/make-catalog" --revisions 500 --content --out "$state/sample" >&2 9<&-
 	control update import "$state/sample/updates" >&2
 	control content add "$state/sample/content" >&2
-	for id in $(control update list --type software | awk '$1 ~ /^[0-9a-f]+-.*-/ && / offered / { print $1 }' | tail -n 5); do
-		control approve "$id" --group 'All Computers' >&2
+	for id in $(control update list | awk '$1 ~ /^[0-9a-f]+-.*-/ && / Software / && / offered / { print $1 }' | tail -n 5); do
+		control approve "$id" --group 'All Computers' >/dev/null
+		say "approved for all computers: $id"
 	done
 }
 

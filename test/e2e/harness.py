@@ -162,6 +162,11 @@ class Instance:
                 f"</s:Body></s:Envelope>").encode()
         return self.post_bytes(ns, operation, body, xpress, path)
 
+    def answers(self):
+        """Does the client service answer as it should?"""
+        status, _, body = self.post(CLIENT, "GetConfig", "<protocolVersion>2.90</protocolVersion>")
+        return status == 200 and b"<GetConfigResult>" in body
+
     def post_bytes(self, ns, operation, body, xpress=False, path=None):
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{ns}/{operation}"'}
         if xpress:
