@@ -60,8 +60,11 @@ class Toolkit(unittest.TestCase):
     def handshake(cls):
         cls.config = cls.call("GetConfig", protocolVersion="2.90")
         cls.auth_cookie = content(cls.auth.GetAuthorizationCookie(clientId=cls.id, targetGroupName="", dnsName="kit.example.net"))
+        # the toolkit reads times to the microsecond only; this one has to come back as it was
+        plain = harness.Computer(cls.server)
+        plain.get_config()
         cls.cookie = cls.call("GetCookie", authCookies={"AuthorizationCookie": [cls.auth_cookie]}, oldCookie=None,
-                              lastChange=cls.config["LastChange"], currentTime=cls.config["LastChange"], protocolVersion="2.90")
+                              lastChange=plain.last_change, currentTime=plain.last_change, protocolVersion="2.90")
         cls.registered = cls.call("RegisterComputer", cookie=cls.cookie, computerInfo={
             "DnsName": "kit.example.net", "OSMajorVersion": 10, "OSMinorVersion": 0, "OSBuildNumber": 26200,
             "OSServicePackMajorNumber": 0, "OSServicePackMinorNumber": 0, "OSLocale": "en-US",
