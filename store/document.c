@@ -175,7 +175,7 @@ static struct slice attr_text(struct document *d, const char *name)
 		return SL0;
 	if (!memchr(a->raw.p, '&', a->raw.n))
 		return a->raw;
-	buf_reset(&d->scratch);
+	d->scratch.n = 0; /* its rc stays: on_open() asks */
 	xml_resolve_refs(&d->scratch, a->raw);
 	return buf_bytes(&d->scratch);
 }
@@ -190,8 +190,6 @@ static int no_attr(struct document *d, const char *name)
 static int attr_may(struct document *d, const char *name, enum kind k, void *out)
 {
 	struct slice s = attr_text(d, name);
-	if (d->scratch.rc != E_OK)
-		return no_memory(d);
 	if (!s.p || kinds[k].read(s, out))
 		return E_OK;
 	struct slice el = here(d);
@@ -216,8 +214,6 @@ static int keep(struct document *d, struct slice s, struct slice *out)
 static int attr_string(struct document *d, const char *name, size_t max, struct slice *out)
 {
 	struct slice s = attr_text(d, name), el = here(d);
-	if (d->scratch.rc != E_OK)
-		return no_memory(d);
 	if (s.n > max)
 		return refuse(d, E_LIMIT, "%.*s: %s is longer than %zu bytes", SLF(el), name, max);
 	return keep(d, s.p ? s : SL(""), out);
@@ -369,7 +365,7 @@ static int write_text(struct document *d, struct slice s, bool cdata)
 	struct buf *b = packer_text(d->out);
 	end_tag(d);
 	if (cdata) {
-		buf_reset(&d->scratch);
+		d->scratch.n = 0;
 		xml_escape_add(&d->scratch, s);
 		if (d->scratch.rc != E_OK)
 			return no_memory(d);
@@ -489,8 +485,6 @@ static int open_identity(struct document *d)
 static int read_type(struct document *d)
 {
 	struct slice s = attr_text(d, "UpdateType");
-	if (d->scratch.rc != E_OK)
-		return no_memory(d);
 	if (!s.p)
 		return no_attr(d, "UpdateType");
 	for (int t = 0; t < TYPE__N; t++)
@@ -880,6 +874,8 @@ static int on_open(struct document *d)
 		begin_fragment(d, r->begins);
 	if (rc == E_OK && r && r->open)
 		rc = r->open(d);
+	if (d->scratch.rc != E_OK) /* then a value was cut short and what was said about it is wrong */
+		rc = no_memory(d);
 	if (rc == E_OK && d->out)
 		rc = write_open(d, r);
 	if (r && r->text) {
