@@ -12,6 +12,7 @@
 #include "common/err.h"
 
 struct Cookie;
+struct frag;
 
 #define PROBE_VERSION "1.0"
 #define PROBE_RANGE (1 << 20)    /* bytes of one range request: what native clients fetch at a time */
@@ -169,6 +170,7 @@ struct probe {
 	struct probe_count count[STEP__MAX];
 	struct arena arena;      /* of one call: request and answer */
 	struct probe_reply reply;
+	struct buf text;         /* of one fragment */
 	char *auth_url;          /* absolute */
 	char *auth_cookie;       /* base64 */
 	bool registration;       /* the server wants RegisterComputer */
@@ -218,6 +220,8 @@ void probe_call_end(struct probe *p);
 struct Cookie *probe_cookie(struct probe *p);
 /* Keeps a cookie that the server sent. */
 int probe_cookie_keep(struct probe *p, const struct Cookie *c, struct err *e);
+/* A fragment of an answer with its references resolved; valid until the next one. */
+int probe_fragment(struct probe *p, const struct frag *f, struct slice *out, struct err *e) MUST_CHECK;
 /* Adds to the items of the operation's step. */
 void probe_items(struct probe *p, enum probe_step step, uint64_t n);
 uint64_t probe_usec(void);

@@ -158,6 +158,20 @@ static int read_fault(struct probe *p, struct err *e)
 		(int)MIN(code.n, 60), code.p, (int)MIN(message.n, 200), message.p ? message.p : "");
 }
 
+/* A fragment stands escaped in its message, and is kept so by wire_read(). */
+int probe_fragment(struct probe *p, const struct frag *f, struct slice *out, struct err *e)
+{
+	buf_reset(&p->text);
+	*out = SL("");
+	for (size_t i = 0; i < f->n; i++)
+		if (!xml_unescape_add(&p->text, f->v[i].bytes) && p->text.rc == E_OK)
+			return err_set(e, E_FORM, "the fragment's escaping is wrong");
+	if (p->text.rc != E_OK)
+		return err_set(e, (enum errcode)p->text.rc, "the fragment: %s", err_name(p->text.rc));
+	*out = buf_bytes(&p->text);
+	return E_OK;
+}
+
 static void count_call(struct probe *p, const struct op_row *op, size_t sent, uint64_t start)
 {
 	struct probe_count *c = &p->count[op->step];

@@ -106,34 +106,57 @@ static int keep_location(struct probe *p, const struct FileLocation *l, struct e
 
 /* ---- GetExtendedUpdateInfo ---- */
 struct batch {
-	const int32_t *id;
+	const int32_t *id; /* ascending */
 	size_t n;
 };
 
-static void check_answered(struct probe *p, const struct batch *b, const struct ExtendedUpdateInfo *x)
+static int compare_ids(const void *a, const void *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		unsigned extended = 0, localized = 0;
-		for (size_t k = 0; k < x->Updates.n; k++) {
-			struct slice xml = x->Updates.v[k].Xml.n > 0 ? x->Updates.v[k].Xml.v[0].bytes : SL0;
-			bool is_localized = text_starts(xml, SL("<LocalizedProperties"));
-			extended += x->Updates.v[k].ID == b->id[i] && !is_localized;
-			localized += x->Updates.v[k].ID == b->id[i] && is_localized;
-		}
-		if (extended != 1 || localized == 0)
-			probe_problem(p, "revision %d: %u Extended and %u LocalizedProperties fragments", b->id[i], extended, localized);
+	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* What came for each update of the batch. */
+struct got {
+	unsigned extended, localized;
+};
+
+static struct got *got_for(const struct batch *b, struct got *got, int32_t id)
+{
+	const int32_t *at = bsearch(&id, b->id, b->n, sizeof(*b->id), compare_ids);
+	return at ? &got[at - b->id] : NULL;
+}
+
+static int take_fragment(struct probe *p, const struct batch *b, struct got *got, const struct UpdateData *u,
+	struct err *e)
+{
+	struct slice xml;
+	struct got *g = got_for(b, got, u->ID);
+	int rc = probe_fragment(p, &u->Xml, &xml, e);
+	if (rc != E_OK && rc != E_FORM)
+		return rc;
+	if (rc == E_FORM || !g) {
+		probe_problem(p, "revision %d: %s", u->ID, g ? e->text : "its fragments were not asked for");
+		return E_OK;
 	}
+	bool localized = text_starts(xml, SL("<LocalizedProperties"));
+	g->localized += localized;
+	g->extended += !localized;
+	return localized ? E_OK : keep_files(p, u->ID, xml, e);
 }
 
 static int take_extended(struct probe *p, const struct batch *b, const struct ExtendedUpdateInfo *x, struct err *e)
 {
-	int rc = E_OK;
-	check_answered(p, b, x);
+	struct got *got = ARENA_ARRAY(&p->arena, struct got, b->n);
+	int rc = got ? E_OK : err_set(e, E_NOMEM, "out of memory");
 	for (size_t k = 0; rc == E_OK && k < x->Updates.n; k++)
-		if (x->Updates.v[k].Xml.n > 0)
-			rc = keep_files(p, x->Updates.v[k].ID, x->Updates.v[k].Xml.v[0].bytes, e);
+		rc = take_fragment(p, b, got, &x->Updates.v[k], e);
 	for (size_t k = 0; rc == E_OK && k < x->FileLocations.n; k++)
 		rc = keep_location(p, &x->FileLocations.v[k], e);
+	for (size_t i = 0; rc == E_OK && i < b->n; i++)
+		if (got[i].extended != 1 || got[i].localized == 0)
+			probe_problem(p, "revision %d: %u Extended and %u LocalizedProperties fragments", b->id[i], got[i].extended,
+				got[i].localized);
 	probe_items(p, STEP_EXTENDED, x->Updates.n);
 	return rc;
 }
@@ -154,12 +177,6 @@ static int extended_batch(struct probe *p, void *arg, struct err *e)
 		rc = take_extended(p, b, out.GetExtendedUpdateInfoResult, e);
 	probe_call_end(p);
 	return rc;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-	return (x > y) - (x < y);
 }
 
 int probe_extended(struct probe *p, struct err *e)

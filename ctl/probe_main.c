@@ -167,6 +167,7 @@ static int probe_open(struct probe *p, const struct probe_options *o, struct err
 	*p = (struct probe){.o = o};
 	arena_init(&p->arena, (size_t)1 << 30);
 	buf_init(&p->reply.body, LIMIT_REPLY);
+	buf_init(&p->text, LIMIT_REPLY);
 	int rc = o->state ? probe_state_load(&p->state, o->state, e) : E_OK;
 	if (rc == E_NOTFOUND)
 		rc = E_OK;
@@ -181,6 +182,7 @@ static void probe_close(struct probe *p)
 	probe_state_free(&p->state);
 	arena_free(&p->arena);
 	buf_free(&p->reply.body);
+	buf_free(&p->text);
 	free(p->auth_url);
 	free(p->auth_cookie);
 	for (size_t i = 0; i < p->files; i++)

@@ -180,11 +180,6 @@ static void check_unique(struct probe *p, int32_t id, const struct probe_core *c
 }
 
 /* ---- taking in ---- */
-static struct slice frag_text(const struct frag *f)
-{
-	return f->n > 0 ? f->v[0].bytes : SL0;
-}
-
 static bool keep_members(struct probe_update *u, const struct probe_core *core)
 {
 	if (core->members == 0)
@@ -199,7 +194,10 @@ static bool keep_members(struct probe_update *u, const struct probe_core *core)
 static int take_update(struct probe *p, const struct pass *pass, const struct UpdateInfo *info, struct err *e)
 {
 	struct probe_core core;
-	int rc = probe_core_read(frag_text(&info->Xml), &core, &p->arena, e);
+	struct slice text;
+	int rc = probe_fragment(p, &info->Xml, &text, e);
+	if (rc == E_OK)
+		rc = probe_core_read(text, &core, &p->arena, e);
 	if (rc == E_FORM || rc == E_LIMIT) {
 		probe_problem(p, "revision %d: its Core fragment: %s", info->ID, e->text);
 		return E_OK;
