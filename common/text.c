@@ -314,7 +314,7 @@ static void base64_put(char *to, const uint8_t *p, size_t n)
 void base64_add(struct buf *b, struct slice bytes)
 {
 	size_t groups = bytes.n / 3 + (bytes.n % 3 != 0);
-	char *to = groups > SIZE_MAX / 4 ? NULL : buf_room(b, groups * 4);
+	char *to = groups == 0 || groups > SIZE_MAX / 4 ? NULL : buf_room(b, groups * 4);
 	if (!to)
 		return;
 	for (size_t i = 0; i < bytes.n; i += 3, to += 4)

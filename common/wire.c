@@ -583,7 +583,7 @@ static void write_field(struct writer *w, const struct wtype *t, const struct wf
 {
 	const void *v = in + f->offset, *sub;
 	bool there = is_there(t, f, in);
-	if (!there && f->always && !is_list(f->kind)) {
+	if (!there && f->always && (f->kind == W_STR || f->kind == W_B64)) {
 		open_element(w->b, f->name);
 		end_element(w, f->name, begin(w));
 	}

@@ -15,7 +15,8 @@
  *
  * Reading: children are found by local name in any order, unknown ones are skipped (TRANSPORT-22), xsi:nil
  * counts as absent (TRANSPORT-19), a repeated field keeps the last.  Writing: schema order; absent (NULL)
- * texts, messages and lists are left out; a list with v != NULL and n == 0 is written as an empty element. */
+ * messages and lists are left out, and so are texts unless min is 1; a list with v != NULL and n == 0 is
+ * written as an empty element. */
 #ifndef COMMON_WIRE_H
 #define COMMON_WIRE_H
 
