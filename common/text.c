@@ -515,6 +515,20 @@ static bool plain8(const char *p)
 	return ((w | (w - ONES * 0x20)) & ONES * 0x80) == 0;
 }
 
+/* text_utf8_char() for the scripts that texts are mostly in, without its exceptions. */
+static inline size_t utf8_step(const uint8_t *p, size_t left)
+{
+	if (p[0] >= 0x20 && p[0] < 0x80)
+		return 1;
+	if (left >= 3 && (p[1] & 0xC0) == 0x80) {
+		if (p[0] >= 0xC2 && p[0] < 0xE0)
+			return 2;
+		if (p[0] > 0xE0 && p[0] < 0xED && (p[2] & 0xC0) == 0x80)
+			return 3;
+	}
+	return text_utf8_char((struct slice){(const char *)p, left});
+}
+
 size_t text_utf8_bad(struct slice s)
 {
 	size_t i = 0;
@@ -523,7 +537,7 @@ size_t text_utf8_bad(struct slice s)
 			i += 16;
 		size_t stop = MIN(s.n, i + 16);
 		while (i < stop) {
-			size_t n = text_utf8_char((struct slice){s.p + i, s.n - i});
+			size_t n = utf8_step((const uint8_t *)s.p + i, s.n - i);
 			if (n == 0)
 				return i;
 			i += n;

@@ -233,6 +233,24 @@ static void recorded_faults_are_written_again_byte_for_byte(void **state)
 	assert_true(n >= 3);
 }
 
+/* holds: WUSP-SOAPFAULT-03 WUSP-SOAPFAULT-04 */
+static void every_errorcode_is_one_of_the_eleven(void **state)
+{
+	static const char *const codes[] = {"InvalidCookie", "ConfigChanged", "RegistrationRequired", "ServerChanged",
+		"InternalServerError", "CookieExpired", "InvalidParameters", "InvalidAuthorizationCookie", "RegistrationNotRequired",
+		"ServerBusy", "FileLocationChanged"};
+	(void)state;
+	for (int code = -1; code <= E__MAX; code++) {
+		const char *sent = err_fault(code);
+		bool known = sent == NULL;
+		for (size_t i = 0; !known && i < COUNTOF(codes); i++)
+			known = strcmp(sent, codes[i]) == 0;
+		assert_true(known);
+	}
+	assert_string_equal(err_fault(E_INVALID_PARAMETERS), "InvalidParameters");
+	assert_string_equal(err_fault(E_FILE_LOCATION_CHANGED), "FileLocationChanged");
+}
+
 /* partly: WUSP-SOAPFAULT-21 (the fault's form; when it is sent is the dispatcher's) */
 static void a_fault_without_code_has_no_detail(void **state)
 {
@@ -392,6 +410,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(recorded_answers_are_written_again_byte_for_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_client_service_s_fault_is_what_real_servers_send, setup, teardown),
 		cmocka_unit_test_setup_teardown(recorded_faults_are_written_again_byte_for_byte, setup, teardown),
+		cmocka_unit_test(every_errorcode_is_one_of_the_eleven),
 		cmocka_unit_test_setup_teardown(a_fault_without_code_has_no_detail, setup, teardown),
 		cmocka_unit_test_setup_teardown(soap_12_faults_carry_both_details, setup, teardown),
 		cmocka_unit_test_setup_teardown(text_in_faults_is_escaped, setup, teardown),
