@@ -76,22 +76,59 @@ int probe_failed(struct err *e, int rc, const char *fmt, ...)
 }
 
 /* ---- out ---- */
-static int encode(struct probe *p, const struct op_row *op, const void *in, struct buf *out)
+/* What native clients send beyond the published schema; the texts stand where they stand there. */
+static const struct {
+	enum probe_op op;
+	const char *before, *text;
+} beyond[] = {
+	{PROBE_SYNC, "<ComputerSpec", "<AlsoPerformRegularSync>true</AlsoPerformRegularSync>"},
+	{PROBE_SYNC_DRIVERS, "<ComputerSpec", "<AlsoPerformRegularSync>true</AlsoPerformRegularSync>"},
+#define PRODUCTS \
+	"<ProductsParameters><SyncCurrentVersionOnly>false</SyncCurrentVersionOnly><DeviceAttributes>OSArchitecture=AMD64;" \
+	"OSVersion=10.0.26200.8037;InstallLanguage=en-US;App=WU;ProcessorModel=wsus-probe (none) \\ ;FlightRing=;" \
+	"</DeviceAttributes><CallerAttributes>Interactive=1;Id=&lt;&lt;PROCESS&gt;&gt;: wsus-probe;</CallerAttributes>" \
+	"<Products>PN=Client.OS.rs2.amd64&amp;V=10.0.26200.8037;</Products></ProductsParameters>"
+	{PROBE_SYNC, "</parameters>", PRODUCTS},
+	{PROBE_SYNC_DRIVERS, "</parameters>", PRODUCTS},
+	{PROBE_EXTENDED, "<GeoId>", "<deviceAttributes>OSArchitecture=AMD64;OSVersion=10.0.26200.8037;</deviceAttributes>"},
+};
+
+static void add_beyond(enum probe_op op, struct slice message, struct buf *out)
 {
+	for (size_t i = 0; i < COUNTOF(beyond); i++) {
+		const char *at = beyond[i].op == op ? memmem(message.p, message.n, beyond[i].before, strlen(beyond[i].before)) : NULL;
+		if (!at)
+			continue;
+		size_t head = (size_t)(at - message.p);
+		buf_add(out, message.p, head);
+		buf_str(out, beyond[i].text);
+		message = (struct slice){at, message.n - head};
+	}
+	buf_slice(out, message);
+}
+
+static int encode(struct probe *p, enum probe_op op, const void *in, struct buf *out)
+{
+	const struct op_row *row = &ops[op];
 	struct rope r;
-	struct buf packed;
+	struct buf packed, message;
 	struct iovec *iov;
 	size_t n;
 	uint64_t total;
 	rope_init(&r);
 	buf_init(&packed, LIMIT_REPLY);
-	soap_write(&r, p->o->soap12 ? SOAP_12 : SOAP_11, SOAP_CLIENT, slice_of(service[op->where].ns), op->name, op->in, in);
+	buf_init(&message, LIMIT_REPLY);
+	soap_write(&r, p->o->soap12 ? SOAP_12 : SOAP_11, SOAP_CLIENT, slice_of(service[row->where].ns), row->name, row->in, in);
 	int rc = rope_render(&r, CODING_PLAIN, &p->arena, &packed, &iov, &n, &total);
 	for (size_t i = 0; rc == E_OK && i < n; i++)
-		buf_add(out, iov[i].iov_base, iov[i].iov_len);
+		buf_add(&message, iov[i].iov_base, iov[i].iov_len);
+	if (rc == E_OK && message.rc == E_OK)
+		add_beyond(op, buf_bytes(&message), out);
+	rc = rc != E_OK ? rc : message.rc != E_OK ? message.rc : out->rc;
+	buf_free(&message);
 	buf_free(&packed);
 	rope_free(&r);
-	return rc != E_OK ? rc : out->rc;
+	return rc;
 }
 
 static void make_url(const struct probe *p, const struct op_row *op, char *url, size_t room)
@@ -200,7 +237,7 @@ int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, str
 	struct buf body;
 	make_url(p, row, url, sizeof(url));
 	buf_init(&body, LIMIT_REPLY);
-	int rc = encode(p, row, in, &body);
+	int rc = encode(p, op, in, &body);
 	for (unsigned k = 0; rc == E_OK && k < BUSY_TRIES; k++) {
 		rc = once(p, row, url, buf_bytes(&body), out, e);
 		if (rc != E_SERVER_BUSY || k + 1 == BUSY_TRIES)
@@ -210,6 +247,8 @@ int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, str
 		nanosleep(&wait, NULL);
 		rc = E_OK;
 	}
+	if (rc == E_SERVER_BUSY)
+		rc = probe_failed(e, rc, "still busy after %d tries (does the front server reach the service?): ", BUSY_TRIES);
 	if (p->o->verbose)
 		fprintf(stderr, "%s: %zu bytes sent, %ju received, %zu decoded: %s\n", row->name, body.n,
 			(uintmax_t)p->reply.wire, p->reply.body.n, rc == E_OK ? "ok" : e->text);
