@@ -102,10 +102,12 @@ int content_check(const struct digests *have, const struct file *want, struct er
 	return E_OK;
 }
 
-/* The directory XX, made if missing, readable by the web server. */
-static int make_folder(const char *path, struct err *e)
+/* The content directory and its folder XX, made if missing, readable by the web server. */
+static int make_folders(const char *dir, const char *path, struct err *e)
 {
 	char folder[CONTENT_PATH];
+	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+		return err_errno(e, "%s", dir);
 	snprintf(folder, sizeof(folder), "%s", path);
 	*strrchr(folder, '/') = 0;
 	if (mkdir(folder, 0755) != 0 && errno != EEXIST)
@@ -163,7 +165,7 @@ int content_place(const char *dir, const char *path, const struct file *f, struc
 		return err_set(e, E_LIMIT, "%s: the path is too long", dir);
 	if (is_there(target, f) && f->stored)
 		return E_EXISTS;
-	int rc = make_folder(target, e);
+	int rc = make_folders(dir, target, e);
 	if (rc != E_OK)
 		return rc;
 	int from = open(path, O_RDONLY | O_CLOEXEC);
