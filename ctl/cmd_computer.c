@@ -1,5 +1,6 @@
 /* cmd_computer.c -- computers and where they belong. */
 #include "common/text.h"
+#include "common/wusp_info.h"
 #include "ctl/cmd.h"
 
 static const struct column columns[] = {
@@ -93,8 +94,6 @@ static int run_assign(struct ctl *c)
 	return rc == E_OK ? audit_note(c->txn, c->admin, "computer assign %s to %u groups", c->pos[0], n) : rc;
 }
 
-static int show(struct ctl *c);
-
 static int run_delete(struct ctl *c)
 {
 	struct slice id;
@@ -128,6 +127,41 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 	out_number(&c->out, k->registered);
 }
 
+static const struct column info_columns[] = {
+	{"field", "TOLD US", CELL_TEXT, false},
+	{"value", "", CELL_TEXT, true},
+};
+
+static struct slice info_value(struct ctl *c, enum wkind kind, const void *at)
+{
+	char text[TIME_TEXT + 1];
+	if (kind == W_STR)
+		return *(const struct slice *)at;
+	if (kind != W_TIME)
+		return arena_printf(&c->arena, "%d", *(const int32_t *)at);
+	time_text(*(const tick_t *)at, text);
+	return arena_copy(&c->arena, slice_of(text));
+}
+
+/* What it said of itself at RegisterComputer, field by field. */
+static int show_info(struct ctl *c, struct slice packed)
+{
+	struct ComputerInfo info = {0};
+	int rc = packed.n ? computer_info_unpack(packed, &info) : E_OK;
+	if (rc != E_OK)
+		return err_set(&c->err, (enum errcode)rc, "its registration cannot be read; run `wsusctl store audit`");
+	out_sub_begin(&c->out, "registration", "Registration", info_columns, COUNTOF(info_columns));
+	for (unsigned i = 0; i < ComputerInfo_wire.n; i++) {
+		const struct wfield *f = &ComputerInfo_wire.field[i];
+		if (!(info.has >> i & 1))
+			continue;
+		out_text(&c->out, f->name);
+		out_text(&c->out, info_value(c, f->kind, (const char *)&info + f->offset));
+	}
+	out_sub_end(&c->out);
+	return E_OK;
+}
+
 static int show(struct ctl *c)
 {
 	struct listing l = {.c = c};
@@ -144,8 +178,9 @@ static int show(struct ctl *c)
 		return rc;
 	out_object_begin(&c->out);
 	show_fields(c, &k, groups);
+	rc = show_info(c, k.info);
 	out_object_end(&c->out);
-	return E_OK;
+	return rc;
 }
 
 static const struct option_row assign_options[] = {

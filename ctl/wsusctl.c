@@ -1,4 +1,5 @@
 /* wsusctl.c -- from the command line to a command row, and from its result to words and exit status. */
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -292,7 +293,10 @@ static struct slice who(struct ctl *c)
 	const char *name = ctl_option(c, "admin");
 	for (unsigned i = 0; !name && i < COUNTOF(names); i++)
 		name = getenv(names[i]);
-	return name && name[0] ? slice_of(name) : arena_printf(&c->arena, "uid %u", (unsigned)getuid());
+	if (name && name[0])
+		return slice_of(name);
+	const struct passwd *pw = getpwuid(getuid());
+	return pw ? arena_copy(&c->arena, slice_of(pw->pw_name)) : arena_printf(&c->arena, "uid %u", (unsigned)getuid());
 }
 
 static int open_store(struct ctl *c)

@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "common/text.h"
+#include "common/wusp_info.h"
 #include "common/xpress.h"
 #include "store/env.h"
 #include "store/index.h"
@@ -831,12 +832,12 @@ static int audit_computer(struct slice key, struct slice value, void *arg)
 	struct audit *a = arg;
 	struct computer_key k;
 	struct computer c;
-	struct slice v[COMPUTER_INFO_FIELDS];
+	struct ComputerInfo info;
 	if (!computer_key(&k, key) || !slice_eq(k.s, key))
 		say(a, "a computer is kept under \"%.*s\", which is no computer's id", SLF(key));
 	else if (computer_get(a->t, key, &c) != E_OK)
 		say(a, "the record of computer %.*s cannot be read", SLF(key));
-	else if (computer_info_decode(c.info, v) != E_OK)
+	else if (c.registered && computer_info_unpack(c.info, &info) != E_OK)
 		say(a, "the registration of computer %.*s cannot be read", SLF(key));
 	arena_reset(txn_arena(a->t));
 	return E_OK;

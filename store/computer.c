@@ -216,43 +216,6 @@ int computer_delete(struct txn *t, struct slice id, struct err *e)
 
 /* ================= registration ================= */
 
-const char *const computer_info_names[] = {"DnsName", "OSMajorVersion", "OSMinorVersion", "OSBuildNumber",
-	"OSServicePackMajorNumber", "OSServicePackMinorNumber", "OSLocale", "ComputerManufacturer", "ComputerModel",
-	"BiosVersion", "BiosName", "BiosReleaseDate", "ProcessorArchitecture", "SuiteMask", "OldProductType",
-	"NewProductType", "SystemMetrics", "ClientVersionMajorNumber", "ClientVersionMinorNumber",
-	"ClientVersionBuildNumber", "ClientVersionQfeNumber", "OSDescription", "OEM", "DeviceType", "FirmwareVersion",
-	"MobileOperator"};
-static_assert(COUNTOF(computer_info_names) == COMPUTER_INFO_FIELDS, "the members of ComputerInfo, MS-WUSP 2.2.2.2.3");
-
-int computer_info_encode(struct arena *a, const struct slice v[COMPUTER_INFO_FIELDS], struct slice *out)
-{
-	struct buf b;
-	rec_begin(&b, 1, COMPUTER_RECORD);
-	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++) {
-		buf_char(&b, v[i].p != NULL);
-		if (v[i].p)
-			rec_put_str(&b, v[i]);
-	}
-	int rc = b.rc;
-	if (rc == E_OK)
-		*out = arena_copy(a, buf_bytes(&b));
-	buf_free(&b);
-	return rc == E_OK && !out->p ? E_NOMEM : rc;
-}
-
-int computer_info_decode(struct slice info, struct slice v[COMPUTER_INFO_FIELDS])
-{
-	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++)
-		v[i] = SL0;
-	if (info.n == 0)
-		return E_OK;
-	struct rec r = rec_of(info, 1);
-	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++)
-		if (rec_u8(&r) != 0)
-			v[i] = rec_str(&r);
-	return rec_end(&r);
-}
-
 bool computer_registration_differs(struct txn *t, struct slice id, struct slice info)
 {
 	struct computer_key k;

@@ -304,14 +304,8 @@ struct computer {
 	tick_t first_seen, last_seen;
 	uint32_t major, minor; /* protocol version of the last GetCookie */
 	bool registered;
-	struct slice info; /* encoded ComputerInfo, see below */
+	struct slice info; /* ComputerInfo as common/wusp_info.h packs it */
 };
-/* ComputerInfo of RegisterComputer: its members as text, in wire order; p == NULL: not sent. */
-#define COMPUTER_INFO_FIELDS 26
-extern const char *const computer_info_names[COMPUTER_INFO_FIELDS];
-int computer_info_encode(struct arena *a, const struct slice v[COMPUTER_INFO_FIELDS], struct slice *out) MUST_CHECK;
-/* E_CORRUPT if it cannot be read; an empty info has no member.  The slices point into info. */
-int computer_info_decode(struct slice info, struct slice v[COMPUTER_INFO_FIELDS]) MUST_CHECK;
 int computer_get(struct txn *t, struct slice id, struct computer *out) MUST_CHECK;
 int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), void *arg, struct err *e) MUST_CHECK;
 /* GetAuthorizationCookie: makes or updates the row.  *changed tells whether anything but times differs; when
