@@ -250,7 +250,7 @@ static void start(const char *workers, char *const *more)
 		argv[i] = *more++;
 	service = run(argv, -1, -1);
 	close(ready[1]);
-	for (int i = atoi(workers); i > 0; i--) {
+	for (long i = strtol(workers, NULL, 10); i > 0; i--) {
 		assert_int_equal(take(wires.started), 's');
 		assert_int_equal(take(ready), '1');
 	}
@@ -338,7 +338,7 @@ static void each_request_has_an_id(void **state)
 	for (int i = 1; i < 4; i++) {
 		char want[64];
 		get("/pid", "", &r);
-		int pid = atoi(fc_body(&r).p);
+		int pid = (int)strtol(fc_body(&r).p, NULL, 10);
 		snprintf(want, sizeof(want), "%d %08x%08x", pid, (unsigned)pid, (unsigned)i);
 		assert_true(fc_has(&r, want));
 		buf_free(&r.out);
