@@ -470,6 +470,8 @@ HANDLER(RefreshCache)
 static struct slice extension(struct slice name)
 {
 	size_t dot = name.n;
+	if (name.n == 0)
+		return SL("");
 	while (dot > 0 && name.p[dot - 1] != '.')
 		dot--;
 	struct slice ext = {name.p + dot, name.n - dot};

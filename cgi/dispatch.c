@@ -325,7 +325,7 @@ static const char busy_fault[] =
 static struct slice fault_method(const struct call *c)
 {
 	struct slice a = c->req->soap_action;
-	return a.n <= LIMIT_STRING && text_utf8_bad(a) == a.n ? a : SL0;
+	return a.n > 0 && a.n <= LIMIT_STRING && text_utf8_bad(a) == a.n ? a : SL0;
 }
 
 static struct slice fault_actor(struct call *c)
