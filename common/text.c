@@ -619,7 +619,8 @@ void xml_escape_add(struct buf *b, struct slice s)
 		buf_str(b, e);
 		from = i + 1;
 	}
-	buf_add(b, s.p + from, s.n - from);
+	if (from < s.n) /* also keeps arithmetic off the NULL of an absent slice */
+		buf_add(b, s.p + from, s.n - from);
 }
 
 bool xml_unescape_add(struct buf *b, struct slice s)
