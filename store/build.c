@@ -209,14 +209,16 @@ static bool member_missing(const struct builder *b, uint32_t id)
 	return false;
 }
 
-/* The least set: bundles that hold only each other are not held. */
+/* The least set: bundles that hold only each other are not held.  Passes go up and down in turn, so that a
+ * chain of nested bundles takes two, whichever end came first. */
 static void hold_bundles(struct builder *b)
 {
 	for (uint32_t id = 1; id < b->rows; id++)
 		flag(&b->row[id], ROW_HELD | ROW_MEMBER | ROW_ROOT, false);
-	for (bool more = true; more;) {
+	for (bool more = true, up = true; more; up = !up) {
 		more = false;
-		for (uint32_t id = 1; id < b->rows; id++) {
+		for (uint32_t i = 1; i < b->rows; i++) {
+			uint32_t id = up ? i : b->rows - i;
 			struct index_row *r = &b->row[id];
 			if (r->bundle && !(r->flags & ROW_HELD) && member_missing(b, id)) {
 				flag(r, ROW_HELD, true);
