@@ -1,0 +1,211 @@
+/* t_computer.c -- what computers tell us: contact, registration, batched times; nothing new writes nothing. */
+#include "test/unit/store_fixture.h"
+
+static struct computer pc(const char *id)
+{
+	return (struct computer){.id = slice_of(id), .dns_name = SL("pc.example"), .requested_groups = SL("Lab;Hall"),
+		.address = SL("192.0.2.7"), .last_seen = 1000};
+}
+
+static void contact(struct fixture *f, struct computer c)
+{
+	OK(computer_contact(fx_begin(f, TXN_FLEET), &c, &fx_err));
+	fx_commit(f);
+}
+
+static struct computer get(struct fixture *f, const char *id)
+{
+	struct computer c;
+	OK(computer_get(f->t ? f->t : fx_begin(f, TXN_READ), slice_of(id), &c));
+	return c;
+}
+
+static uint64_t computers(struct fixture *f)
+{
+	uint64_t n;
+	OK(db_count(f->t, DB_COMPUTER, &n, &fx_err));
+	return n;
+}
+
+/* The bytes of the row, to see whether it was written. */
+static uint64_t written(struct fixture *f)
+{
+	return txn_dirty(f->t);
+}
+
+/* holds: WUSP-AUTHCOOKIE-09 WUSP-AUTHCOOKIE-10 */
+static void repeated_contacts_update_one_row(void **state)
+{
+	struct fixture *f = *state;
+	contact(f, pc("PC-1"));
+	struct computer c = get(f, "pc-1");
+	assert_true(slice_eq(c.id, SL("pc-1")) && slice_eq(c.dns_name, SL("pc.example")));
+	assert_true(slice_eq(c.requested_groups, SL("Lab;Hall")) && slice_eq(c.address, SL("192.0.2.7")));
+	assert_true(c.first_seen == 1000 && c.last_seen == 1000 && !c.registered);
+	txn_end(&f->t);
+	struct computer later = pc("pc-1");
+	later.dns_name = SL("other.example");
+	later.requested_groups = SL("");
+	later.last_seen = 2000;
+	contact(f, later);
+	c = get(f, "Pc-1");
+	assert_true(slice_eq(c.dns_name, SL("other.example")) && c.requested_groups.n == 0);
+	assert_true(c.first_seen == 1000 && c.last_seen == 2000);
+	assert_int_equal(computers(f), 1);
+	fx_assert_sound(f->t);
+	txn_end(&f->t);
+}
+
+static void a_contact_that_tells_nothing_new_writes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct computer c = pc("pc");
+	fx_begin(f, TXN_READ);
+	assert_true(computer_contact_differs(f->t, &c));
+	txn_end(&f->t);
+	contact(f, c);
+	c.last_seen = 5000;
+	fx_begin(f, TXN_FLEET);
+	assert_false(computer_contact_differs(f->t, &c));
+	OK(computer_contact(f->t, &c, &fx_err));
+	assert_int_equal(written(f), 0);
+	c.address = SL("192.0.2.8");
+	assert_true(computer_contact_differs(f->t, &c));
+	txn_end(&f->t);
+}
+
+/* holds: WUSP-REGISTER-05 WUSP-REGISTER-06 */
+static void a_registration_keeps_all_members_and_is_replaced_by_a_later_one(void **state)
+{
+	struct fixture *f = *state;
+	struct slice in[COMPUTER_INFO_FIELDS], out[COMPUTER_INFO_FIELDS], info;
+	char words[COMPUTER_INFO_FIELDS][16];
+	struct arena a;
+	arena_init(&a, 1 << 20);
+	contact(f, pc("pc"));
+	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++) {
+		snprintf(words[i], sizeof(words[i]), "value %zu", i);
+		in[i] = slice_of(words[i]);
+	}
+	in[3] = SL0;
+	in[4] = SL("");
+	OK(computer_info_encode(&a, in, &info));
+	fx_begin(f, TXN_FLEET);
+	assert_true(computer_registration_differs(f->t, SL("pc"), info));
+	OK(computer_register(f->t, SL("PC"), info, &fx_err));
+	fx_commit(f);
+	struct computer c = get(f, "pc");
+	assert_true(c.registered && slice_eq(c.dns_name, SL("pc.example")));
+	OK(computer_info_decode(c.info, out));
+	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++) {
+		assert_int_equal(in[i].p == NULL, out[i].p == NULL);
+		assert_true(slice_eq(in[i], out[i]));
+	}
+	txn_end(&f->t);
+
+	fx_begin(f, TXN_FLEET);
+	assert_false(computer_registration_differs(f->t, SL("pc"), info));
+	OK(computer_register(f->t, SL("pc"), info, &fx_err));
+	assert_int_equal(written(f), 0);
+	in[0] = SL("renamed");
+	OK(computer_info_encode(&a, in, &info));
+	assert_true(computer_registration_differs(f->t, SL("pc"), info));
+	OK(computer_register(f->t, SL("pc"), info, &fx_err));
+	OK(computer_info_decode(get(f, "pc").info, out));
+	assert_true(slice_eq(out[0], SL("renamed")));
+	assert_int_equal(computers(f), 1);
+	txn_end(&f->t);
+	arena_free(&a);
+}
+
+static void a_contact_keeps_the_registration(void **state)
+{
+	struct fixture *f = *state;
+	OK(computer_register(fx_begin(f, TXN_FLEET), SL("pc"), SL("\x01"), &fx_err));
+	fx_commit(f);
+	contact(f, pc("pc"));
+	struct computer c = get(f, "pc");
+	assert_true(c.registered && slice_eq(c.info, SL("\x01")) && slice_eq(c.dns_name, SL("pc.example")));
+	txn_end(&f->t);
+}
+
+static void times_and_versions_come_in_batches(void **state)
+{
+	struct fixture *f = *state;
+	contact(f, pc("one"));
+	contact(f, pc("two"));
+	const struct seen v[] = {{SL("ONE"), 3000, 2, 90}, {SL("two"), 900, 1, 8}, {SL("unknown"), 3000, 2, 90},
+		{SL("one"), 2500, 0, 0}, {SL(""), 1, 1, 1}};
+	OK(computers_seen(fx_begin(f, TXN_FLEET), v, COUNTOF(v), &fx_err));
+	fx_commit(f);
+	struct computer c = get(f, "one");
+	assert_true(c.last_seen == 3000 && c.major == 2 && c.minor == 90 && c.first_seen == 1000);
+	c = get(f, "two");
+	assert_true(c.last_seen == 1000 && c.major == 1 && c.minor == 8); /* never backwards */
+	assert_int_equal(computers(f), 2);
+	fx_assert_sound(f->t);
+	txn_end(&f->t);
+}
+
+static int count(const struct computer *c, void *arg)
+{
+	struct buf *b = arg;
+	buf_slice(b, c->id);
+	buf_printf(b, "@%d ", (int)c->last_seen);
+	return E_OK;
+}
+
+static void a_deleted_computer_is_gone_with_its_times(void **state)
+{
+	struct fixture *f = *state;
+	struct buf b;
+	struct computer c;
+	buf_init(&b, 1000);
+	contact(f, pc("one"));
+	contact(f, pc("two"));
+	const struct seen v[] = {{SL("one"), 3000, 2, 0}, {SL("two"), 4000, 2, 0}};
+	OK(computers_seen(fx_begin(f, TXN_FLEET), v, 2, &fx_err));
+	OK(computer_each(f->t, count, &b, &fx_err));
+	assert_true(slice_eq(buf_bytes(&b), SL("one@3000 two@4000 ")));
+	OK(computer_delete(f->t, SL("ONE"), &fx_err));
+	IS(E_NOTFOUND, computer_delete(f->t, SL("one"), &fx_err));
+	fx_commit(f);
+	IS(E_NOTFOUND, computer_get(fx_begin(f, TXN_READ), SL("one"), &c));
+	fx_assert_sound(f->t);
+	txn_end(&f->t);
+	buf_free(&b);
+}
+
+static void ids_out_of_bounds_name_no_computer(void **state)
+{
+	struct fixture *f = *state;
+	char longest[300];
+	struct computer c = pc("x");
+	memset(longest, 'A', sizeof(longest));
+	fx_begin(f, TXN_FLEET);
+	c.id = (struct slice){longest, LIMIT_CLIENT_ID + 1};
+	IS(E_LIMIT, computer_contact(f->t, &c, &fx_err));
+	IS(E_NOTFOUND, computer_get(f->t, c.id, &c));
+	c.id = (struct slice){longest, LIMIT_CLIENT_ID};
+	OK(computer_contact(f->t, &c, &fx_err));
+	OK(computer_get(f->t, c.id, &c));
+	assert_true(c.id.n == LIMIT_CLIENT_ID && c.id.p[254] == 'a');
+	IS(E_NOTFOUND, computer_get(f->t, SL(""), &c));
+	txn_end(&f->t);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(repeated_contacts_update_one_row),
+		T(a_contact_that_tells_nothing_new_writes_nothing),
+		T(a_registration_keeps_all_members_and_is_replaced_by_a_later_one),
+		T(a_contact_keeps_the_registration),
+		T(times_and_versions_come_in_batches),
+		T(a_deleted_computer_is_gone_with_its_times),
+		T(ids_out_of_bounds_name_no_computer),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
