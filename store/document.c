@@ -2,35 +2,23 @@
  *
  * The scanner's tokens meet one table of rules: (where we are, local name) -> what to do.  Names are matched
  * by local name at their place, whatever the prefix (WUSP-POPULATE-01, WSUSSS-POPULATE-02); only the root's
- * namespace is checked.  A rule may begin a fragment; all elements below are then copied into it.
- *
- * How a copy differs from its source (seen at a real server unless a comment says "ours"):
- *   - declarations vanish, prefixes of elements and attributes too; in the core, elements of three namespaces
- *     get b. m. d. (WUSP-POPULATE-24, -25); values are never touched: xsi:type="cat:Category" becomes
- *     type="cat:Category";
- *   - an element without content is written <X />;
- *   - ours: white space between elements, comments and PIs are dropped; CDATA becomes escaped text; values are
- *     quoted by double quotes, a double quote inside becomes &quot;.
- * Everything is written in its wire form at once: the fragment's text escaped for its place inside <Xml>, so
- * a tag's own < stands as &lt; and a reference of the source, &amp;, as &amp;amp;. */
+ * namespace is checked.  A rule may begin a fragment; copier.c then copies all elements below into it. */
 #include "store/document.h"
 
 #include <mbedtls/md.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "common/limits.h"
 #include "common/text.h"
+#include "store/copier.h"
 
 /* A slice in a static table. */
 #define N(lit) {(lit), sizeof(lit) - 1}
 #define N0 {NULL, 0}
 
 #define NS_UPDATE SL("http://schemas.microsoft.com/msus/2002/12/Update")
-#define NS_MSI_PATCH SL("http://www.microsoft.com/msi/patch_applicability.xsd")
 
-#define TEXT_MAX ((size_t)64 << 10)  /* of a text we look into (titles, digests): far beyond any sane one */
-#define WHITE_MAX ((size_t)64 << 10) /* white space in one run that might turn out to be text */
+#define TEXT_MAX ((size_t)64 << 10) /* of a text we look into (titles, digests): far beyond any sane one */
 /* File names, titles and locales: 20,000 names of LIMIT_STRING bytes and some. */
 #define FACTS_MAX ((size_t)24 << 20)
 #define LOCALE_MAX 84 /* characters; what Windows allows */
@@ -60,11 +48,6 @@ struct rule {
 	int (*close)(struct document *d);
 };
 
-struct level {
-	const struct rule *rule; /* NULL: nothing that we know */
-	bool children;           /* an element was opened inside */
-};
-
 struct fragment_name { /* of a localized or EULA fragment of this document */
 	enum fragment_type type;
 	struct slice locale, geo;
@@ -81,7 +64,8 @@ struct document {
 	struct xml *x;
 	mbedtls_md_context_t md;
 	struct packer core, extended, part /* localized or EULA, one after the other */, original;
-	struct buf text, white, scratch;
+	struct buf text, scratch;
+	struct copier copy;
 	struct buf files; /* struct document_file */
 	struct relation_list rel[REL__N];
 	struct arena facts; /* names, titles, locales */
@@ -92,15 +76,11 @@ struct document {
 	void *refill_arg;
 	struct err *e;
 	struct revision rev;
-	struct level level[LIMIT_DOC_DEPTH + 1];
+	const struct rule *level[LIMIT_DOC_DEPTH + 1]; /* of the open elements; NULL: nothing that we know */
 	enum section section;
 	unsigned bom;         /* bytes of a byte order mark seen so far; 3: seen or none */
 	bool wanted;
-	struct packer *out;   /* the fragment being written, NULL: none */
-	unsigned out_depth;   /* of the element that began it */
-	bool tag_open;        /* a start tag still lacks its > */
-	bool in_text;         /* the current text holds more than white space */
-	unsigned brackets;    /* ] at the end of the current text: a > behind two would be refused */
+	unsigned out_depth;   /* of the element that began the fragment being copied */
 	unsigned collecting;  /* depth of the element whose text goes to `text` */
 	struct fragment_name part_name;
 	struct fragment_name name[2 * LIMIT_DOC_LANGUAGES];
@@ -113,17 +93,7 @@ struct document {
 
 /* ================= refusing ================= */
 
-static int refuse(struct document *d, enum errcode code, const char *fmt, ...) PRINTF(3, 4);
-
-static int refuse(struct document *d, enum errcode code, const char *fmt, ...)
-{
-	char why[320];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	return err_set(d->e, code, "byte %zu: %s", xml_offset(d->x), why);
-}
+#define refuse(d, code, ...) refuse_token((d)->x, (d)->e, (code), __VA_ARGS__)
 
 static int no_memory(struct document *d)
 {
@@ -219,74 +189,7 @@ static int attr_string(struct document *d, const char *name, size_t max, struct 
 	return keep(d, s.p ? s : SL(""), out);
 }
 
-/* ================= writing ================= */
-
-static bool is_white(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-		if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
-			return false;
-	}
-	return true;
-}
-
-static void write_name(struct document *d, const struct rule *r)
-{
-	static const struct {
-		struct slice ns;
-		const char *prefix;
-	} dotted[] = { /* WUSP-POPULATE-24 */
-		{N("http://schemas.microsoft.com/msus/2002/12/BaseApplicabilityRules"), "b."},
-		{N("http://schemas.microsoft.com/msus/2002/12/MsiApplicabilityRules"), "m."},
-		{N("http://schemas.microsoft.com/msus/2002/12/UpdateHandlers/WindowsDriver"), "d."},
-	};
-	struct buf *b = packer_text(d->out);
-	if (r && r->rename.p) {
-		buf_slice(b, r->rename);
-		return;
-	}
-	struct slice ns = d->out == &d->core ? xml_ns(d->x) : SL0;
-	for (size_t i = 0; i < COUNTOF(dotted) && ns.n; i++)
-		if (slice_eq(ns, dotted[i].ns))
-			buf_str(b, dotted[i].prefix);
-	buf_slice(b, xml_name(d->x));
-}
-
-static void write_attr(struct buf *b, struct slice name, struct slice raw)
-{
-	buf_char(b, ' ');
-	buf_slice(b, name);
-	buf_str(b, "=\"");
-	for (const char *q; (q = memchr(raw.p, '"', raw.n));) { /* it was quoted by ' in the source */
-		size_t n = (size_t)(q - raw.p);
-		xml_escape_add(b, (struct slice){raw.p, n});
-		buf_str(b, "&amp;quot;");
-		raw = (struct slice){q + 1, raw.n - n - 1};
-	}
-	xml_escape_add(b, raw);
-	buf_char(b, '"');
-}
-
-/* Clients read a MsiPatch element with an MSI parser that insists on its namespace: the one declaration
- * that stays.  Ours: it is made up if the source declares it further out or for a prefix. */
-static bool keeps_xmlns(const struct document *d)
-{
-	return slice_eq(xml_name(d->x), SL("MsiPatch")) && slice_eq(xml_ns(d->x), NS_MSI_PATCH);
-}
-
-/* Attributes lose their prefix (xsi:type -> type): two must not become the same.  Such a document could not
- * be sent to any client. */
-static int check_collision(struct document *d, const struct xml_attr *a, unsigned i)
-{
-	for (unsigned k = 0; k < xml_nattr(d->x); k++) {
-		const struct xml_attr *o = xml_attr(d->x, k);
-		if (k != i && !o->is_xmlns && slice_eq(o->name, a->name))
-			return refuse(d, E_FORM, "two attributes %.*s that differ by prefix only",
-				(int)MIN(a->name.n, (size_t)64), a->name.p);
-	}
-	return E_OK;
-}
+/* ================= fragments ================= */
 
 /* In the extended fragment Properties loses what the core or nobody gets (WUSP-POPULATE-28).  PerUser at its
  * default appears in no fragment of a real server; another value does, by the text of the rule. */
@@ -305,88 +208,6 @@ static bool leaves_extended(struct slice name, struct slice raw)
 			return !gone[i].only.p || slice_eq(raw, gone[i].only);
 	return false;
 }
-
-static int write_attrs(struct document *d, bool properties)
-{
-	struct buf *b = packer_text(d->out);
-	bool xmlns = keeps_xmlns(d);
-	if (xmlns)
-		write_attr(b, SL("xmlns"), NS_MSI_PATCH);
-	for (unsigned i = 0; i < xml_nattr(d->x); i++) {
-		const struct xml_attr *a = xml_attr(d->x, i);
-		if (a->is_xmlns || (properties && leaves_extended(a->name, a->raw)))
-			continue;
-		int rc = a->prefix.n ? check_collision(d, a, i) : E_OK;
-		if (rc != E_OK)
-			return rc;
-		write_attr(b, a->name, a->raw);
-		rc = packer_drain(d->out, d->e);
-		if (rc != E_OK)
-			return rc;
-	}
-	return E_OK;
-}
-
-static int write_open(struct document *d, const struct rule *r)
-{
-	buf_str(packer_text(d->out), "&lt;");
-	write_name(d, r);
-	d->tag_open = true;
-	int rc = write_attrs(d, r && r->place == AT_PROPERTIES);
-	return rc == E_OK ? packer_drain(d->out, d->e) : rc;
-}
-
-/* Something follows inside the element whose start tag is still open. */
-static void end_tag(struct document *d)
-{
-	if (d->out && d->tag_open)
-		buf_str(packer_text(d->out), "&gt;");
-	d->tag_open = false;
-}
-
-static int write_close(struct document *d, const struct rule *r)
-{
-	struct buf *b = packer_text(d->out);
-	if (d->tag_open) {
-		buf_str(b, " /&gt;");
-		d->tag_open = false;
-	} else {
-		buf_str(b, "&lt;/");
-		write_name(d, r);
-		buf_str(b, "&gt;");
-	}
-	return packer_drain(d->out, d->e);
-}
-
-/* Source text is XML text already and is escaped once, for the wire; CDATA becomes such text first.  A
- * dropped comment or a CDATA end may bring ]] and > together, which XML forbids in text. */
-static int write_text(struct document *d, struct slice s, bool cdata)
-{
-	struct buf *b = packer_text(d->out);
-	end_tag(d);
-	if (cdata) {
-		d->scratch.n = 0;
-		xml_escape_add(&d->scratch, s);
-		if (d->scratch.rc != E_OK)
-			return no_memory(d);
-		s = buf_bytes(&d->scratch);
-	}
-	size_t lead = 0, trail = 0;
-	while (lead < s.n && s.p[lead] == ']')
-		lead++;
-	while (trail < s.n && s.p[s.n - 1 - trail] == ']')
-		trail++;
-	if (d->brackets && lead < s.n && d->brackets + lead >= 2 && s.p[lead] == '>') {
-		buf_add(b, s.p, lead);
-		buf_str(b, "&amp;gt;");
-		s = (struct slice){s.p + lead + 1, s.n - lead - 1};
-	}
-	xml_escape_add(b, s);
-	d->brackets = (trail == s.n ? d->brackets : 0) + (unsigned)MIN(trail, (size_t)2);
-	return packer_drain(d->out, d->e);
-}
-
-/* ================= fragments ================= */
 
 static int emit_chunk(void *arg, const struct chunk *c, struct err *e)
 {
@@ -409,12 +230,13 @@ static struct packer *packer_of(struct document *d, enum fragment_type type)
 
 static void begin_fragment(struct document *d, enum fragment_type type)
 {
-	d->out = packer_of(d, type);
+	struct packer *out = packer_of(d, type);
+	if (out == &d->part)
+		packer_start(out, type);
+	copier_direct(&d->copy, out);
 	d->out_depth = xml_depth(d->x);
-	d->tag_open = false;
-	if (d->out != &d->part)
+	if (out != &d->part)
 		return;
-	packer_start(&d->part, type);
 	d->part_name = (struct fragment_name){.type = type, .geo = SL("")};
 	d->part_title = SL0;
 }
@@ -520,7 +342,7 @@ static void write_core_properties(struct document *d)
 		const struct xml_attr *a = xml_find_attr(d->x, SL(""), name);
 		if (!a || (core_properties[i].dflt.p && slice_eq(a->raw, core_properties[i].dflt)))
 			continue;
-		write_attr(b, name, a->raw);
+		copier_attr(b, name, a->raw);
 		d->rev.flags |= core_properties[i].flag;
 	}
 	buf_str(b, " /&gt;");
@@ -836,10 +658,15 @@ static enum place place_of(const struct document *d, unsigned depth)
 {
 	if (depth == 0)
 		return AT_TOP;
-	return d->level[depth].rule ? d->level[depth].rule->place : AT_NONE;
+	return d->level[depth] ? d->level[depth]->place : AT_NONE;
 }
 
 /* ================= tokens ================= */
+
+static struct slice rename_of(const struct rule *r)
+{
+	return r ? r->rename : SL0;
+}
 
 /* Sections come once each, in the schema's order: fragments are written while reading. */
 static int enter_section(struct document *d, const struct rule *r)
@@ -863,12 +690,7 @@ static int on_open(struct document *d)
 	const struct rule *r = rule_find(place_of(d, depth - 1), xml_name(d->x));
 	if (depth == 1 && !r)
 		return refuse(d, E_FORM, "the root is not {%.*s}Update", SLF(NS_UPDATE));
-	end_tag(d);
-	buf_reset(&d->white); /* white space between elements */
-	d->in_text = false;
-	d->brackets = 0;
-	d->level[depth - 1].children = true;
-	d->level[depth] = (struct level){.rule = r};
+	d->level[depth] = r;
 	int rc = r && r->section ? enter_section(d, r) : E_OK;
 	if (rc == E_OK && r && r->begins)
 		begin_fragment(d, r->begins);
@@ -876,8 +698,8 @@ static int on_open(struct document *d)
 		rc = r->open(d);
 	if (d->scratch.rc != E_OK) /* then a value was cut short and what was said about it is wrong */
 		rc = no_memory(d);
-	if (rc == E_OK && d->out)
-		rc = write_open(d, r);
+	if (rc == E_OK)
+		rc = copier_open(&d->copy, rename_of(r), r && r->place == AT_PROPERTIES ? leaves_extended : NULL, d->e);
 	if (r && r->text) {
 		buf_reset(&d->text);
 		d->collecting = depth;
@@ -887,61 +709,46 @@ static int on_open(struct document *d)
 
 static int leave_fragment(struct document *d)
 {
-	int rc = E_OK;
-	if (d->out == &d->part) {
-		ASSERT(d->part_name.locale.p);
-		rc = packer_finish(&d->part, d->e);
-	}
-	d->out = NULL;
-	return rc;
+	bool part = d->copy.out == &d->part;
+	copier_direct(&d->copy, NULL);
+	ASSERT(!part || d->part_name.locale.p);
+	return part ? packer_finish(&d->part, d->e) : E_OK;
+}
+
+/* The text that close() is about to look into is complete. */
+static int end_collecting(struct document *d, unsigned depth)
+{
+	if (d->collecting != depth)
+		return E_OK;
+	d->collecting = 0;
+	if (d->text.rc == E_OK)
+		return E_OK;
+	return d->text.rc == E_NOMEM
+		       ? no_memory(d)
+		       : refuse(d, E_LIMIT, "%.*s is longer than %zu bytes", SLF(d->level[depth]->name), TEXT_MAX);
 }
 
 static int on_close(struct document *d)
 {
 	unsigned depth = xml_depth(d->x) + 1; /* the element is closed already */
-	const struct level *l = &d->level[depth];
-	int rc = E_OK;
-	if (d->out && d->white.n && !l->children)
-		rc = write_text(d, buf_bytes(&d->white), false); /* a leaf: its text is white space */
-	buf_reset(&d->white);
-	d->in_text = false;
-	d->brackets = 0;
-	if (d->collecting == depth) {
-		d->collecting = 0;
-		if (d->text.rc != E_OK)
-			return d->text.rc == E_NOMEM ? no_memory(d)
-						     : refuse(d, E_LIMIT, "%.*s is longer than %zu bytes",
-							       SLF(l->rule->name), TEXT_MAX);
-	}
-	if (rc == E_OK && l->rule && l->rule->close)
-		rc = l->rule->close(d);
-	if (rc == E_OK && d->out)
-		rc = write_close(d, l->rule);
-	if (rc == E_OK && d->out && d->out_depth == depth)
+	const struct rule *r = d->level[depth];
+	int rc = end_collecting(d, depth);
+	if (rc == E_OK && r && r->close)
+		rc = r->close(d);
+	if (rc == E_OK)
+		rc = copier_close(&d->copy, rename_of(r), d->e);
+	if (rc == E_OK && d->copy.out && d->out_depth == depth)
 		rc = leave_fragment(d);
 	return rc;
 }
 
 static int on_text(struct document *d)
 {
-	struct slice s = xml_text(d->x);
-	bool cdata = xml_text_is_cdata(d->x);
 	if (d->collecting && xml_text_refs(d->x))
-		xml_resolve_refs(&d->text, s);
+		xml_resolve_refs(&d->text, xml_text(d->x));
 	else if (d->collecting)
-		buf_slice(&d->text, s);
-	if (!d->out)
-		return E_OK;
-	if (!d->in_text && is_white(s)) {
-		buf_slice(&d->white, s);
-		if (d->white.rc == E_LIMIT)
-			return refuse(d, E_LIMIT, "more than %zu bytes of white space", WHITE_MAX);
-		return d->white.rc == E_OK ? E_OK : no_memory(d);
-	}
-	int rc = d->white.n ? write_text(d, buf_bytes(&d->white), false) : E_OK;
-	buf_reset(&d->white);
-	d->in_text = true;
-	return rc == E_OK ? write_text(d, s, cdata) : rc;
+		buf_slice(&d->text, xml_text(d->x));
+	return copier_text(&d->copy, d->e);
 }
 
 /* ================= the bytes ================= */
@@ -992,8 +799,8 @@ static void reset(struct document *d)
 	}
 	buf_reset(&d->files);
 	buf_reset(&d->text);
-	buf_reset(&d->white);
 	buf_reset(&d->scratch);
+	copier_reset(&d->copy);
 	arena_reset(&d->facts);
 	d->core.discard = d->extended.discard = d->part.discard = d->original.discard = false;
 	packer_start(&d->core, FRAG_CORE);
@@ -1001,13 +808,11 @@ static void reset(struct document *d)
 	packer_start(&d->original, FRAG_ORIGINAL);
 	struct slice none = SL("");
 	d->rev = (struct revision){.title = none, .kb = none, .severity = none, .language = none};
-	d->level[0] = (struct level){NULL, false};
 	d->section = NO_SECTION;
 	d->bom = 0;
 	d->wanted = true;
-	d->out = NULL;
-	d->tag_open = d->in_text = d->sha256 = d->driver_metadata = false;
-	d->brackets = d->collecting = 0;
+	d->sha256 = d->driver_metadata = false;
+	d->collecting = 0;
 	d->nname = d->nlocalized = d->neula = 0;
 	d->title_rank = 0;
 }
@@ -1075,7 +880,6 @@ struct document *document_new(void)
 	for (size_t i = 0; i < COUNTOF(packers); i++)
 		packer_init(packers[i], emit_chunk, d);
 	buf_init(&d->text, TEXT_MAX);
-	buf_init(&d->white, WHITE_MAX);
 	buf_init(&d->scratch, PACKER_PORTION);
 	buf_init(&d->files, LIMIT_DOC_FILES * sizeof(struct document_file));
 	for (int k = 0; k < REL__N; k++)
@@ -1083,6 +887,7 @@ struct document *document_new(void)
 	arena_init(&d->facts, FACTS_MAX);
 	mbedtls_md_init(&d->md);
 	d->x = xml_new();
+	copier_init(&d->copy, d->x);
 	if (!d->x || mbedtls_md_setup(&d->md, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) != 0)
 		document_free(&d);
 	return d;
@@ -1096,10 +901,11 @@ void document_free(struct document **pd)
 	struct packer *packers[] = {&d->core, &d->extended, &d->part, &d->original};
 	for (size_t i = 0; i < COUNTOF(packers); i++)
 		packer_free(packers[i]);
-	struct buf *bufs[] = {&d->text, &d->white, &d->scratch, &d->files, &d->rel[REL_PREREQ].rows,
+	struct buf *bufs[] = {&d->text, &d->scratch, &d->files, &d->rel[REL_PREREQ].rows,
 		&d->rel[REL_BUNDLE].rows, &d->rel[REL_SUPERSEDED].rows};
 	for (size_t i = 0; i < COUNTOF(bufs); i++)
 		buf_free(bufs[i]);
+	copier_free(&d->copy);
 	arena_free(&d->facts);
 	mbedtls_md_free(&d->md);
 	xml_free(&d->x);
