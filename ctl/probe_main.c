@@ -196,12 +196,13 @@ static int run(const struct probe_options *o)
 {
 	struct probe p;
 	int rc = probe_open(&p, o, &p.err), printed = E_OK;
-	if (rc == E_OK) {
+	bool opened = rc == E_OK;
+	if (opened)
 		rc = probe_walk(&p);
+	if (opened || o->json)
 		printed = probe_print(&p, rc);
-	} else {
+	else
 		fprintf(stderr, "wsus-probe: %s\n", p.err.text);
-	}
 	int status = rc == E_USAGE ? 2 : rc == E_OK && printed == E_OK && p.problems == 0 ? 0 : 1;
 	probe_close(&p);
 	return status;
