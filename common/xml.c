@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "common/arena.h"
 #include "common/limits.h"
 #include "common/text.h"
 
@@ -942,7 +943,7 @@ enum xml_tok xml_next(struct xml *x)
 
 struct xml *xml_new(void)
 {
-	struct xml *x = malloc(sizeof(*x));
+	struct xml *x = alloc_should_fail() ? NULL : malloc(sizeof(*x));
 	if (x) {
 		x->window = NULL;
 		x->window_size = 0;
@@ -998,7 +999,7 @@ void xml_init_stream(struct xml *x, xml_refill_fn *refill, void *arg, const stru
 	size_t size = WINDOW + lim->tag;
 	if (x->window_size < size) {
 		free(x->window);
-		x->window = malloc(size);
+		x->window = alloc_should_fail() ? NULL : malloc(size);
 		x->window_size = x->window ? size : 0;
 	}
 	x->base = x->tok = x->p = x->end = x->raw = x->window ? x->window : "";

@@ -1,11 +1,11 @@
 /* f_soap.c -- envelopes and faults: what is opened has a name, and a fault we write reads back as it was. */
 #include <stdlib.h>
-#include <sys/uio.h>
 
 #include "common/arena.h"
 #include "common/soap.h"
 #include "common/text.h"
 #include "common/xml.h"
+#include "test/unit/ropetext.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,22 +28,6 @@ static void check_open(struct slice in, struct arena *a)
 	xml_free(&x);
 }
 
-static struct slice gather(struct rope *r, struct arena *a)
-{
-	struct iovec *iov;
-	struct buf packed;
-	size_t n, at = 0;
-	uint64_t total;
-	buf_init(&packed, 1 << 20);
-	ASSERT(rope_render(r, CODING_PLAIN, a, &packed, &iov, &n, &total) == E_OK);
-	char *all = arena_alloc(a, total + 1, 1);
-	ASSERT(all);
-	for (size_t i = 0; i < n; at += iov[i++].iov_len)
-		memcpy(all + at, iov[i].iov_base, iov[i].iov_len);
-	buf_free(&packed);
-	return (struct slice){all, at};
-}
-
 static void check_fault(struct slice in, struct arena *a, enum soap_version v, enum soap_dialect d)
 {
 	struct slice code, message;
@@ -54,7 +38,7 @@ static void check_fault(struct slice in, struct arena *a, enum soap_version v, e
 	rope_init(&r);
 	struct soap_fault f = {.code = "InvalidCookie", .message = in, .method = in, .actor = in};
 	soap_write_fault(&r, v, d, &f);
-	ASSERT(soap_read_fault(gather(&r, a), a, &code, &message, &e) == E_OK);
+	ASSERT(soap_read_fault(rope_text(&r, a), a, &code, &message, &e) == E_OK);
 	ASSERT(slice_eq(code, SL("InvalidCookie")));
 	struct slice sent = text_trim(in);
 	ASSERT(slice_eq(message, sent.n ? sent : SL("Fault occurred")));

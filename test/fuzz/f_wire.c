@@ -1,10 +1,10 @@
 /* f_wire.c -- every message of wusp.h: what is read and written reads and writes the same again. */
 #include <stdlib.h>
-#include <sys/uio.h>
 
 #include "common/arena.h"
 #include "common/wusp.h"
 #include "common/xml.h"
+#include "test/unit/ropetext.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,20 +13,6 @@ static const struct wtype *const types[] = {
 	WUSP_OPERATIONS(ROW)
 #undef ROW
 };
-
-static void gather(struct rope *r, struct arena *a, struct buf *out)
-{
-	struct iovec *iov;
-	struct buf packed;
-	size_t n;
-	uint64_t total;
-	buf_init(&packed, 1 << 20);
-	ASSERT(rope_render(r, CODING_PLAIN, a, &packed, &iov, &n, &total) == E_OK);
-	for (size_t i = 0; i < n; i++)
-		buf_add(out, iov[i].iov_base, iov[i].iov_len);
-	ASSERT(out->n == total && out->rc == E_OK);
-	buf_free(&packed);
-}
 
 /* Reads in as a message and writes it to out; false if it is refused. */
 static bool pass(struct xml *x, struct slice in, const struct wtype *t, struct buf *out)
@@ -46,7 +32,8 @@ static bool pass(struct xml *x, struct slice in, const struct wtype *t, struct b
 	ASSERT(rc != E_INVALID_PARAMETERS || e.text[0]);
 	if (rc == E_OK) {
 		wire_write_element(&r, SL("m"), SL(""), t, m, SL("/>"));
-		gather(&r, &a, out);
+		buf_slice(out, rope_text(&r, &a));
+		ASSERT(out->rc == E_OK);
 		wire_print(&line, t, m);
 		ASSERT(!memchr(line.p ? line.p : "", '\n', line.n));
 	}

@@ -11,9 +11,8 @@
 #include "common/text.h"
 #include "common/wusp.h"
 #include "common/xml.h"
-#include <sys/uio.h>
-
 #include "test/unit/corpus.h"
+#include "test/unit/ropetext.h"
 
 struct fixture {
 	struct xml *x;
@@ -62,27 +61,6 @@ static const struct wuspop *find_operation(const struct soap_in *in, bool respon
 			return &operations[i];
 	}
 	return NULL;
-}
-
-/* The rope's bytes, plain. */
-static struct slice rendered(struct fixture *f)
-{
-	struct iovec *iov;
-	size_t niov;
-	uint64_t total;
-	struct buf packed;
-	buf_init(&packed, 1 << 20);
-	assert_int_equal(rope_render(&f->r, CODING_PLAIN, &f->a, &packed, &iov, &niov, &total), E_OK);
-	char *all = arena_alloc(&f->a, total + 1, 1);
-	size_t n = 0;
-	assert_non_null(all);
-	for (size_t i = 0; i < niov; i++) {
-		memcpy(all + n, iov[i].iov_base, iov[i].iov_len);
-		n += iov[i].iov_len;
-	}
-	buf_free(&packed);
-	assert_int_equal(n, total);
-	return (struct slice){all, n};
 }
 
 static void assert_slice(struct slice got, const char *want)
@@ -152,7 +130,7 @@ static void write_again(struct fixture *f, const char *path)
 	rope_reset(&f->r);
 	soap_write(&f->r, SOAP_11, asmx ? SOAP_ASMX : SOAP_CLIENT, slice_of(op->ns), op->response_name, op->response,
 		msg);
-	struct slice got = rendered(f), want = buf_bytes(&f->file);
+	struct slice got = rope_text(&f->r, &f->a), want = buf_bytes(&f->file);
 	size_t same = 0;
 	while (same < MIN(got.n, want.n) && got.p[same] == want.p[same])
 		same++;
@@ -181,7 +159,7 @@ static void the_client_service_s_fault_is_what_real_servers_send(void **state)
 {
 	struct fixture *f = *state;
 	soap_write_fault(&f->r, SOAP_11, SOAP_CLIENT, &list_too_long);
-	struct slice got = rendered(f);
+	struct slice got = rope_text(&f->r, &f->a);
 	assert_int_equal(got.n, 442); /* as recorded for this very fault */
 	assert_slice(got, "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault>"
 			  "<faultcode>s:Client</faultcode><faultstring>Fault occurred</faultstring><detail>"
@@ -227,7 +205,7 @@ static void recorded_faults_are_written_again_byte_for_byte(void **state)
 		assert_true(text_guid(between(body, "<ID>", "</ID>"), &again.id));
 		rope_reset(&f->r);
 		soap_write_fault(&f->r, SOAP_11, SOAP_ASMX, &again);
-		assert_true(slice_eq(rendered(f), body));
+		assert_true(slice_eq(rope_text(&f->r, &f->a), body));
 		n++;
 	}
 	assert_true(n >= 3);
@@ -258,7 +236,7 @@ static void a_fault_without_code_has_no_detail(void **state)
 	struct soap_fault plain = {.message = SL("unknown operation <x>")};
 	struct slice code, message;
 	soap_write_fault(&f->r, SOAP_11, SOAP_CLIENT, &plain);
-	struct slice got = rendered(f);
+	struct slice got = rope_text(&f->r, &f->a);
 	assert_slice(got, "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault>"
 			  "<faultcode>s:Client</faultcode><faultstring>unknown operation &lt;x&gt;</faultstring>"
 			  "</s:Fault></s:Body></s:Envelope>");
@@ -276,7 +254,7 @@ static void soap_12_faults_carry_both_details(void **state)
 	ours.ours = true;
 	ours.actor = SL("http://h/x.asmx");
 	soap_write_fault(&f->r, SOAP_12, SOAP_ASMX, &ours);
-	struct slice got = rendered(f);
+	struct slice got = rope_text(&f->r, &f->a);
 	assert_slice(between(got, "<soap:Fault>", "<soap:Detail>"),
 		"<soap:Code><soap:Value>soap:Receiver</soap:Value></soap:Code><soap:Reason><soap:Text xml:lang=\"en\">"
 		"Fault occurred</soap:Text></soap:Reason><soap:Role>http://h/x.asmx</soap:Role>");
@@ -297,7 +275,7 @@ static void text_in_faults_is_escaped(void **state)
 	struct slice code, message;
 	struct soap_fault bad = {.code = "InvalidParameters", .message = SL("<&>"), .method = SL("a&b")};
 	soap_write_fault(&f->r, SOAP_11, SOAP_CLIENT, &bad);
-	assert_int_equal(soap_read_fault(rendered(f), &f->a, &code, &message, &f->e), E_OK);
+	assert_int_equal(soap_read_fault(rope_text(&f->r, &f->a), &f->a, &code, &message, &f->e), E_OK);
 	assert_slice(message, "<&>");
 }
 
@@ -389,15 +367,15 @@ static void a_reply_in_two_steps_has_the_same_bytes(void **state)
 	struct RegisterComputerResponse none = {.has = 0};
 	const char *name = "ReportEventBatchResponse";
 	soap_write(&f->r, SOAP_11, SOAP_ASMX, SL(WUSP_NS_REPORTING), name, &ReportEventBatchResponse_wire, &yes);
-	struct slice one = rendered(f);
+	struct slice one = rope_text(&f->r, &f->a);
 	rope_reset(&f->r);
 	soap_begin(&f->r, SOAP_11, SOAP_ASMX, SL(WUSP_NS_REPORTING), name);
 	wire_write(&f->r, &ReportEventBatchResponse_wire, &yes);
 	soap_end(&f->r, SOAP_11, SOAP_ASMX, name);
-	assert_true(slice_eq(one, rendered(f)));
+	assert_true(slice_eq(one, rope_text(&f->r, &f->a)));
 	rope_reset(&f->r);
 	soap_write(&f->r, SOAP_12, SOAP_ASMX, SL("urn:x"), "Empty", &RegisterComputerResponse_wire, &none);
-	assert_slice(rendered(f), "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"" SOAP_NS12
+	assert_slice(rope_text(&f->r, &f->a), "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"" SOAP_NS12
 				  "\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\""
 				  " xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body><Empty xmlns=\"urn:x\" />"
 				  "</soap:Body></soap:Envelope>");

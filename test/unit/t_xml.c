@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/arena.h"
 #include "common/limits.h"
 #include "common/text.h"
 #include "test/unit/corpus.h"
@@ -380,6 +381,21 @@ static void a_broken_source_says_so_itself(void **state)
 	assert_string_equal(again.text, "the disk is gone");
 }
 
+/* A window that cannot be had is said at the first token, and costs nothing later. */
+static void missing_memory_is_reported(void **state)
+{
+	struct fixture *f = *state;
+	struct drip d = {SL("<a/>"), 4};
+	alloc_fail_at = 1;
+	assert_null(xml_new());
+	alloc_fail_at = 1;
+	xml_init_stream(f->x, drip_refill, &d, &xml_message_limits, &f->e);
+	assert_int_equal(xml_next(f->x), XML_BAD);
+	assert_int_equal(xml_rc(f->x), E_NOMEM);
+	xml_init_stream(f->x, drip_refill, &d, &xml_message_limits, &f->e);
+	assert_int_equal(xml_next(f->x), XML_OPEN);
+}
+
 /* ---- helpers on top ---- */
 
 static void skipping_and_reading_text_consume_the_close(void **state)
@@ -507,6 +523,7 @@ int main(void)
 		T(text_longer_than_the_window_comes_in_whole_pieces),
 		T(tags_across_the_window_are_whole),
 		T(a_broken_source_says_so_itself),
+		T(missing_memory_is_reported),
 		T(skipping_and_reading_text_consume_the_close),
 		T(prefixes_and_attributes_are_found_by_namespace),
 		T(runs_of_numbers_stop_before_anything_else),
