@@ -38,8 +38,7 @@ struct scan {
 	uint64_t *base, *nonleaf, *driver;
 	uint64_t *met;     /* by clause set: its satisfied clauses; all zero between calls */
 	uint32_t *touched; /* clause sets with some */
-	struct group_view *group;
-	size_t ngroup;
+	struct group_view *group; /* hashed by number */
 	/* of this epoch */
 	struct selection cache[SCAN_CACHE];
 	uint64_t clock;
@@ -47,7 +46,8 @@ struct scan {
 
 /* Chunk tables and copies of four bitmaps: 1 MB at 1,000,000 revisions, and 12 bytes a clause set. */
 #define SCAN_MEMORY ((size_t)64 << 20)
-#define VIEWS_KEPT 256 /* groups; more of them are read again */
+#define GROUP_SLOTS 2048 /* a power of two, above the groups that a snapshot can have */
+static_assert(GROUP_SLOTS > LIMIT_GROUPS, "there is always a free slot");
 
 struct scan *scan_new(void)
 {
@@ -101,8 +101,7 @@ static int load(struct scan *s, struct err *e)
 	s->driver = copy_bits(s, ARRAY_DRIVER);
 	s->met = ARENA_ARRAY(&s->arena, uint64_t, s->ix.csets);
 	s->touched = ARENA_ARRAY(&s->arena, uint32_t, s->ix.csets);
-	s->group = ARENA_ARRAY(&s->arena, struct group_view, VIEWS_KEPT);
-	s->ngroup = 0;
+	s->group = ARENA_ARRAY(&s->arena, struct group_view, GROUP_SLOTS);
 	return s->arena.failed ? err_set(e, E_NOMEM, "scan index") : E_OK;
 }
 
@@ -130,25 +129,28 @@ int scan_bind(struct scan *s, struct txn *t, const struct settings *set, struct 
 	return E_OK;
 }
 
+/* The slot of a group, or a free one. */
+static struct group_view *group_slot(struct scan *s, uint32_t no)
+{
+	size_t i = no & (GROUP_SLOTS - 1);
+	for (size_t tried = 1; s->group[i].no != 0 && s->group[i].no != no; tried++) {
+		ASSERT(tried < GROUP_SLOTS);
+		i = (i + 1) & (GROUP_SLOTS - 1);
+	}
+	return &s->group[i];
+}
+
 static int group_view(struct scan *s, uint32_t no, struct group_view **out, struct err *e)
 {
-	for (size_t i = 0; i < s->ngroup; i++)
-		if (s->group[i].no == no) {
-			*out = &s->group[i];
-			return E_OK;
-		}
-	if (s->ngroup == VIEWS_KEPT)
-		s->ngroup = 0;
-	struct group_view *g = &s->group[s->ngroup];
+	struct group_view *g = *out = group_slot(s, no);
+	if (g->no == no)
+		return E_OK;
 	int rc = view_load(s->t, ARRAY_EXPLICIT, no, &s->arena, &g->active, e);
 	if (rc == E_OK)
 		rc = view_load(s->t, ARRAY_EXPLICIT, no | EXPLICIT_BLOCK, &s->arena, &g->block, e);
-	if (rc != E_OK)
-		return rc;
-	g->no = no;
-	s->ngroup++;
-	*out = g;
-	return E_OK;
+	if (rc == E_OK)
+		g->no = no;
+	return rc;
 }
 
 /* ================= selection ================= */

@@ -5,26 +5,31 @@
  * Definitions (a plain re-computation of them is test/model/):
  *
  *  alive(r)     published, not removed, its update not declined, and not held; a bundle is held while a member
- *               identity is not a published revision or is itself held.
+ *               identity is not a published revision or is itself held (bundles that hold only each other are not).
  *  root(r)      alive, and explicitly deployed (any action but Block) to a group of the client, or
  *               (scope all) ExplicitlyDeployable and not expired.
  *  select(G)    picks at most one revision per update, in this order; an update that has one keeps it:
  *                 1. explicit deployments of G: nearest group first, then higher RevisionNumber, then higher
  *                    RevisionID; each with its bundle members, by exact revision, depth first in document order;
- *                 2. then the prerequisites of all picked so far, in the order of picking, each by the highest
- *                    alive revision of the update, with members and prerequisites in turn, until none is new;
+ *                 2. then the prerequisites of all picked so far, in the order of picking and of the document, each
+ *                    by the highest alive revision of the update, with members and prerequisites in turn, until
+ *                    none is new;
  *                 3. (scope all) the other roots: of each update the highest alive non-expired explicitly
  *                    deployable revision, in ascending RevisionID, each with its members (as 1);
  *                 4. as 2 for what 3 picked.
- *               A revision whose effective deployment for G is Block is never picked, nor is one not alive.
+ *               A revision whose effective deployment for G is Block is never picked, nor is one not alive; no
+ *               other revision of its update is picked in its place.
  *  filter       with FilterCategoryIds: roots are only those related to a listed category (an IsCategory
- *               prerequisite names it, directly or through parents of category updates), plus the highest
- *               alive revision of each listed category itself.
+ *               prerequisite names it, directly or through parents of category updates, as the highest alive
+ *               revision of each has them), plus (step 3, in either scope) the highest alive revision of each
+ *               listed category itself.  Categories that nobody knows relate to nothing.
  *  effective(r) the explicit deployment of the nearest group (equal distance: Install > OptionalInstall >
- *               Uninstall > PreDeploymentCheck > Block, then the earlier deadline); else implied: Bundle for
- *               members of alive bundles, Evaluate for categories and detectoids, else
+ *               Uninstall > PreDeploymentCheck > Block, then the earlier deadline, then the lower GroupNo); else
+ *               implied: Bundle for members of alive bundles, Evaluate for categories and detectoids, else
  *               PreDeploymentCheck (scope all) or Evaluate (scope approved).
- *  Sat(r)       every clause of r's prerequisites names an update of which a listed installed id is a revision.
+ *  leaf(r)      no published revision that is not removed, declined or not, names r's update as prerequisite.
+ *  Sat(r)       every clause of r's prerequisites names an update of which a listed installed id is (or was, if
+ *               removed) a published revision.
  *  N            selected, Sat, and not driver (software pass).  Driver pass: nothing, until drivers are served.
  *  new          N - cached: non-leaf first, then ascending, cut to the page.
  *  gone         cached - N, and the unknown ids.
@@ -52,7 +57,7 @@ struct scan_request {
 	size_t nfilter;
 	uint32_t point;   /* effective epoch to report changes since; 0 = report all */
 	bool two_groups;  /* split the out-of-scope ids */
-	bool deployed_only_ids; /* internal use of RefreshCache and GetExtendedUpdateInfo: skip the page */
+	bool deployed_only_ids; /* the page is left empty; `remaining` counts what is new */
 };
 
 struct scan_update {

@@ -554,6 +554,7 @@ static void prepare(struct ask *a)
 
 /* ---- NewUpdates ---- */
 
+/* holds: WUSP-SYNC-29 WUSP-SYNC-30 WUSP-SYNC-35 WUSP-SYNC-36 WUSP-SYNC-43 WUSP-SYNC-60 WUSP-SYNC-75 WUSP-SYNC-77 */
 static void check_page(const struct ask *a, const struct scan_result *r)
 {
 	size_t n = 0, at = 0;
@@ -599,6 +600,7 @@ static bool is_in(const int32_t *v, size_t n, int32_t id)
 	return false;
 }
 
+/* holds: WUSP-SYNC-44 WUSP-SYNC-45 WUSP-SYNC-52 WUSP-SYNC-54 WUSP-SYNC-55 WUSP-SYNC-56 WUSP-SYNC-78 */
 static void check_gone(const struct ask *a, const struct scan_result *r)
 {
 	size_t gone = 0, parked = 0;
@@ -627,6 +629,7 @@ static void check_gone(const struct ask *a, const struct scan_result *r)
 	did.parked += parked;
 }
 
+/* holds: WUSP-SYNC-46 WUSP-SYNC-47 WUSP-SYNC-48 WUSP-SYNC-49 WUSP-POPULATE-20 */
 static void check_changed(const struct ask *a, const struct scan_result *r)
 {
 	bool told[M_REVISIONS] = {false};
@@ -676,6 +679,7 @@ static void apply(struct ask *a, const struct scan_result *r)
 }
 
 /* The proof: of everything kept, the client knows what a fresh client would be told. */
+/* holds: WUSP-SYNC-20 WUSP-SYNC-38 */
 static void check_client(const struct ask *a)
 {
 	for (int id = 1; id <= h.m.top; id++) {
@@ -703,6 +707,7 @@ static void keep_cookie(struct ask *a, const struct scan_result *r)
 	}
 }
 
+/* holds: WUSP-SYNC-33 WUSP-SYNC-42 WUSP-SYNC-85 */
 static void check_drivers(struct ask *a, const struct scan_result *r)
 {
 	bool drivers = false;
@@ -725,6 +730,7 @@ static void check_drivers(struct ask *a, const struct scan_result *r)
 }
 
 /* Answers about single revisions. */
+/* holds: WUSP-REFRESH-05 WUSP-REFRESH-07 WUSP-CATSCAN-07 */
 static void check_single(struct ask *a)
 {
 	int32_t ids[M_REVISIONS];
