@@ -250,7 +250,8 @@ CHECK(SyncUpdates)
  * client was told of or will be told of.  Three things can go between:
  *  - its groups are others, or one moved in the tree: what is effective changed without a log row; the log
  *    was cut above the point: rows are missing.  Then everything cached is reported (SYNC-49, A40).
- *  - a pass is restricted by FilterCategoryIds: what lies outside is not looked at, so the point stays.
+ *  - a pass is restricted by FilterCategoryIds: what lies outside is not looked at, so the point stays, unless
+ *    the client had nothing that could lie there.
  *  - ids are parked in DeployedOutOfScopeRevisionIds: the client keeps them, yet changes of theirs are not
  *    reported while they are parked.  SYNC-81 would hold the point back; we let it move and remember in
  *    `parked` what it was, so that all else is not repeated for ever, and report from there until a scan's
@@ -272,10 +273,11 @@ static struct cookie next_cookie(const struct call *c, const struct scan_request
 	struct cookie k = c->cookie;
 	if (k.groups != c->groups.hash)
 		forget_points(&k, c->groups.hash);
-	if (q->nfilter > 0)
-		return k;
-	k.point[q->pass] = r->epoch;
-	if (q->pass != PASS_SOFTWARE)
+	/* a client that holds nothing yet learns all it knows from this snapshot on, whatever the filter */
+	bool fresh = k.point[q->pass] == 0 && !(k.flags & COOKIE_PARKED) && q->ninstalled + q->nother == 0;
+	if (q->nfilter == 0 || fresh)
+		k.point[q->pass] = r->epoch;
+	if (q->nfilter > 0 || q->pass != PASS_SOFTWARE)
 		return k;
 	bool first = !(k.flags & COOKIE_SCAN_OPEN);
 	if (r->nparked > 0) {
