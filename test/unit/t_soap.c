@@ -214,9 +214,9 @@ static void recorded_faults_are_written_again_byte_for_byte(void **state)
 /* holds: WUSP-SOAPFAULT-03 WUSP-SOAPFAULT-04 */
 static void every_errorcode_is_one_of_the_eleven(void **state)
 {
-	static const char *const codes[] = {"InvalidCookie", "ConfigChanged", "RegistrationRequired", "ServerChanged",
-		"InternalServerError", "CookieExpired", "InvalidParameters", "InvalidAuthorizationCookie", "RegistrationNotRequired",
-		"ServerBusy", "FileLocationChanged"};
+	static const char *const codes[] = {"InvalidCookie", "ConfigChanged", "RegistrationRequired",
+		"ServerChanged", "InternalServerError", "CookieExpired", "InvalidParameters",
+		"InvalidAuthorizationCookie", "RegistrationNotRequired", "ServerBusy", "FileLocationChanged"};
 	(void)state;
 	for (int code = -1; code <= E__MAX; code++) {
 		const char *sent = err_fault(code);
@@ -283,7 +283,8 @@ static void what_is_no_fault_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct slice code, message;
-	static const char *const no_fault[] = {"", "<html/>", "<a", "<s:Envelope xmlns:s='" SOAP_NS11 "'><s:Body/></s:Envelope>",
+	static const char *const no_fault[] = {"", "<html/>", "<a",
+		"<s:Envelope xmlns:s='" SOAP_NS11 "'><s:Body/></s:Envelope>",
 		"<s:Envelope xmlns:s='" SOAP_NS11 "'><s:Body><Fault/></s:Body></s:Envelope>"};
 	for (size_t i = 0; i < COUNTOF(no_fault); i++) {
 		assert_int_equal(soap_read_fault(slice_of(no_fault[i]), &f->a, &code, &message, &f->e), E_FORM);
@@ -375,10 +376,11 @@ static void a_reply_in_two_steps_has_the_same_bytes(void **state)
 	assert_true(slice_eq(one, rope_text(&f->r, &f->a)));
 	rope_reset(&f->r);
 	soap_write(&f->r, SOAP_12, SOAP_ASMX, SL("urn:x"), "Empty", &RegisterComputerResponse_wire, &none);
-	assert_slice(rope_text(&f->r, &f->a), "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"" SOAP_NS12
-				  "\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\""
-				  " xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body><Empty xmlns=\"urn:x\" />"
-				  "</soap:Body></soap:Envelope>");
+	assert_slice(rope_text(&f->r, &f->a),
+		"<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"" SOAP_NS12
+		"\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\""
+		" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\"><soap:Body><Empty xmlns=\"urn:x\" />"
+		"</soap:Body></soap:Envelope>");
 }
 
 int main(void)

@@ -112,7 +112,8 @@ static void base64_may_hold_white_space_anywhere(void **state)
 	struct arena a;
 	struct slice got;
 	arena_init(&a, 1 << 20);
-	static const char *const spelled[] = {"aGVsbG8gd29ybGQ=", " aG\r\nVs bG8\tgd29ybG Q = \n", "a G V s b G 8 g d 2 9 y b G Q ="};
+	static const char *const spelled[] = {
+		"aGVsbG8gd29ybGQ=", " aG\r\nVs bG8\tgd29ybG Q = \n", "a G V s b G 8 g d 2 9 y b G Q ="};
 	for (size_t k = 0; k < COUNTOF(spelled); k++) {
 		assert_true(text_base64(slice_of(spelled[k]), &a, &got));
 		assert_bytes(got, "hello world");
@@ -240,7 +241,8 @@ static void utf8_faults_are_found_wherever_they_stand(void **state)
 		{"\xF4\x90\x80\x80", 4}, {"\xF5\x80\x80\x80", 4}, {"\xF0\x90\x80", 3}, {"\xFF", 1}, {"\xF8\x88\x80\x80\x80", 5},
 		{"\0", 1}, {"\x01", 1}, {"\x0B", 1}, {"\x1F", 1}, {"\xC3(", 2}, {"\xE2\x82(", 3},
 	};
-	static const char good[] = "\t\n\r \x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBD\xF0\x90\x80\x80\xF4\x8F\xBF\xBF";
+	static const char good[] =
+		"\t\n\r \x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBD\xF0\x90\x80\x80\xF4\x8F\xBF\xBF";
 	char text[80];
 	assert_int_equal(text_utf8_bad(slice_of(good)), strlen(good));
 	for (size_t k = 0; k < COUNTOF(bad); k++)
@@ -263,7 +265,8 @@ static void text_is_escaped_once_and_comes_back(void **state)
 	assert_true(xml_unescape_add(&c, buf_bytes(&b)));
 	assert_bytes(buf_bytes(&c), "a<b>&amp;\"'");
 	buf_reset(&c);
-	assert_true(xml_unescape_add(&c, SL("&quot;&apos;&#65;&#x1F600;&#0000000000000000000000000000000000000000000000009;")));
+	assert_true(xml_unescape_add(
+		&c, SL("&quot;&apos;&#65;&#x1F600;&#0000000000000000000000000000000000000000000000009;")));
 	assert_bytes(buf_bytes(&c), "\"'A\xF0\x9F\x98\x80\t");
 	static const char *const bad[] = {"&", "&;", "&x;", "&amp", "&#;", "&#x;", "&#0;", "&#1;", "&#xD800;", "&#xFFFE;",
 		"&#x110000;", "&#99999999999;", "&#-1;", "&#12a;", "& amp;", "&AMP;"};

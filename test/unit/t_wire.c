@@ -268,11 +268,14 @@ static void fields_come_in_any_order_and_namespace_and_unknown_ones_are_skipped(
 {
 	struct fixture *f = *state;
 	struct SyncUpdates m;
-	assert_int_equal(read_it(f,
-		"<SyncUpdates xmlns='urn:a'> <new><cookie/>x</new> <b:parameters xmlns:b='urn:b'><b:SkipSoftwareSync>1</b:SkipSoftwareSync>"
-		"<AlsoPerformRegularSync>false</AlsoPerformRegularSync><c:ExpressQuery xmlns:c='urn:c'> true </c:ExpressQuery>"
-		"</b:parameters> stray <cookie xmlns=''><EncryptedData>AAEC</EncryptedData><Expiration>2026-10-04T16:03:35Z</Expiration>"
-		"</cookie></SyncUpdates>", &SyncUpdates_wire, &m), E_OK);
+	assert_int_equal(
+		read_it(f,
+			"<SyncUpdates xmlns='urn:a'> <new><cookie/>x</new> <b:parameters xmlns:b='urn:b'><b:SkipSoftwareSync>1</b:SkipSoftwareSync>"
+			"<AlsoPerformRegularSync>false</AlsoPerformRegularSync><c:ExpressQuery xmlns:c='urn:c'> true </c:ExpressQuery>"
+			"</b:parameters> stray <cookie xmlns=''><EncryptedData>AAEC</EncryptedData><Expiration>2026-10-04T16:03:35Z</Expiration>"
+			"</cookie></SyncUpdates>",
+			&SyncUpdates_wire, &m),
+		E_OK);
 	assert_true(WIRE_HAS(&m, SyncUpdates, cookie) && WIRE_HAS(&m, SyncUpdates, parameters));
 	assert_true(m.parameters->SkipSoftwareSync && m.parameters->ExpressQuery);
 	assert_int_equal(m.cookie->EncryptedData.n, 3);
@@ -302,15 +305,21 @@ static void nil_counts_as_absent(void **state)
 static void claimed_array_types_are_ignored(void **state)
 {
 	struct SyncUpdateParameters m;
-	assert_int_equal(read_it(*state, "<p><OtherCachedUpdateIDs xmlns:q='urn:enc' q:arrayType='x:int[99]' nil='1'><int>1</int>"
-					 "</OtherCachedUpdateIDs></p>", &SyncUpdateParameters_wire, &m), E_OK);
+	assert_int_equal(
+		read_it(*state,
+			"<p><OtherCachedUpdateIDs xmlns:q='urn:enc' q:arrayType='x:int[99]' nil='1'><int>1</int>"
+			"</OtherCachedUpdateIDs></p>",
+			&SyncUpdateParameters_wire, &m),
+		E_OK);
 	assert_int_equal(m.OtherCachedUpdateIDs.n, 1);
 }
 
 static void empty_lists_are_there_and_absent_ones_are_not(void **state)
 {
 	struct SyncUpdateParameters m;
-	assert_int_equal(read_it(*state, "<p><OtherCachedUpdateIDs/><SystemSpec></SystemSpec></p>", &SyncUpdateParameters_wire, &m), E_OK);
+	assert_int_equal(read_it(*state, "<p><OtherCachedUpdateIDs/><SystemSpec></SystemSpec></p>",
+				 &SyncUpdateParameters_wire, &m),
+		E_OK);
 	assert_non_null(m.OtherCachedUpdateIDs.v);
 	assert_int_equal(m.OtherCachedUpdateIDs.n, 0);
 	assert_non_null(m.SystemSpec.v);
@@ -320,8 +329,11 @@ static void empty_lists_are_there_and_absent_ones_are_not(void **state)
 static void the_last_of_a_repeated_field_counts(void **state)
 {
 	struct GetConfig m;
-	assert_int_equal(read_it(*state, "<g><protocolVersion>1.8</protocolVersion><protocolVersion>2.&#x39;0<![CDATA[<]]></protocolVersion></g>",
-		&GetConfig_wire, &m), E_OK);
+	assert_int_equal(
+		read_it(*state,
+			"<g><protocolVersion>1.8</protocolVersion><protocolVersion>2.&#x39;0<![CDATA[<]]></protocolVersion></g>",
+			&GetConfig_wire, &m),
+		E_OK);
 	assert_slice(m.protocolVersion, "2.90<");
 }
 
@@ -332,7 +344,10 @@ static void long_lists_keep_every_number_in_order(void **state)
 	buf_reset(&f->file);
 	buf_str(&f->file, "<p><OtherCachedUpdateIDs>\n");
 	for (int i = 0; i < 5000; i++)
-		buf_printf(&f->file, i % 7 == 6 ? "  <int> %d </int><x/>\n" : i % 11 == 10 ? "<int>%d<!-- --></int>" : "<int>%d</int>",
+		buf_printf(&f->file,
+			i % 7 == 6     ? "  <int> %d </int><x/>\n"
+			: i % 11 == 10 ? "<int>%d<!-- --></int>"
+				       : "<int>%d</int>",
 			i % 13 == 12 ? -i : i * 997);
 	buf_str(&f->file, "</OtherCachedUpdateIDs></p>");
 	buf_char(&f->file, 0);
@@ -351,18 +366,24 @@ static const struct {
 	{"<s><parameters><OtherCachedUpdateIDs><int>2147483648</int></OtherCachedUpdateIDs></parameters></s>",
 		"parameters.OtherCachedUpdateIDs", &SyncUpdates_wire},
 	{"<s><parameters><SystemSpec><Device><installedDriver><DriverRank>y</DriverRank></installedDriver></Device></SystemSpec>"
-	 "</parameters></s>", "parameters.SystemSpec.installedDriver.DriverRank", &SyncUpdates_wire},
+	 "</parameters></s>",
+		"parameters.SystemSpec.installedDriver.DriverRank", &SyncUpdates_wire},
 	{"<s><parameters><FilterCategoryIds><CategoryIdentifier><Id>{0}</Id></CategoryIdentifier></FilterCategoryIds></parameters></s>",
 		"parameters.FilterCategoryIds.Id", &SyncUpdates_wire},
 	{"<s><parameters><ExpressQuery/></parameters></s>", "parameters.ExpressQuery", &SyncUpdates_wire},
 	{"<s><cookie><Expiration>today</Expiration></cookie></s>", "cookie.Expiration", &SyncUpdates_wire},
 	{"<s><cookie><EncryptedData>QQ</EncryptedData></cookie></s>", "cookie.EncryptedData", &SyncUpdates_wire},
-	{"<r><computerInfo><SuiteMask>32768</SuiteMask></computerInfo></r>", "computerInfo.SuiteMask", &RegisterComputer_wire},
-	{"<r><computerInfo><SuiteMask>-32769</SuiteMask></computerInfo></r>", "computerInfo.SuiteMask", &RegisterComputer_wire},
-	{"<r><computerInfo><OldProductType>256</OldProductType></computerInfo></r>", "computerInfo.OldProductType", &RegisterComputer_wire},
-	{"<r><computerInfo><OldProductType>-1</OldProductType></computerInfo></r>", "computerInfo.OldProductType", &RegisterComputer_wire},
+	{"<r><computerInfo><SuiteMask>32768</SuiteMask></computerInfo></r>", "computerInfo.SuiteMask",
+		&RegisterComputer_wire},
+	{"<r><computerInfo><SuiteMask>-32769</SuiteMask></computerInfo></r>", "computerInfo.SuiteMask",
+		&RegisterComputer_wire},
+	{"<r><computerInfo><OldProductType>256</OldProductType></computerInfo></r>", "computerInfo.OldProductType",
+		&RegisterComputer_wire},
+	{"<r><computerInfo><OldProductType>-1</OldProductType></computerInfo></r>", "computerInfo.OldProductType",
+		&RegisterComputer_wire},
 	{"<s><fileDigests><base64Binary>?</base64Binary></fileDigests></s>", "fileDigests", &GetFileLocations_wire},
-	{"<s><preferredCategoryIds><guid>1</guid></preferredCategoryIds></s>", "preferredCategoryIds", &StartCategoryScanResponse_wire},
+	{"<s><preferredCategoryIds><guid>1</guid></preferredCategoryIds></s>", "preferredCategoryIds",
+		&StartCategoryScanResponse_wire},
 	{"<s><Xml>a<b/></Xml></s>", "Xml", &UpdateData_wire},
 };
 
@@ -430,7 +451,8 @@ static void bad_xml_inside_a_message_is_malformed(void **state)
 {
 	struct fixture *f = *state;
 	struct SyncUpdates m;
-	static const char *const bad[] = {"<s><cookie></s>", "<s><cookie>", "<s><cookie><Expiration>2026", "<s><new><x></new></s>",
+	static const char *const bad[] = {"<s><cookie></s>", "<s><cookie>", "<s><cookie><Expiration>2026",
+		"<s><new><x></new></s>",
 		"<s><parameters><OtherCachedUpdateIDs><int>1</int><int>2</OtherCachedUpdateIDs></parameters></s>",
 		"<s><parameters><FeatureScoreMatchingKey>a<b/></FeatureScoreMatchingKey></parameters></s>"};
 	for (size_t i = 0; i < COUNTOF(bad); i++) {
@@ -454,7 +476,10 @@ static void absent_fields_are_left_out_and_required_ones_are_not(void **state)
 	struct fixture *f = *state;
 	struct SyncInfo none = {.has = 0};
 	assert_slice(written(f, &SyncInfo_wire, &none, SL("/>")), "<M><Truncated>false</Truncated></M>");
-	struct InstalledDriver d = {.MatchingID = SL(""), .DriverVerVersion = INT64_MIN, .DriverRank = INT32_MIN, .Class = SL("a<b>&\"")};
+	struct InstalledDriver d = {.MatchingID = SL(""),
+		.DriverVerVersion = INT64_MIN,
+		.DriverRank = INT32_MIN,
+		.Class = SL("a<b>&\"")};
 	WIRE_SET(&d, InstalledDriver, MatchingComputerHWID, (struct guid){{1}});
 	assert_slice(written(f, &InstalledDriver_wire, &d, SL("/>")),
 		"<M><MatchingID/><DriverVerDate>1970-01-01T00:00:00Z</DriverVerDate><DriverVerVersion>-9223372036854775808</DriverVerVersion>"
@@ -472,8 +497,9 @@ static void fragments_are_spliced_and_come_back_as_they_are(void **state)
 {
 	struct fixture *f = *state;
 	struct ExtendedUpdateInfo m;
-	const char *same = "<M><Updates><Update><ID>7</ID><Xml>&lt;a b=\"&amp;amp;\"/&gt;</Xml></Update><Update><ID>-8</ID></Update></Updates>"
-			   "<OutOfScopeRevisionIDs/></M>";
+	const char *same =
+		"<M><Updates><Update><ID>7</ID><Xml>&lt;a b=\"&amp;amp;\"/&gt;</Xml></Update><Update><ID>-8</ID></Update></Updates>"
+		"<OutOfScopeRevisionIDs/></M>";
 	assert_int_equal(read_it(f, same, &ExtendedUpdateInfo_wire, &m), E_OK);
 	assert_int_equal(m.Updates.n, 2);
 	assert_slice(m.Updates.v[0].Xml.v[0].bytes, "&lt;a b=\"&amp;amp;\"/&gt;");
@@ -498,14 +524,18 @@ static void messages_are_printed_on_one_line(void **state)
 	struct SyncUpdates m;
 	struct buf b;
 	buf_init(&b, 1000);
-	assert_int_equal(read_it(f, "<s><cookie><EncryptedData>AAEC</EncryptedData></cookie><parameters><ExpressQuery>0</ExpressQuery>"
-				    "<CachedDriverIDs><int>4</int></CachedDriverIDs><FeatureScoreMatchingKey>\x7F"
-				    "123456789012345678901234567890123456789012345678901234567890</FeatureScoreMatchingKey></parameters></s>",
-		&SyncUpdates_wire, &m), E_OK);
+	assert_int_equal(
+		read_it(f,
+			"<s><cookie><EncryptedData>AAEC</EncryptedData></cookie><parameters><ExpressQuery>0</ExpressQuery>"
+			"<CachedDriverIDs><int>4</int></CachedDriverIDs><FeatureScoreMatchingKey>\x7F"
+			"123456789012345678901234567890123456789012345678901234567890</FeatureScoreMatchingKey></parameters></s>",
+			&SyncUpdates_wire, &m),
+		E_OK);
 	wire_print(&b, &SyncUpdates_wire, &m);
-	assert_slice(buf_bytes(&b), "cookie={Expiration=1970-01-01T00:00:00Z EncryptedData=(3 bytes)} parameters={ExpressQuery=false"
-				    " CachedDriverIDs=[1] SkipSoftwareSync=false FeatureScoreMatchingKey=\"\\x7f"
-				    "12345678901234567890123456789012345678901234567890123456789\"...}");
+	assert_slice(buf_bytes(&b),
+		"cookie={Expiration=1970-01-01T00:00:00Z EncryptedData=(3 bytes)} parameters={ExpressQuery=false"
+		" CachedDriverIDs=[1] SkipSoftwareSync=false FeatureScoreMatchingKey=\"\\x7f"
+		"12345678901234567890123456789012345678901234567890123456789\"...}");
 	buf_free(&b);
 }
 
@@ -513,9 +543,10 @@ static void messages_are_printed_on_one_line(void **state)
 static void every_failing_allocation_is_reported(void **state)
 {
 	struct fixture *f = *state;
-	const char *in = "<s><cookie><EncryptedData>AAEC</EncryptedData></cookie><parameters><CachedDriverIDs><int>1</int><int>2</int>"
-			 "</CachedDriverIDs><SystemSpec><Device><HardwareIDs><string>a</string></HardwareIDs></Device></SystemSpec>"
-			 "<FeatureScoreMatchingKey>k</FeatureScoreMatchingKey></parameters></s>";
+	const char *in =
+		"<s><cookie><EncryptedData>AAEC</EncryptedData></cookie><parameters><CachedDriverIDs><int>1</int><int>2</int>"
+		"</CachedDriverIDs><SystemSpec><Device><HardwareIDs><string>a</string></HardwareIDs></Device></SystemSpec>"
+		"<FeatureScoreMatchingKey>k</FeatureScoreMatchingKey></parameters></s>";
 	struct SyncUpdates m;
 	long failed = 0;
 	for (int rc = E_NOMEM; rc != E_OK; failed++) {
