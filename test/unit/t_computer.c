@@ -1,4 +1,5 @@
 /* t_computer.c -- what computers tell us: contact, registration, batched times; nothing new writes nothing. */
+#include "common/wusp_info.h"
 #include "test/unit/store_fixture.h"
 
 static struct computer pc(const char *id)
@@ -74,48 +75,41 @@ static void a_contact_that_tells_nothing_new_writes_nothing(void **state)
 	txn_end(&f->t);
 }
 
-/* holds: WUSP-REGISTER-05 WUSP-REGISTER-06 */
-static void a_registration_keeps_all_members_and_is_replaced_by_a_later_one(void **state)
+/* holds: WUSP-REGISTER-06 */
+/* partly: WUSP-REGISTER-05 (that all members are in the packed form is t_info.c) */
+static void a_registration_is_kept_whole_and_replaced_by_a_later_one(void **state)
 {
 	struct fixture *f = *state;
-	struct slice in[COMPUTER_INFO_FIELDS], out[COMPUTER_INFO_FIELDS], info;
-	char words[COMPUTER_INFO_FIELDS][16];
-	struct arena a;
-	arena_init(&a, 1 << 20);
+	struct ComputerInfo info = {0}, out;
+	struct buf b;
+	buf_init(&b, 1 << 16);
 	contact(f, pc("pc"));
-	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++) {
-		snprintf(words[i], sizeof(words[i]), "value %zu", i);
-		in[i] = slice_of(words[i]);
-	}
-	in[3] = SL0;
-	in[4] = SL("");
-	OK(computer_info_encode(&a, in, &info));
+	WIRE_SET(&info, ComputerInfo, DnsName, SL("first"));
+	WIRE_SET(&info, ComputerInfo, OSBuildNumber, 26200);
+	computer_info_pack(&b, &info);
 	fx_begin(f, TXN_FLEET);
-	assert_true(computer_registration_differs(f->t, SL("pc"), info));
-	OK(computer_register(f->t, SL("PC"), info, &fx_err));
+	assert_true(computer_registration_differs(f->t, SL("pc"), buf_bytes(&b)));
+	OK(computer_register(f->t, SL("PC"), buf_bytes(&b), &fx_err));
 	fx_commit(f);
 	struct computer c = get(f, "pc");
-	assert_true(c.registered && slice_eq(c.dns_name, SL("pc.example")));
-	OK(computer_info_decode(c.info, out));
-	for (size_t i = 0; i < COMPUTER_INFO_FIELDS; i++) {
-		assert_int_equal(in[i].p == NULL, out[i].p == NULL);
-		assert_true(slice_eq(in[i], out[i]));
-	}
+	assert_true(c.registered && slice_eq(c.dns_name, SL("pc.example")) && slice_eq(c.info, buf_bytes(&b)));
+	fx_assert_sound(f->t);
 	txn_end(&f->t);
 
 	fx_begin(f, TXN_FLEET);
-	assert_false(computer_registration_differs(f->t, SL("pc"), info));
-	OK(computer_register(f->t, SL("pc"), info, &fx_err));
+	assert_false(computer_registration_differs(f->t, SL("pc"), buf_bytes(&b)));
+	OK(computer_register(f->t, SL("pc"), buf_bytes(&b), &fx_err));
 	assert_int_equal(written(f), 0);
-	in[0] = SL("renamed");
-	OK(computer_info_encode(&a, in, &info));
-	assert_true(computer_registration_differs(f->t, SL("pc"), info));
-	OK(computer_register(f->t, SL("pc"), info, &fx_err));
-	OK(computer_info_decode(get(f, "pc").info, out));
-	assert_true(slice_eq(out[0], SL("renamed")));
+	WIRE_SET(&info, ComputerInfo, DnsName, SL("renamed"));
+	buf_reset(&b);
+	computer_info_pack(&b, &info);
+	assert_true(computer_registration_differs(f->t, SL("pc"), buf_bytes(&b)));
+	OK(computer_register(f->t, SL("pc"), buf_bytes(&b), &fx_err));
+	IS(E_OK, computer_info_unpack(get(f, "pc").info, &out));
+	assert_true(slice_eq(out.DnsName, SL("renamed")) && out.OSBuildNumber == 26200);
 	assert_int_equal(computers(f), 1);
 	txn_end(&f->t);
-	arena_free(&a);
+	buf_free(&b);
 }
 
 static void a_contact_keeps_the_registration(void **state)
@@ -201,7 +195,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(repeated_contacts_update_one_row),
 		T(a_contact_that_tells_nothing_new_writes_nothing),
-		T(a_registration_keeps_all_members_and_is_replaced_by_a_later_one),
+		T(a_registration_is_kept_whole_and_replaced_by_a_later_one),
 		T(a_contact_keeps_the_registration),
 		T(times_and_versions_come_in_batches),
 		T(a_deleted_computer_is_gone_with_its_times),

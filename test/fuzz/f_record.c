@@ -1,0 +1,235 @@
+/* f_record.c -- random bytes as the value of each kind of record: decoders refuse or read, never crash, and
+ * hand out nothing that lies outside the value.  First byte: which database; the rest: the value. */
+#include <ftw.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/arena.h"
+#include "common/wusp_info.h"
+#include "store/db.h"
+
+static struct store *store;
+static char dir[256];
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void finish(void)
+{
+	store_close(&store);
+	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void start(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	snprintf(dir, sizeof(dir), "%s/f_record.XXXXXX", tmp ? tmp : "/tmp");
+	ASSERT(mkdtemp(dir));
+	ASSERT(store_create(dir, NULL) == E_OK);
+	ASSERT(store_open(&store, dir, STORE_ADMIN, NULL) == E_OK);
+	atexit(finish);
+}
+
+static const struct guid guid = {{1, 2, 3}};
+static const struct sha1 sha1 = {{4, 5, 6}};
+static const char *from, *end; /* of the value under test */
+
+/* Reads every byte that was handed out, so that the sanitizer sees a slice that is too long. */
+static void touch(struct slice s)
+{
+	static volatile char sink;
+	for (size_t i = 0; i < s.n; i++)
+		sink = s.p[i];
+	(void)sink;
+}
+
+static void inside(struct slice s)
+{
+	ASSERT(s.n <= (size_t)(end - from));
+	touch(s);
+}
+
+static void try_revision(struct txn *t)
+{
+	struct revision v;
+	if (revision_get(t, 1, &v, NULL) != E_OK)
+		return;
+	ASSERT(v.type < TYPE__N && v.category_type <= CAT_OTHER);
+	inside(v.title);
+	inside(v.kb);
+	inside(v.severity);
+	inside(v.language);
+}
+
+static void try_update(struct txn *t)
+{
+	struct update v;
+	if (update_get(t, 1, &v, NULL) == E_OK)
+		inside(v.declined_by);
+}
+
+static void try_relation(struct txn *t)
+{
+	struct relations v;
+	if (relations_get(t, 1, &v, NULL) == E_OK)
+		ASSERT(v.nprereq * 7 + v.nbundle * 10 + v.nsuperseded * 4 + 13 == (size_t)(end - from));
+}
+
+static void try_fragment(struct txn *t)
+{
+	struct frag v;
+	if (fragment_get(t, 1, FRAG_CORE, SL(""), SL(""), &v, NULL) == E_OK)
+		for (size_t i = 0; i < v.n; i++)
+			inside(v.v[i].bytes);
+}
+
+static void try_file(struct txn *t)
+{
+	struct file v;
+	if (file_get(t, &sha1, &v, NULL) == E_OK) {
+		inside(v.name);
+		inside(v.mu_url);
+	}
+}
+
+static void try_rev_file(struct txn *t)
+{
+	struct revision_file *v;
+	size_t n;
+	if (revision_files(t, 1, &v, &n, NULL) == E_OK)
+		for (size_t i = 0; i < n; i++)
+			inside(v[i].name);
+}
+
+static void try_group(struct txn *t)
+{
+	struct group v;
+	uint32_t no;
+	if (group_get(t, 4, &v, NULL) == E_OK) {
+		inside(v.name);
+		(void)!group_move(t, 4, GROUP_ALL_COMPUTERS, NULL);
+	}
+	(void)!group_create(t, SL("new"), 0, &no, NULL); /* loads the whole tree */
+}
+
+static void try_assign(struct txn *t)
+{
+	uint32_t *v;
+	size_t n;
+	struct settings set = {.targeting = TARGETING_SERVER};
+	struct client_groups g;
+	if (assign_get(t, SL("pc"), &v, &n, NULL) == E_OK)
+		ASSERT(n <= LIMIT_CLIENT_GROUPS);
+	ASSERT(client_groups_get(t, &set, SL("pc"), &g, NULL) == E_OK);
+	ASSERT(g.n >= 1 && g.n <= LIMIT_CLIENT_GROUPS && g.no[g.n - 1] == GROUP_ALL_COMPUTERS);
+}
+
+static void try_deploy(struct txn *t)
+{
+	struct deployment v;
+	if (deployment_get(t, 1, 1, &v) == E_OK) {
+		ASSERT(v.action < ACT__N && v.priority <= PRIO_LOW);
+		inside(v.admin);
+	}
+}
+
+static void try_setting(struct txn *t)
+{
+	struct settings s;
+	if (settings_get(t, &s, NULL) == E_OK)
+		inside(s.content_url);
+}
+
+static void try_state(struct txn *t)
+{
+	struct server_state s;
+	(void)!server_state_get(t, &s, NULL);
+}
+
+static int note(tick_t at, struct slice admin, struct slice text, void *arg)
+{
+	(void)at;
+	(void)arg;
+	inside(admin);
+	inside(text);
+	return E_OK;
+}
+
+static void try_audit(struct txn *t)
+{
+	(void)!audit_each(t, note, NULL, NULL);
+}
+
+static void try_computer(struct txn *t)
+{
+	struct computer c;
+	struct ComputerInfo info;
+	struct settings set = {.targeting = TARGETING_CLIENT};
+	struct client_groups g;
+	if (computer_get(t, SL("pc"), &c) != E_OK)
+		return;
+	inside(c.dns_name);
+	inside(c.requested_groups);
+	inside(c.address);
+	inside(c.info);
+	if (computer_info_unpack(c.info, &info) == E_OK)
+		inside(info.DnsName);
+	ASSERT(client_groups_get(t, &set, SL("pc"), &g, NULL) == E_OK && g.n <= LIMIT_CLIENT_GROUPS);
+}
+
+static const char fragment_key[] = {0, 0, 0, 1, FRAG_CORE, 0, 0, 0, 0};
+
+static const struct target {
+	enum db db;
+	struct slice key;
+	void (*try)(struct txn *);
+} targets[] = {
+	{DB_REVISION, {"\0\0\0\1", 4}, try_revision},
+	{DB_UPDATE, {"\0\0\0\1", 4}, try_update},
+	{DB_RELATION, {"\0\0\0\1", 4}, try_relation},
+	{DB_FRAGMENT, {fragment_key, sizeof(fragment_key)}, try_fragment},
+	{DB_FILE, {(const char *)sha1.b, sizeof(sha1.b)}, try_file},
+	{DB_REV_FILE, {"\0\0\0\1\0\0", 6}, try_rev_file},
+	{DB_GROUP, {"\0\0\0\4", 4}, try_group},
+	{DB_ASSIGN, {"pc", 2}, try_assign},
+	{DB_DEPLOY, {"\0\0\0\1\0\0\0\1", 8}, try_deploy},
+	{DB_SETTING, {"content.url", 11}, try_setting},
+	{DB_META, {"state", 5}, try_state},
+	{DB_AUDIT, {"123456789012", 12}, try_audit},
+	{DB_EULA, {(const char *)guid.b, sizeof(guid.b)}, try_state},
+	{DB_COMPUTER, {"pc", 2}, try_computer},
+};
+
+static void ignore(const char *text, void *arg)
+{
+	(void)arg;
+	ASSERT(strlen(text) > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	if (!store)
+		start();
+	if (n == 0 || n > (64 << 10))
+		return 0;
+	const struct target *x = &targets[data[0] % COUNTOF(targets)];
+	struct slice value = {(const char *)data + 1, n - 1};
+	struct txn *t;
+	unsigned found;
+	from = value.p;
+	end = value.p + value.n;
+	ASSERT(txn_begin(store, x->db < DB__CATALOG ? TXN_CATALOG : TXN_FLEET, &t, NULL) == E_OK);
+	ASSERT(db_put(t, x->db, x->key, value, NULL) == E_OK);
+	x->try(t);
+	int rc = store_audit(t, ignore, NULL, &found, NULL);
+	ASSERT(rc == E_OK || rc == E_CORRUPT || rc == E_NOMEM);
+	txn_end(&t);
+	return 0;
+}
