@@ -231,14 +231,13 @@ static struct packer *packer_of(struct document *d, enum fragment_type type)
 static void begin_fragment(struct document *d, enum fragment_type type)
 {
 	struct packer *out = packer_of(d, type);
-	if (out == &d->part)
+	if (out == &d->part) {
 		packer_start(out, type);
+		d->part_name = (struct fragment_name){.type = type, .geo = SL("")};
+		d->part_title = SL0;
+	}
 	copier_direct(&d->copy, out);
 	d->out_depth = xml_depth(d->x);
-	if (out != &d->part)
-		return;
-	d->part_name = (struct fragment_name){.type = type, .geo = SL("")};
-	d->part_title = SL0;
 }
 
 /* Gives the localized or EULA fragment under way its key. */
