@@ -24,6 +24,11 @@
 #define LIMIT_DOC_CLAUSES 64              /* clauses of one revision: one machine word in the scan index */
 #define LIMIT_DOC_FILES 20000             /* UUP updates list several thousand */
 #define LIMIT_DOC_LANGUAGES 256           /* 35 is usual */
+#define LIMIT_DOC_TEXT ((size_t)64 << 10)  /* of a text that is looked into: titles, digests */
+#define LIMIT_DOC_WHITE ((size_t)64 << 10) /* white space in one run: it is kept until it proves not to be text */
+#define LIMIT_LOCALE 64                   /* "sr-latn-rs" and the like: part of keys */
+#define LIMIT_REGION 16                   /* GeoId: ISO 3166 has three letters; part of keys */
+#define LIMIT_SEVERITY 64                 /* "Important" */
 
 /* ---- lists and texts of requests; over it: InvalidParameters with the parameter's path ---- */
 #define LIMIT_IDS 200000          /* ids in one list of SyncUpdates; natives sent 4,937 */

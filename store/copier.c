@@ -3,13 +3,13 @@
 
 #include <stdarg.h>
 
+#include "common/limits.h"
 #include "common/text.h"
 
 /* A slice in a static table. */
 #define N(lit) {(lit), sizeof(lit) - 1}
 
 #define NS_MSI_PATCH SL("http://www.microsoft.com/msi/patch_applicability.xsd")
-#define WHITE_MAX ((size_t)64 << 10) /* far beyond any indentation */
 
 int refuse_token(const struct xml *x, struct err *e, enum errcode code, const char *fmt, ...)
 {
@@ -24,7 +24,7 @@ int refuse_token(const struct xml *x, struct err *e, enum errcode code, const ch
 void copier_init(struct copier *c, struct xml *x)
 {
 	*c = (struct copier){.x = x};
-	buf_init(&c->white, WHITE_MAX);
+	buf_init(&c->white, LIMIT_DOC_WHITE);
 	buf_init(&c->cdata, PACKER_PORTION);
 }
 
@@ -189,7 +189,7 @@ static int hold_white(struct copier *c, struct slice s, struct err *e)
 {
 	buf_slice(&c->white, s);
 	if (c->white.rc == E_LIMIT)
-		return refuse_token(c->x, e, E_LIMIT, "more than %zu bytes of white space", WHITE_MAX);
+		return refuse_token(c->x, e, E_LIMIT, "more than %zu bytes of white space", LIMIT_DOC_WHITE);
 	return c->white.rc == E_OK ? E_OK : failed(&c->white, e);
 }
 

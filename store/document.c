@@ -18,11 +18,10 @@
 
 #define NS_UPDATE SL("http://schemas.microsoft.com/msus/2002/12/Update")
 
-#define TEXT_MAX ((size_t)64 << 10) /* of a text we look into (titles, digests): far beyond any sane one */
 /* File names, titles and locales: 20,000 names of LIMIT_STRING bytes and some. */
 #define FACTS_MAX ((size_t)24 << 20)
-#define LOCALE_MAX 84 /* characters; what Windows allows */
-#define TITLE_MAX 512 /* bytes kept of a title, so that a revision row stays below 2,000 bytes */
+/* What is kept of texts that only people read. */
+#define TITLE_MAX 512
 #define KB_MAX 256
 
 /* Places whose children mean something to us. */
@@ -260,14 +259,14 @@ static int name_fragment(struct document *d)
 static int keep_locale(struct document *d, struct slice s, struct slice *out)
 {
 	s = text_trim(s);
-	bool good = s.n > 0 && s.n <= LOCALE_MAX;
+	bool good = s.n > 0 && s.n <= LIMIT_LOCALE;
 	for (size_t i = 0; i < s.n && good; i++) {
 		char c = text_lower(s.p[i]);
 		good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 	}
 	if (!good)
 		return refuse(d, E_FORM, "\"%.*s\" is not a language", (int)MIN(s.n, (size_t)80), s.n ? s.p : "");
-	char low[LOCALE_MAX];
+	char low[LIMIT_LOCALE];
 	text_lower_to(low, s);
 	return keep(d, (struct slice){low, s.n}, out);
 }
@@ -362,7 +361,7 @@ static int read_properties(struct document *d)
 	if (rc == E_OK)
 		rc = attr_may(d, "EulaID", K_GUID, &d->rev.eula);
 	if (rc == E_OK)
-		rc = attr_string(d, "MsrcSeverity", 64, &d->rev.severity);
+		rc = attr_string(d, "MsrcSeverity", LIMIT_SEVERITY, &d->rev.severity);
 	struct slice language = attr_text(d, "DefaultPropertiesLanguage");
 	if (rc == E_OK)
 		rc = keep_locale(d, language.p ? language : SL("en"), &d->rev.language);
@@ -396,7 +395,7 @@ static int close_kb(struct document *d)
 static int close_severity(struct document *d)
 {
 	struct slice s = text_trim(buf_bytes(&d->text));
-	return s.n && s.n <= 64 ? keep(d, s, &d->rev.severity) : E_OK;
+	return s.n <= LIMIT_SEVERITY && !d->rev.severity.n ? keep(d, s, &d->rev.severity) : E_OK;
 }
 
 static int close_language(struct document *d)
@@ -477,7 +476,7 @@ static int open_eula(struct document *d)
 		return no_attr(d, "Language");
 	int rc = keep_locale(d, language, &f.locale);
 	if (rc == E_OK)
-		rc = attr_string(d, "GeoId", 16, &f.geo);
+		rc = attr_string(d, "GeoId", LIMIT_REGION, &f.geo);
 	if (rc != E_OK)
 		return rc;
 	char *geo = (char *)(uintptr_t)f.geo.p; /* ours: fresh from the arena */
@@ -724,7 +723,7 @@ static int end_collecting(struct document *d, unsigned depth)
 		return E_OK;
 	return d->text.rc == E_NOMEM
 		       ? no_memory(d)
-		       : refuse(d, E_LIMIT, "%.*s is longer than %zu bytes", SLF(d->level[depth]->name), TEXT_MAX);
+		       : refuse(d, E_LIMIT, "%.*s is longer than %zu bytes", SLF(d->level[depth]->name), LIMIT_DOC_TEXT);
 }
 
 static int on_close(struct document *d)
@@ -878,7 +877,7 @@ struct document *document_new(void)
 	struct packer *packers[] = {&d->core, &d->extended, &d->part, &d->original};
 	for (size_t i = 0; i < COUNTOF(packers); i++)
 		packer_init(packers[i], emit_chunk, d);
-	buf_init(&d->text, TEXT_MAX);
+	buf_init(&d->text, LIMIT_DOC_TEXT);
 	buf_init(&d->scratch, PACKER_PORTION);
 	buf_init(&d->files, LIMIT_DOC_FILES * sizeof(struct document_file));
 	for (int k = 0; k < REL__N; k++)

@@ -41,6 +41,7 @@ struct import {
 	/* ---- of the document being read ---- */
 	int32_t id;     /* it will get, if it is new */
 	bool staged;    /* rows of id were put */
+	bool broken;    /* the store failed while the document was read: that is no refusal */
 	int32_t known;  /* revision that has this identity, 0: none */
 	struct guid update;
 	int32_t number;
@@ -147,7 +148,10 @@ static int put_chunk(struct import *i, const struct chunk *c, struct slice local
 {
 	i->staged = true;
 	int rc = fragment_put(i->txn, i->id, c->type, locale, geo, c->n, c->packed, c->plain, c->bytes, e);
-	return rc == E_OK ? commit_if_large(i, e) : rc;
+	if (rc == E_OK)
+		rc = commit_if_large(i, e);
+	i->broken = rc != E_OK;
+	return rc;
 }
 
 static int by_text(struct slice a, struct slice b)
@@ -323,14 +327,14 @@ static int document(struct import *i, xml_refill_fn *refill, void *arg, struct i
 	buf_reset(&i->held);
 	buf_reset(&i->held_bytes);
 	i->holding = true;
-	i->staged = false;
+	i->staged = i->broken = false;
 	i->known = 0;
 	i->update = (struct guid){{0}};
 	i->number = 0;
 	int rc = document_read(i->doc, refill, arg, &sink, &f, e);
 	out->update = i->update;
 	out->number = i->number;
-	if (rc == E_FORM || rc == E_LIMIT) {
+	if (!i->broken && (rc == E_FORM || rc == E_LIMIT)) {
 		out->outcome = IMPORT_REFUSED;
 		rc = unstage(i, &wipe);
 		return rc == E_OK ? E_OK : err_set(e, (enum errcode)rc, "%s", wipe.text);

@@ -422,17 +422,16 @@ int member_find(struct txn *t, const struct relation *m, int32_t *id)
 
 /* ================= fragments ================= */
 
-#define LOCALE_MAX 64 /* "sr-latn-rs" and the like; the key has room for two */
 #define FRAGMENT_HEADER 8 /* version, packed, two spare bytes, plain size */
 
 struct fragment_name { /* the key of a fragment without its chunk */
-	char b[4 + 1 + 2 * (LOCALE_MAX + 1) + 2];
+	char b[4 + 1 + 2 * (LIMIT_LOCALE + 1) + 2];
 	size_t n;
 };
 
 static bool locale_fits(struct slice s)
 {
-	return s.n <= LOCALE_MAX && (s.n == 0 || !memchr(s.p, 0, s.n));
+	return s.n <= LIMIT_LOCALE && (s.n == 0 || !memchr(s.p, 0, s.n));
 }
 
 static bool fragment_name(struct fragment_name *k, int32_t id, enum fragment_type type, struct slice locale,

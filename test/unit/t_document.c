@@ -545,6 +545,7 @@ static void test_an_unwanted_document_is_read_to_its_end_without_chunks(void **s
 
 #define FILE_(attrs) PLAIN("<Files><File " attrs "/></Files>")
 #define PRE(s) PLAIN("<Relationships><Prerequisites>" s "</Prerequisites></Relationships>")
+#define SIXTEEN "abcdefghijklmnop"
 #define WITH(props) UPDATE(IDENTITY(ID_A, "7") PROPERTIES(props, "") ENGLISH)
 
 static const struct {
@@ -593,6 +594,12 @@ static const struct {
 		"language en twice"},
 	{UPDATE(IDENTITY(ID_A, "7") SOFTWARE COLLECTION(EULA(" GeoId=\"U A\"/>"))), E_FORM, "\"U A\" is not a region"},
 	{UPDATE(IDENTITY(ID_A, "7") SOFTWARE COLLECTION("<EulaFile/>")), E_FORM, "EulaFile has no Language"},
+	{UPDATE(IDENTITY(ID_A, "7") SOFTWARE COLLECTION(LOCALIZED(SIXTEEN SIXTEEN SIXTEEN SIXTEEN "x", "x"))), E_FORM,
+		"is not a language"},
+	{UPDATE(IDENTITY(ID_A, "7") SOFTWARE COLLECTION(EULA(" GeoId=\"" SIXTEEN "x\"/>"))), E_LIMIT,
+		"EulaFile: GeoId is longer than 16 bytes"},
+	{WITH("UpdateType=\"Software\" MsrcSeverity=\"" SIXTEEN SIXTEEN SIXTEEN SIXTEEN "x\""), E_LIMIT,
+		"MsrcSeverity is longer than 64 bytes"},
 	{FILE_("FileName=\"f\" Size=\"1\""), E_FORM, "File has no Digest"},
 	{FILE_("Digest=\"AAAA\" FileName=\"f\" Size=\"1\""), E_FORM, "Digest \"AAAA\" is not the base64 of a SHA-1"},
 	{FILE_("Digest=\"" DIGEST_1 "\" DigestAlgorithm=\"MD5\" FileName=\"f\" Size=\"1\""), E_FORM, "\"MD5\" is not SHA1"},

@@ -373,6 +373,26 @@ static void test_a_refused_document_leaves_nothing(void **state)
 	audit_is_clean();
 }
 
+/* The longest locale and region that the reader lets through have room in the store's keys. */
+static void test_the_longest_locale_fits(void **state)
+{
+	(void)state;
+#define SIXTEEN "abcdefghijklmnop"
+	static const char doc[] = UPDATE(IDENTITY(ID_A, "7") SOFTWARE COLLECTION(LOCALIZED(SIXTEEN SIXTEEN SIXTEEN SIXTEEN, "T")
+		"<EulaFile Digest=\"" DIGEST_1 "\" FileName=\"e\" Size=\"9\" Language=\"" SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+		"\" GeoId=\"" SIXTEEN "\" />"));
+	struct import_report r = put_alone(SL(doc), 0);
+	assert_int_equal(r.outcome, IMPORT_NEW);
+	struct buf b;
+	buf_init(&b, 4096);
+	struct txn *t = reading();
+	stored(t, r.revision, FRAG_LOCALIZED, SIXTEEN SIXTEEN SIXTEEN SIXTEEN, &b);
+	assert_true(b.n > 64);
+	txn_end(&t);
+	buf_free(&b);
+	audit_is_clean();
+}
+
 static void numbered(struct buf *b, unsigned n)
 {
 	buf_reset(b);
@@ -630,6 +650,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rows_of_a_document, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_known_and_different, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_refused_document_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_longest_locale_fits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_batch_commits_by_documents_and_an_aborted_tail_is_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows_are_the_same_however_the_bytes_arrive, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_killed_import_leaves_nothing_and_can_be_done_again, setup, teardown),
