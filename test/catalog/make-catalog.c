@@ -1,4 +1,4 @@
-/* make-catalog -- writes the sample catalog: update documents in the form of real ones, and their content.
+/* make-catalog.c -- writes the sample catalog: update documents in the form of real ones, and their content.
  *
  * usage: make-catalog [--seed N] [--revisions N] [--languages N] [--content] [--big-document MB] [--out DIR]
  *
@@ -31,6 +31,18 @@ static bool fail(const char *what)
 static bool make_dir(const char *path)
 {
 	return mkdir(path, 0777) == 0 || errno == EEXIST || fail(path);
+}
+
+/* DIR with what leads to it. */
+static bool make_dirs(const char *path)
+{
+	char part[4096];
+	for (const char *p = path; (p = strchr(p + 1, '/')) != NULL;) {
+		snprintf(part, sizeof(part), "%.*s", (int)(p - path), path);
+		if (!make_dir(part))
+			return false;
+	}
+	return make_dir(path);
 }
 
 static bool write_all(int fd, const void *p, size_t n)
@@ -82,12 +94,12 @@ static bool write_document(const struct options *o, const struct world *w, uint3
 static bool make_tree(const struct options *o)
 {
 	char path[4096];
-	static const char *const dir[] = {"", "/updates", "/content"};
-	for (unsigned k = 0; k < COUNTOF(dir) - (o->content ? 0 : 1); k++) {
-		snprintf(path, sizeof(path), "%s%s", o->out, dir[k]);
-		if (!make_dir(path))
-			return false;
-	}
+	snprintf(path, sizeof(path), "%s/content", o->out);
+	if (!make_dirs(o->out) || (o->content && !make_dir(path)))
+		return false;
+	snprintf(path, sizeof(path), "%s/updates", o->out);
+	if (!make_dir(path))
+		return false;
 	for (unsigned x = 0; x < 256; x++) {
 		snprintf(path, sizeof(path), "%s/updates/%02x", o->out, x);
 		if (!make_dir(path))
@@ -139,7 +151,7 @@ static bool options_read(struct options *o, int argc, char **argv)
 		else
 			ok = c == 'c' && (o->content = true);
 	}
-	return ok && optind == argc && strlen(o->out) < 4000;
+	return ok && optind == argc && strlen(o->out) > 0 && strlen(o->out) < 4000;
 }
 
 int main(int argc, char **argv)
