@@ -344,7 +344,8 @@ static int start_category(struct probe *p, struct err *e)
 	int rc = probe_call(p, PROBE_START_CATEGORY, &in, &out, e);
 	if (rc == E_OK)
 		probe_items(p, STEP_CATEGORIES, out.preferredCategoryIds.n);
-	if (rc == E_OK && out.preferredCategoryIds.n == 0)
+	/* a classification alone is known, but never preferred (CATSCAN-10) */
+	if (rc == E_OK && out.requestedCategoryIdsInError.n > 0)
 		probe_problem(p, "StartCategoryScan: the server does not know the category of --filter");
 	probe_call_end(p);
 	return rc;

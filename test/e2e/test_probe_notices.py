@@ -169,6 +169,10 @@ class Notices(unittest.TestCase):
                 a.replace("<Truncated>", f"<ChangedUpdates>{leaves}</ChangedUpdates><Truncated>")
         self.notices(change, "is said to be a leaf, but is a prerequisite of")
 
+    def test_a_category_that_nobody_knows(self):
+        self.notices(lambda a: None, "does not know the category", "--filter", NOBODY)
+        self.assertTrue(self.probe(lambda a: None, "--filter", "28bc880e-0592-4cbf-8f95-c79b17911d5f")["ok"])
+
     # ---- metadata and content ----
 
     def test_an_update_without_its_fragments(self):
