@@ -292,5 +292,5 @@ int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e
 	arena_free(&w.arena);
 	free(w.touched.v);
 	free(w.waiting.v);
-	return rc;
+	return rc == E_OK ? rc : txn_fail(t, rc, e); /* half a publish is never committed */
 }
