@@ -31,11 +31,11 @@ struct builder {
 /* Revisions read before the transaction's arena is emptied of what reading left in it. */
 #define READ_BATCH 256
 
-static bool add(struct builder *b, struct list *l, uint32_t x)
+static bool list_add(struct arena *a, struct list *l, uint32_t x)
 {
 	if (l->n == l->cap) {
 		size_t cap = MAX(l->cap * 2, 256);
-		uint32_t *v = ARENA_ARRAY(b->a, uint32_t, cap);
+		uint32_t *v = ARENA_ARRAY(a, uint32_t, cap);
 		if (!v)
 			return false;
 		if (l->n)
@@ -45,6 +45,11 @@ static bool add(struct builder *b, struct list *l, uint32_t x)
 	}
 	l->v[l->n++] = x;
 	return true;
+}
+
+static bool add(struct builder *b, struct list *l, uint32_t x)
+{
+	return list_add(b->a, l, x);
 }
 
 static bool carry(struct builder *b, struct list *l, const struct view *v)
@@ -75,8 +80,10 @@ static void flag(struct index_row *r, unsigned f, bool on)
 static uint32_t words_hash(const uint32_t *v, size_t n)
 {
 	uint64_t h = 0x9e3779b97f4a7c15u ^ n;
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ v[i]) * 0xff51afd7ed558ccdu, h ^= h >> 32;
+	for (size_t i = 0; i < n; i++) {
+		h = (h ^ v[i]) * 0xff51afd7ed558ccdu;
+		h ^= h >> 32;
+	}
 	return (uint32_t)h;
 }
 
@@ -405,9 +412,9 @@ static uint32_t *sums(struct builder *b, uint32_t *at, size_t n)
 	return ARENA_ARRAY(b->a, uint32_t, at[n]);
 }
 
-static void *owned(struct builder *b, enum array array, const void *p, size_t bytes)
+static bool owned(struct builder *b, enum array array, const void *p, size_t bytes)
 {
-	return view_of(&b->ix.v[array], p, bytes, b->a) ? b->ix.v[array].chunk : NULL;
+	return view_of(&b->ix.v[array], p, bytes, b->a);
 }
 
 static bool put_list(struct builder *b, enum array at_array, const uint32_t *at, size_t n, enum array array,
@@ -496,7 +503,10 @@ static bool inv_fill(struct builder *b, uint32_t cset, uint32_t clause, bool cat
 
 static bool list_inv(struct builder *b)
 {
-	struct inv i = {ARENA_ARRAY(b->a, uint32_t, (size_t)b->updates + 1), ARENA_ARRAY(b->a, uint32_t, b->updates), NULL};
+	struct inv i = {
+		.at = ARENA_ARRAY(b->a, uint32_t, (size_t)b->updates + 1),
+		.fill = ARENA_ARRAY(b->a, uint32_t, b->updates),
+	};
 	for (uint32_t c = 0; i.at && c < csets(b); c++)
 		each_named(b, c, inv_count, &i);
 	i.v = i.at && i.fill ? sums(b, i.at, b->updates) : NULL;
@@ -625,27 +635,15 @@ int index_make(struct txn *t, const struct index *old, const uint32_t *staged, s
 
 struct staged {
 	struct arena *a;
-	uint32_t *v;
-	size_t n, cap;
+	struct list ids;
 };
 
 static int staged_row(const struct revision *r, void *arg)
 {
 	struct staged *s = arg;
 	if (r->flags & REV_REMOVED)
-		return 0;
-	if (s->n == s->cap) {
-		size_t cap = MAX(s->cap * 2, 256);
-		uint32_t *v = ARENA_ARRAY(s->a, uint32_t, cap);
-		if (!v)
-			return E_NOMEM;
-		if (s->n)
-			memcpy(v, s->v, s->n * sizeof(*v));
-		s->v = v;
-		s->cap = cap;
-	}
-	s->v[s->n++] = (uint32_t)r->id;
-	return 0;
+		return E_OK;
+	return list_add(s->a, &s->ids, (uint32_t)r->id) ? E_OK : E_NOMEM;
 }
 
 int index_staged(struct txn *t, const struct index *ix, struct arena *a, uint32_t **ids, size_t *n, struct err *e)
@@ -666,7 +664,7 @@ int index_staged(struct txn *t, const struct index *ix, struct arena *a, uint32_
 	}
 	if (ix->rows == 0)
 		rc = revision_each(t, 1, 0, staged_row, &s, e);
-	*ids = s.v;
-	*n = s.n;
+	*ids = s.ids.v;
+	*n = s.ids.n;
 	return rc == E_NOMEM ? err_set(e, E_NOMEM, "scan index") : rc;
 }
