@@ -346,12 +346,12 @@ static void a_computer_that_asks_for_everything_gets_the_nearest_sixteen(void **
 	struct fixture *f = *state;
 	struct txn *t = fx_begin(f, TXN_CATALOG);
 	char names[400] = "";
+	size_t at = 0;
 	for (unsigned i = 0; i < 30; i++) {
 		char name[8];
 		snprintf(name, sizeof(name), "n%02u", i);
 		make(t, name, 0);
-		strncat(names, name, sizeof(names) - strlen(names) - 1);
-		strncat(names, ";", sizeof(names) - strlen(names) - 1);
+		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s;", name);
 	}
 	fx_commit(f);
 	wish(f, "pc", names);
