@@ -318,7 +318,7 @@ int setting_set(struct txn *t, struct slice name, struct slice value, struct err
 		return err_set(e, E_NOTFOUND, "there is no setting \"%.*s\"", SLF(name));
 	value = text_trim(value);
 	if (!set_value(&rows[i], value, &set))
-		return err_set(e, E_FORM, "%s is %s%s%s, not \"%.*s\"", infos[i].name, infos[i].values,
+		return err_set(e, E_FORM, "%s takes %s%s%s, not \"%.*s\"", infos[i].name, infos[i].values,
 			infos[i].unit[0] ? " " : "", infos[i].unit, SLF(value));
 	value = canonical(&rows[i], &set, value, number);
 	if (text_of(t, (size_t)i, &now) == E_OK && slice_eq(now, value))
