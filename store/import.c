@@ -318,11 +318,8 @@ static int unstage(struct import *i, struct err *e)
 	return rc == E_OK ? commit_if_large(i, e) : rc;
 }
 
-static int document(struct import *i, xml_refill_fn *refill, void *arg, struct import_report *out, struct err *e)
+static void start_document(struct import *i)
 {
-	struct document_sink sink = {on_identity, on_chunk, i};
-	struct document_facts f;
-	struct err wipe;
 	i->id = (int32_t)counter_last(i->txn, COUNT_REVISION) + 1;
 	buf_reset(&i->held);
 	buf_reset(&i->held_bytes);
@@ -331,6 +328,14 @@ static int document(struct import *i, xml_refill_fn *refill, void *arg, struct i
 	i->known = 0;
 	i->update = (struct guid){{0}};
 	i->number = 0;
+}
+
+static int document(struct import *i, xml_refill_fn *refill, void *arg, struct import_report *out, struct err *e)
+{
+	struct document_sink sink = {on_identity, on_chunk, i};
+	struct document_facts f;
+	struct err wipe;
+	start_document(i);
 	int rc = document_read(i->doc, refill, arg, &sink, &f, e);
 	out->update = i->update;
 	out->number = i->number;
