@@ -400,6 +400,29 @@ HANDLER(SyncPrinterCatalog)
 	return run_scan(c, &q, &out->SyncPrinterCatalogResult);
 }
 
+/* ================= what is deployed to a client ================= */
+
+/* A category that no offered update names is no part of the selection, but a scan restricted to it offers it
+ * and its parents; the client then asks about them like about anything else it was offered. */
+static int offered_by_filter(struct call *c, int32_t id, bool *is)
+{
+	struct revision r;
+	int rc = revision_get(c->txn, id, &r, &c->err);
+	*is = rc == E_OK && r.type == TYPE_CATEGORY && (r.flags & REV_PUBLISHED) &&
+		scan_category(c->w->scan, &r.update) != CAT_NONE;
+	return rc == E_NOTFOUND ? E_OK : rc;
+}
+
+/* is[i]: could a scan of this client offer ids[i]? */
+static int deployed(struct call *c, const int32_t *ids, size_t n, bool *is)
+{
+	int rc = scan_deployed(c->w->scan, &c->groups, ids, n, is, &c->err);
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		if (!is[i])
+			rc = offered_by_filter(c, ids[i], &is[i]);
+	return rc;
+}
+
 /* ================= RefreshCache, 3.1.5.8 ================= */
 
 CHECK(RefreshCache)
@@ -446,14 +469,14 @@ HANDLER(RefreshCache)
 	int rc = find_identities(c, v, in->globalIDs.n, &ids, &from, &n);
 	if (rc != E_OK)
 		return rc;
-	bool *deployed = ARENA_ARRAY(c->a, bool, n);
+	bool *is = ARENA_ARRAY(c->a, bool, n);
 	struct RefreshCacheResult *res = ARENA_ARRAY(c->a, struct RefreshCacheResult, n);
-	if (!deployed || !res)
+	if (!is || !res)
 		return call_fail(c, E_NOMEM, "no memory for %zu results", n);
-	rc = scan_deployed(c->w->scan, &c->groups, ids, n, deployed, &c->err);
+	rc = deployed(c, ids, n, is);
 	size_t nres = 0;
 	for (size_t i = 0; rc == E_OK && i < n; i++) {
-		if (!deployed[i])
+		if (!is[i])
 			continue;
 		struct RefreshCacheResult *r = &res[nres++];
 		r->RevisionID = ids[i];
@@ -803,7 +826,7 @@ static int split_deployed(struct call *c, int32_t *ids, size_t n, size_t *ndeplo
 	rest->v = ARENA_ARRAY(c->a, int32_t, n);
 	if (!is || !rest->v)
 		return call_fail(c, E_NOMEM, "no memory for %zu ids", n);
-	int rc = scan_deployed(c->w->scan, &c->groups, ids, n, is, &c->err);
+	int rc = deployed(c, ids, n, is);
 	*ndeployed = rest->n = 0;
 	for (size_t i = 0; rc == E_OK && i < n; i++)
 		if (is[i])
