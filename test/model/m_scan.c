@@ -693,18 +693,23 @@ static void check_client(const struct ask *a)
 	}
 }
 
-static void keep_cookie(struct ask *a, const struct scan_result *r)
+/* As cgi/client.c does it: other groups end what was known, in every pass; a filtered pass looks at a part only
+ * and moves no point, unless the client had nothing that could lie outside. */
+static void keep_cookie(const struct ask *a, const struct scan_result *r)
 {
 	struct client *c = a->c;
-	if (r->nparked > 0)
-		c->parked = a->q.point;
-	if (a->filter.n == 0) {
-		c->any_parked = r->nparked > 0;
-		c->point = r->epoch;
+	if (c->groups != a->g.hash) {
+		c->point = 0;
+		c->any_parked = false;
 		c->groups = a->g.hash;
-	} else if (r->nparked > 0) {
-		c->any_parked = true;
 	}
+	bool fresh = c->point == 0 && !c->any_parked && a->ninstalled + a->nother == 0;
+	if (a->filter.n == 0 || fresh)
+		c->point = r->epoch;
+	if (a->filter.n > 0)
+		return;
+	c->any_parked = r->nparked > 0;
+	c->parked = a->q.point;
 }
 
 /* holds: WUSP-SYNC-33 WUSP-SYNC-42 WUSP-SYNC-85 */
