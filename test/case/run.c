@@ -515,6 +515,13 @@ static int do_stored(struct txn *t, const struct words *w, struct err *e)
 	return file_set_stored(t, &d, true, e);
 }
 
+static int do_eula(struct txn *t, const struct words *w, struct err *e)
+{
+	struct guid g;
+	must(text_guid(w->v[1], &g), "not a GUID");
+	return eula_accept(t, &g, SL("case"), e);
+}
+
 static int do_url(struct txn *t, const struct words *w, struct err *e)
 {
 	struct sha1 d = digest_named(w->v[1]);
@@ -722,6 +729,7 @@ static const struct {
 	{"setting", 3, do_setting, NULL},
 	{"assign", 2, do_assign, NULL},
 	{"stored", 2, do_stored, NULL},
+	{"eula", 2, do_eula, NULL},
 	{"url", 3, do_url, NULL},
 	{"generation", 1, do_generation, NULL},
 	{"clock", 2, NULL, do_clock},

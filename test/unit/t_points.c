@@ -304,7 +304,7 @@ static void compare(unsigned scan)
 	txn_end(&t);
 }
 
-/* holds: WUSP-SYNC-46 WUSP-SYNC-48 WUSP-SYNC-49 WUSP-SYNC-51 WUSP-SYNC-80 WUSP-SYNC-81 WUSP-SYNC-82 */
+/* holds: WUSP-SYNC-46 WUSP-SYNC-48 WUSP-SYNC-49 WUSP-SYNC-80 WUSP-SYNC-81 WUSP-SYNC-82 */
 static void a_client_that_applies_answers_misses_no_change(void **state)
 {
 	(void)state;
