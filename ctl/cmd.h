@@ -60,6 +60,7 @@ struct ctl {
 	struct arena arena;
 	struct out out;
 	struct err err;
+	struct slice candidates; /* lines to stand below the error: what an ambiguous name may mean */
 	tick_t now;
 	bool failed;      /* a part of the work failed and was reported: exit status 1 in the end */
 	void *state;      /* what run() hands to report() */
@@ -75,13 +76,17 @@ extern const struct command update_commands[], policy_commands[], group_commands
 const char *ctl_option(const struct ctl *c, const char *name);
 /* The nth value (0 = first) of a repeatable option, NULL past the last. */
 const char *ctl_option_nth(const struct ctl *c, const char *name, unsigned n);
-/* A line for people: on standard output as text, nowhere with --json. */
+/* What is printed with these is made safe for terminals: control characters of names and titles are shown.
+ *
+ * A line for people: on standard output as text, nowhere with --json. */
 void ctl_say(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 /* A line about something that failed while the rest goes on: on standard error; sets failed. */
 void ctl_complain(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 /* Progress on a terminal's standard error: overwrites its own line, at most 10 times a second. */
 void ctl_progress(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 void ctl_progress_end(struct ctl *c);
+/* Is there somebody to see it?  Else what only serves progress need not be found out. */
+bool ctl_shows_progress(const struct ctl *c);
 int wsusctl(int argc, char **argv);
 
 /* ---- names to numbers (name.c) ---- */

@@ -4,10 +4,10 @@
 #include "ctl/cmd.h"
 
 static const struct column columns[] = {
-	{"name", "NAME", CELL_TEXT, true},          {"id", "ID", CELL_TEXT, false},
-	{"groups", "GROUPS", CELL_TEXT, true},      {"address", "ADDRESS", CELL_TEXT, false},
-	{"registered", "REGISTERED", CELL_BOOL, false}, {"first_seen", "FIRST SEEN", CELL_TIME, false},
-	{"last_seen", "LAST SEEN", CELL_TIME, false},
+	{"name", "NAME", CELL_TEXT, FIT_CUT},          {"id", "ID", CELL_TEXT, FIT_WHOLE},
+	{"groups", "GROUPS", CELL_TEXT, FIT_CUT},      {"address", "ADDRESS", CELL_TEXT, FIT_DROP},
+	{"registered", "REGISTERED", CELL_BOOL, FIT_DROP}, {"first_seen", "FIRST SEEN", CELL_TIME, FIT_DROP},
+	{"last_seen", "LAST SEEN", CELL_TIME, FIT_WHOLE},
 };
 
 struct listing {
@@ -71,6 +71,20 @@ static int run_list(struct ctl *c)
 	return rc;
 }
 
+static int note_assignment(struct ctl *c, struct slice id)
+{
+	struct buf b;
+	const char *name;
+	buf_init(&b, 64 << 10);
+	for (unsigned i = 0; (name = ctl_option_nth(c, "group", i)) != NULL; i++)
+		buf_printf(&b, "%s\"%s\"", i ? ", " : "", name);
+	buf_str(&b, b.n ? "" : "no group");
+	int rc = b.rc == E_OK ? audit_note(c->txn, c->admin, "computer assign %.*s to %.*s", SLF(id), SLF(buf_bytes(&b)))
+			      : err_set(&c->err, b.rc, "out of memory");
+	buf_free(&b);
+	return rc;
+}
+
 static int run_assign(struct ctl *c)
 {
 	uint32_t groups[LIMIT_CLIENT_GROUPS];
@@ -91,7 +105,7 @@ static int run_assign(struct ctl *c)
 	}
 	if (rc == E_OK)
 		rc = assign_set(c->txn, id, groups, n, &c->err);
-	return rc == E_OK ? audit_note(c->txn, c->admin, "computer assign %s to %u groups", c->pos[0], n) : rc;
+	return rc == E_OK ? note_assignment(c, id) : rc;
 }
 
 static int run_delete(struct ctl *c)
@@ -128,8 +142,8 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 }
 
 static const struct column info_columns[] = {
-	{"field", "TOLD US", CELL_TEXT, false},
-	{"value", "", CELL_TEXT, true},
+	{"field", "TOLD US", CELL_TEXT, FIT_WHOLE},
+	{"value", "", CELL_TEXT, FIT_CUT},
 };
 
 static struct slice info_value(struct ctl *c, enum wkind kind, const void *at)

@@ -3,12 +3,12 @@
 #include "ctl/cmd.h"
 
 static const struct column columns[] = {
-	{"name", "SETTING", CELL_TEXT, false},
-	{"value", "VALUE", CELL_TEXT, true},
-	{"default", "DEFAULT", CELL_TEXT, true},
-	{"values", "ALLOWED", CELL_TEXT, true},
-	{"unit", "UNIT", CELL_TEXT, false},
-	{"why", "WHAT FOR", CELL_TEXT, true},
+	{"name", "SETTING", CELL_TEXT, FIT_WHOLE},
+	{"value", "VALUE", CELL_TEXT, FIT_CUT},
+	{"default", "DEFAULT", CELL_TEXT, FIT_CUT},
+	{"values", "ALLOWED", CELL_TEXT, FIT_CUT},
+	{"unit", "UNIT", CELL_TEXT, FIT_WHOLE},
+	{"why", "WHAT FOR", CELL_TEXT, FIT_BELOW},
 };
 
 static int run_show(struct ctl *c)

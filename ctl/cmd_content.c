@@ -119,6 +119,7 @@ static int run_add(struct ctl *c)
 {
 	struct adding a = {.marks = {.c = c, .stored = true}};
 	int rc = E_OK;
+	content_sweep(c->content_dir);
 	for (unsigned i = 0; rc == E_OK && i < c->npos; i++)
 		rc = walk_files(c, c->pos[i], NULL, add_file, &a);
 	struct err first = c->err;

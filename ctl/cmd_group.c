@@ -3,9 +3,9 @@
 #include "ctl/cmd.h"
 
 static const struct column columns[] = {
-	{"name", "GROUP", CELL_TEXT, true},       {"parent", "PARENT", CELL_TEXT, true},
-	{"builtin", "BUILT IN", CELL_BOOL, false}, {"approvals", "APPROVALS", CELL_NUMBER, false},
-	{"id", "ID", CELL_TEXT, false},
+	{"name", "GROUP", CELL_TEXT, FIT_CUT},       {"parent", "PARENT", CELL_TEXT, FIT_CUT},
+	{"builtin", "BUILT IN", CELL_BOOL, FIT_DROP}, {"approvals", "APPROVALS", CELL_NUMBER, FIT_WHOLE},
+	{"id", "ID", CELL_TEXT, FIT_DROP},
 };
 
 struct count {

@@ -118,15 +118,22 @@ static int each_group(struct ctl *c, int (*fn)(struct ctl *, uint32_t, const cha
 	return E_OK;
 }
 
+struct approving {
+	struct approval a;
+	const struct revision *r;
+};
+
 static int approve_for(struct ctl *c, uint32_t group, const char *name, void *arg)
 {
-	struct approval a = *(struct approval *)arg;
+	const struct approving *w = arg;
+	struct approval a = w->a;
+	char id[GUID_TEXT + 1];
 	a.group = group;
 	int rc = approve(c->txn, &a, &c->err);
 	if (rc != E_OK)
 		return rc;
-	return audit_note(c->txn, c->admin, "approve revision %d for \"%s\": %s", a.revision, name,
-		action_word(a.action));
+	guid_text(&w->r->update, id);
+	return audit_note(c->txn, c->admin, "approve %s:%d for \"%s\": %s", id, w->r->number, name, action_word(a.action));
 }
 
 static int refuse_dependency(struct ctl *c, const struct revision *r)
@@ -149,27 +156,29 @@ static int remember(struct ctl *c, int32_t revision)
 
 static int run_approve(struct ctl *c)
 {
-	struct approval a = {0};
 	struct revision r;
-	int rc = read_approval(c, &a);
+	struct approving w = {.r = &r};
+	int rc = read_approval(c, &w.a);
 	if (rc == E_OK)
 		rc = name_revision(c, c->pos[0], &r);
 	if (rc == E_OK)
 		rc = refuse_dependency(c, &r);
 	if (rc != E_OK)
 		return rc;
-	a.revision = r.id;
-	rc = each_group(c, approve_for, &a);
+	w.a.revision = r.id;
+	rc = each_group(c, approve_for, &w);
 	return rc == E_OK ? remember(c, r.id) : rc;
 }
 
 static int unapprove_for(struct ctl *c, uint32_t group, const char *name, void *arg)
 {
 	const struct revision *r = arg;
+	char id[GUID_TEXT + 1];
 	int rc = unapprove(c->txn, r->update_no, group, c->admin, &c->err);
 	if (rc == E_NOTFOUND)
 		return err_set(&c->err, rc, "it is not approved for \"%s\"; `wsusctl update show` lists its approvals", name);
-	return rc == E_OK ? audit_note(c->txn, c->admin, "unapprove revision %d for \"%s\"", r->id, name) : rc;
+	guid_text(&r->update, id);
+	return rc == E_OK ? audit_note(c->txn, c->admin, "unapprove %s for \"%s\"", id, name) : rc;
 }
 
 static int run_unapprove(struct ctl *c)
@@ -184,11 +193,11 @@ static int run_unapprove(struct ctl *c)
 /* ---- what came of it ---- */
 
 const struct column approval_columns[APPROVAL_COLUMNS] = {
-	{"group", "GROUP", CELL_TEXT, true},         {"action", "ACTION", CELL_TEXT, false},
-	{"state", "STATE", CELL_TEXT, false},        {"missing_files", "MISSING", CELL_NUMBER, false},
-	{"missing_bytes", "TO FETCH", CELL_BYTES, false}, {"deadline", "DEADLINE", CELL_TIME, false},
-	{"priority", "PRIORITY", CELL_TEXT, false},  {"changed", "SINCE", CELL_TIME, false},
-	{"by", "BY", CELL_TEXT, true},               {"revision", "REVISION", CELL_NUMBER, false},
+	{"group", "GROUP", CELL_TEXT, FIT_CUT},         {"action", "ACTION", CELL_TEXT, FIT_WHOLE},
+	{"state", "STATE", CELL_TEXT, FIT_WHOLE},        {"missing_files", "MISSING", CELL_NUMBER, FIT_DROP},
+	{"missing_bytes", "TO FETCH", CELL_BYTES, FIT_DROP}, {"deadline", "DEADLINE", CELL_TIME, FIT_WHOLE},
+	{"priority", "PRIORITY", CELL_TEXT, FIT_DROP},  {"changed", "SINCE", CELL_TIME, FIT_DROP},
+	{"by", "BY", CELL_TEXT, FIT_DROP},               {"revision", "REVISION", CELL_NUMBER, FIT_DROP},
 };
 
 static int approval_row(const struct deployment *d, void *arg)
@@ -242,18 +251,45 @@ static int report_approvals(struct ctl *c)
 
 /* ---- decline ---- */
 
+static int set_one_declined(struct ctl *c, const struct revision *r, bool declined)
+{
+	char id[GUID_TEXT + 1];
+	int rc = update_decline(c->txn, r->update_no, declined, c->admin, &c->err);
+	guid_text(&r->update, id);
+	return rc == E_OK ? audit_note(c->txn, c->admin, "%s %s", declined ? "decline" : "undecline", id) : rc;
+}
+
 static int set_declined(struct ctl *c, bool declined)
 {
+	int32_t *ids = ARENA_ARRAY(&c->arena, int32_t, c->npos);
+	if (!ids)
+		return err_set(&c->err, E_NOMEM, "out of memory");
 	for (unsigned i = 0; i < c->npos; i++) {
 		struct revision r;
 		int rc = name_revision(c, c->pos[i], &r);
 		if (rc == E_OK)
-			rc = update_decline(c->txn, r.update_no, declined, c->admin, &c->err);
-		if (rc == E_OK)
-			rc = audit_note(c->txn, c->admin, "%s %s", declined ? "decline" : "undecline", c->pos[i]);
+			rc = set_one_declined(c, &r, declined);
 		if (rc != E_OK)
 			return rc;
-		ctl_say(c, "%s: %.*s", declined ? "declined" : "offered again", SLF(r.title));
+		ids[i] = r.id;
+	}
+	c->state = ids;
+	return E_OK;
+}
+
+/* Only what was committed is told. */
+static int report_declined(struct ctl *c)
+{
+	const int32_t *ids = c->state;
+	for (unsigned i = 0; i < c->npos; i++) {
+		struct revision r;
+		struct update u;
+		int rc = revision_get(c->txn, ids[i], &r, &c->err);
+		if (rc == E_OK)
+			rc = update_get(c->txn, r.update_no, &u, &c->err);
+		if (rc != E_OK)
+			return rc;
+		ctl_say(c, "%s: %.*s", u.declined ? "declined" : "offered again", SLF(r.title));
 	}
 	return E_OK;
 }
@@ -279,14 +315,17 @@ static int run_eula_accept(struct ctl *c)
 	if (guid_is_zero(&r.eula))
 		return err_set(&c->err, E_NOTFOUND, "%.*s has no EULA", (int)MIN(r.title.n, 80u), r.title.p ? r.title.p : "");
 	rc = eula_accept(c->txn, &r.eula, c->admin, &c->err);
-	return rc == E_OK ? audit_note(c->txn, c->admin, "eula accept %s", c->pos[0]) : rc;
+	char id[GUID_TEXT + 1], update[GUID_TEXT + 1];
+	guid_text(&r.eula, id);
+	guid_text(&r.update, update);
+	return rc == E_OK ? audit_note(c->txn, c->admin, "eula accept %s of %s", id, update) : rc;
 }
 
 static const struct column eula_columns[] = {
-	{"eula", "EULA", CELL_TEXT, false},
-	{"accepted", "ACCEPTED", CELL_BOOL, false},
-	{"update", "UPDATE", CELL_TEXT, false},
-	{"title", "TITLE", CELL_TEXT, true},
+	{"eula", "EULA", CELL_TEXT, FIT_DROP},
+	{"accepted", "ACCEPTED", CELL_BOOL, FIT_WHOLE},
+	{"update", "UPDATE", CELL_TEXT, FIT_WHOLE},
+	{"title", "TITLE", CELL_TEXT, FIT_CUT},
 };
 
 static struct slice guid_slice(struct ctl *c, const struct guid *g)
@@ -338,9 +377,9 @@ const struct command policy_commands[] = {
 	{"unapprove", NULL, "ID", "take an approval back", 1, 1, NEED_WRITE, group_options, run_unapprove,
 		report_approvals, NULL},
 	{"decline", NULL, "ID...", "never offer an update, nor revisions of it to come", 1, 10000, NEED_WRITE, NULL,
-		run_decline, NULL, "Removes its approvals; `undecline` offers it again without them."},
-	{"undecline", NULL, "ID...", "offer a declined update again", 1, 10000, NEED_WRITE, NULL, run_undecline, NULL,
-		NULL},
+		run_decline, report_declined, "Removes its approvals; `undecline` offers it again without them."},
+	{"undecline", NULL, "ID...", "offer a declined update again", 1, 10000, NEED_WRITE, NULL, run_undecline,
+		report_declined, NULL},
 	{"eula", "list", "", "show the licence terms of updates and which are accepted", 0, 0, NEED_READ, NULL,
 		run_eula_list, NULL, NULL},
 	{"eula", "accept", "ID", "accept the licence terms of an update for all computers", 1, 1, NEED_WRITE, NULL,

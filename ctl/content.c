@@ -1,18 +1,21 @@
 /* content.c -- hashing, verifying and placing content files. */
 #include "ctl/content.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mbedtls/sha1.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/version.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/text.h"
 
 #define PIECE ((size_t)1 << 20)
+#define INCOMING ".incoming-"
 
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
 #define mbedtls_sha1_starts mbedtls_sha1_starts_ret
@@ -157,11 +160,28 @@ static bool is_there(const char *path, const struct file *f)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == f->size;
 }
 
+/* A temporary file that nobody holds locked is what a killed run left. */
+void content_sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	for (const struct dirent *f; d && (f = readdir(d)) != NULL;) {
+		if (strncmp(f->d_name, INCOMING, strlen(INCOMING)) != 0)
+			continue;
+		int fd = openat(dirfd(d), f->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dirfd(d), f->d_name, 0);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
 int content_place(const char *dir, const char *path, const struct file *f, struct err *e)
 {
 	char target[CONTENT_PATH], temporary[CONTENT_PATH];
 	if (!content_path(dir, &f->digest, target) ||
-		snprintf(temporary, sizeof(temporary), "%s/.incoming-XXXXXX", dir) >= (int)sizeof(temporary))
+		snprintf(temporary, sizeof(temporary), "%s/" INCOMING "XXXXXX", dir) >= (int)sizeof(temporary))
 		return err_set(e, E_LIMIT, "%s: the path is too long", dir);
 	if (is_there(target, f) && f->stored)
 		return E_EXISTS;
@@ -172,6 +192,8 @@ int content_place(const char *dir, const char *path, const struct file *f, struc
 	if (from < 0)
 		return err_errno(e, "%s", path);
 	int to = mkostemp(temporary, O_CLOEXEC);
+	if (to >= 0 && flock(to, LOCK_EX | LOCK_NB) != 0)
+		errno = 0; /* without locks it may be swept by a run beside this one, which then says so */
 	rc = to < 0 ? err_errno(e, "%s", temporary) : fill(from, to, temporary, target, f, e);
 	if (to >= 0)
 		close(to);

@@ -26,4 +26,7 @@ int content_check(const struct digests *have, const struct file *want, struct er
  * there already with the right size. */
 int content_place(const char *dir, const char *path, const struct file *f, struct err *e);
 
+/* Removes the temporary files of runs that were killed. */
+void content_sweep(const char *dir);
+
 #endif

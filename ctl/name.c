@@ -54,15 +54,21 @@ static int match(const struct revision *r, void *arg)
 
 static int ambiguous(struct ctl *c, const struct search *s, const char *id)
 {
-	char list[400] = "", guid[GUID_TEXT + 1];
-	size_t n = 0;
-	for (unsigned i = 0; i < s->n && n + 110 < sizeof(list); i++) {
+	struct buf b;
+	char guid[GUID_TEXT + 1];
+	buf_init(&b, 64 << 10);
+	for (unsigned i = 0; i < s->n; i++) {
 		guid_text(&s->hit[i].update, guid);
-		n += (size_t)snprintf(list + n, sizeof(list) - n, "\n  %s  %.*s", guid, (int)MIN(s->hit[i].title.n, 60u),
-			s->hit[i].title.p);
+		buf_printf(&b, "  %s  ", guid);
+		text_safe_add(&b, s->hit[i].title);
+		buf_char(&b, '\n');
 	}
-	return err_set(&c->err, E_AMBIGUOUS, "\"%.40s\" fits %u%s updates; name one by its id:%s", id, s->total,
-		s->total == CANDIDATES ? " or more" : "", list);
+	bool more = s->total > s->n;
+	buf_str(&b, more ? "  ...\n" : "");
+	c->candidates = arena_copy(&c->arena, buf_bytes(&b));
+	buf_free(&b);
+	return err_set(&c->err, E_AMBIGUOUS, "\"%.100s\" fits %s%u updates; name one by its id:", id,
+		more ? "more than " : "", s->n);
 }
 
 /* First among what can be approved: a title is often shared with the parts of a bundle. */
@@ -132,6 +138,7 @@ int name_group(struct ctl *c, const char *name, uint32_t *out)
 struct computer_search {
 	struct slice name, id;
 	struct arena *a;
+	struct buf list; /* of all that fit, for people */
 	unsigned n;
 };
 
@@ -142,6 +149,11 @@ static int match_computer(const struct computer *k, void *arg)
 	if (text_ieq(k->dns_name, s->name) || text_ieq(first, s->name)) {
 		s->n++;
 		s->id = arena_copy(s->a, k->id);
+		buf_str(&s->list, "  ");
+		text_safe_add(&s->list, k->id);
+		buf_str(&s->list, "  ");
+		text_safe_add(&s->list, k->dns_name);
+		buf_char(&s->list, '\n');
 	}
 	return 0;
 }
@@ -158,12 +170,15 @@ int name_computer(struct ctl *c, const char *name, struct slice *out)
 	if (computer_get(c->txn, *out, &k) == E_OK)
 		return E_OK;
 	struct computer_search s = {.name = id, .a = &c->arena};
+	buf_init(&s.list, 1 << 20);
 	int rc = computer_each(c->txn, match_computer, &s, &c->err);
+	if (s.n > 1)
+		c->candidates = arena_copy(&c->arena, buf_bytes(&s.list));
+	buf_free(&s.list);
 	if (rc != E_OK)
 		return rc;
 	if (s.n > 1)
-		return err_set(&c->err, E_AMBIGUOUS, "%u computers are called \"%s\"; give the id (`wsusctl computer list`)",
-			s.n, name);
+		return err_set(&c->err, E_AMBIGUOUS, "%u computers are called \"%s\"; give the id:", s.n, name);
 	if (s.n == 0)
 		return err_set(&c->err, E_NOTFOUND, "no computer \"%s\" has contacted this server yet", name);
 	*out = s.id;

@@ -1,6 +1,7 @@
 /* out.c -- tables and JSON from the same calls. */
 #include "ctl/out.h"
 
+#include <errno.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -32,7 +33,8 @@ void out_init(struct out *o, bool json, struct arena *a)
 
 bool out_flush(struct out *o)
 {
-	bool ok = o->b.rc == E_OK && fwrite(o->b.p, 1, o->b.n, stdout) == o->b.n && fflush(stdout) == 0;
+	errno = o->b.rc == E_OK ? 0 : ENOMEM;
+	bool ok = o->b.rc == E_OK && fwrite(o->b.p, 1, o->b.n, stdout) == o->b.n && fflush(stdout) == 0 && !ferror(stdout);
 	buf_reset(&o->b);
 	return ok;
 }
@@ -179,6 +181,11 @@ static void put_spaces(struct out *o, size_t n)
 	buf_printf(&o->b, "%*s", (int)n, "");
 }
 
+#define HIDDEN SIZE_MAX /* as a width: the column is not in the rows */
+#define CUT_WANTS 24
+#define CUT_LEAST 8
+#define BELOW_INDENT 4
+
 static void put_cell(struct out *o, struct slice s, size_t width, enum cell kind, bool last)
 {
 	bool right = kind == CELL_NUMBER || kind == CELL_BYTES;
@@ -204,40 +211,107 @@ static void measure(const struct out *o, size_t *width)
 	}
 }
 
-/* Takes what is too much from the widest shrinkable column, again and again, down to 8 each. */
-static void fit(const struct out *o, size_t *width)
+/* What the rows take if columns that can be cut are cut to `cut` characters where they are wider. */
+static size_t total_width(const struct out *o, const size_t *width, size_t cut)
 {
-	size_t total = 2 * (o->ncol - 1);
+	size_t total = 0;
 	for (unsigned c = 0; c < o->ncol; c++)
-		total += width[c];
-	while (o->width && total > o->width) {
+		if (width[c] != HIDDEN)
+			total += 2 + (o->col[c].fit == FIT_CUT ? MIN(width[c], cut) : width[c]);
+	return total ? total - 2 : 0;
+}
+
+/* Hides columns of this kind, the last first, until the rest fits with `cut` characters for those to be cut. */
+static void hide(const struct out *o, size_t *width, enum fit fit, size_t cut)
+{
+	for (unsigned c = o->ncol; c-- > 0 && total_width(o, width, cut) > o->width;)
+		if (o->col[c].fit == fit)
+			width[c] = HIDDEN;
+}
+
+/* Takes what is too much from the widest column that can be cut, again and again. */
+static void cut_columns(const struct out *o, size_t *width)
+{
+	while (total_width(o, width, SIZE_MAX) > o->width) {
 		unsigned widest = o->ncol;
 		for (unsigned c = 0; c < o->ncol; c++)
-			if (o->col[c].shrink && width[c] > 8 && (widest == o->ncol || width[c] > width[widest]))
+			if (o->col[c].fit == FIT_CUT && width[c] != HIDDEN && width[c] > CUT_LEAST &&
+				(widest == o->ncol || width[c] > width[widest]))
 				widest = c;
 		if (widest == o->ncol)
 			return;
 		width[widest]--;
-		total--;
+	}
+}
+
+static void fit(const struct out *o, size_t *width)
+{
+	if (!o->width)
+		return;
+	hide(o, width, FIT_BELOW, SIZE_MAX);
+	hide(o, width, FIT_DROP, CUT_WANTS);
+	cut_columns(o, width);
+}
+
+/* As many words of *s as fit into width, and *s becomes the rest. */
+static struct slice take_line(struct slice *s, size_t width)
+{
+	struct slice line = cut_to(*s, width);
+	if (line.n < s->n && s->p[line.n] != ' ') {
+		size_t n = line.n;
+		while (n && line.p[n - 1] != ' ')
+			n--;
+		line.n = n ? n : line.n;
+	}
+	*s = (struct slice){s->p + line.n, s->n - line.n};
+	while (s->n && s->p[0] == ' ')
+		*s = (struct slice){s->p + 1, s->n - 1};
+	while (line.n && line.p[line.n - 1] == ' ')
+		line.n--;
+	return line;
+}
+
+static void put_row(struct out *o, const struct slice *cell, const size_t *width)
+{
+	unsigned last = 0;
+	for (unsigned c = 0; c < o->ncol; c++)
+		last = width[c] != HIDDEN ? c : last;
+	for (unsigned c = 0; c < o->ncol; c++)
+		if (width[c] != HIDDEN)
+			put_cell(o, cell[c], width[c], o->col[c].kind, c == last);
+	buf_char(&o->b, '\n');
+}
+
+static void put_below(struct out *o, const struct slice *cell, const size_t *width)
+{
+	for (unsigned c = 0; c < o->ncol; c++) {
+		struct slice rest = cell[c];
+		if (o->col[c].fit != FIT_BELOW || width[c] != HIDDEN)
+			continue;
+		while (rest.n) {
+			put_spaces(o, BELOW_INDENT);
+			buf_slice(&o->b, take_line(&rest, o->width - BELOW_INDENT));
+			buf_char(&o->b, '\n');
+		}
 	}
 }
 
 static void print_table(struct out *o)
 {
 	size_t *width = ARENA_ARRAY(o->a, size_t, o->ncol);
-	if (!width) {
+	struct slice *title = ARENA_ARRAY(o->a, struct slice, o->ncol);
+	if (!width || !title) {
 		o->b.rc = E_NOMEM;
 		return;
 	}
+	for (unsigned c = 0; c < o->ncol; c++)
+		title[c] = slice_of(o->col[c].title);
 	measure(o, width);
 	fit(o, width);
-	for (unsigned c = 0; c < o->ncol; c++)
-		put_cell(o, slice_of(o->col[c].title), width[c], o->col[c].kind, c + 1 == o->ncol);
-	buf_char(&o->b, '\n');
+	put_row(o, title, width);
 	for (const struct out_row *r = o->first; r; r = r->next) {
-		for (unsigned c = 0; c < o->ncol; c++)
-			put_cell(o, r->cell[c], width[c], o->col[c].kind, c + 1 == o->ncol);
-		buf_char(&o->b, '\n');
+		put_row(o, r->cell, width);
+		put_below(o, r->cell, width);
 	}
 }
 

@@ -1,8 +1,8 @@
 /* out.h -- what wsusctl prints: the same rows as a table for people or as JSON for programs.
  *
  * A list is a sequence of rows under columns; an object is a sequence of named fields, which may be followed
- * by sub-lists.  As text, a table's columns fit the terminal: columns marked `shrink` are cut with an
- * ellipsis when standard output is a terminal that is too narrow, never when it is a file or pipe.
+ * by sub-lists.  As text, a table's columns fit the terminal, as each column's `fit` says, when standard
+ * output is a terminal that is too narrow; in a file or pipe everything stands in full.
  * As JSON, every column is a member, absent texts are null, times are ISO 8601, byte counts plain numbers. */
 #ifndef CTL_OUT_H
 #define CTL_OUT_H
@@ -19,11 +19,18 @@ enum cell {
 	CELL_BOOL,  /* yes or no for people */
 };
 
+enum fit {
+	FIT_WHOLE, /* stays */
+	FIT_CUT,   /* is cut with an ellipsis */
+	FIT_DROP,  /* is left out, the last one first, while a cut column would have less than 24 characters */
+	FIT_BELOW, /* the last column: goes below its row, indented and broken between words */
+};
+
 struct column {
 	const char *key;   /* JSON member, lower_case */
 	const char *title; /* heading */
 	enum cell kind;
-	bool shrink;
+	enum fit fit;
 };
 
 struct out_row;

@@ -16,15 +16,18 @@ static bool ends_with(const char *name, const char *suffix)
 	return m == 0 || (n >= m && strcasecmp(name + n - m, suffix) == 0);
 }
 
+/* A file that is named itself is meant, whatever it is called. */
+static bool is_meant(const FTSENT *f, const char *suffix)
+{
+	return f->fts_info == FTS_F && (f->fts_level == 0 || ends_with(f->fts_name, suffix));
+}
+
 static int visit(struct ctl *c, const FTSENT *f, const char *suffix,
 	int (*fn)(struct ctl *, const char *, uint64_t, void *), void *arg)
 {
 	switch (f->fts_info) {
 	case FTS_F:
-		/* a file that is named itself is meant, whatever it is called */
-		if (f->fts_level > 0 && !ends_with(f->fts_name, suffix))
-			return E_OK;
-		return fn(c, f->fts_path, (uint64_t)f->fts_statp->st_size, arg);
+		return is_meant(f, suffix) ? fn(c, f->fts_path, (uint64_t)f->fts_statp->st_size, arg) : E_OK;
 	case FTS_DNR:
 	case FTS_ERR:
 	case FTS_NS:
@@ -35,17 +38,48 @@ static int visit(struct ctl *c, const FTSENT *f, const char *suffix,
 	}
 }
 
+static FTS *open_tree(const char *path, int options)
+{
+	char *const roots[] = {(char *)(uintptr_t)path, NULL};
+	return fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | options, by_name);
+}
+
 int walk_files(struct ctl *c, const char *path, const char *suffix,
 	int (*fn)(struct ctl *, const char *, uint64_t, void *), void *arg)
 {
-	char *const roots[] = {(char *)(uintptr_t)path, NULL};
-	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+	FTS *fts = open_tree(path, FTS_COMFOLLOW);
 	if (!fts)
 		return err_errno(&c->err, "%s", path);
 	int rc = E_OK;
 	FTSENT *f;
 	while (rc == E_OK && (f = fts_read(fts)) != NULL)
 		rc = visit(c, f, suffix, fn, arg);
+	fts_close(fts);
+	return rc;
+}
+
+uint64_t walk_count(const char *path, const char *suffix)
+{
+	uint64_t n = 0;
+	FTS *fts = open_tree(path, FTS_COMFOLLOW);
+	for (FTSENT *f; fts && (f = fts_read(fts)) != NULL;)
+		n += is_meant(f, suffix);
+	if (fts)
+		fts_close(fts);
+	return n;
+}
+
+int walk_remove(const char *path, struct err *e)
+{
+	int rc = E_OK;
+	FTS *fts = open_tree(path, 0);
+	if (!fts)
+		return err_errno(e, "%s", path);
+	for (FTSENT *f; rc == E_OK && (f = fts_read(fts)) != NULL;) {
+		bool gone = f->fts_info == FTS_NS && f->fts_errno == ENOENT;
+		if (f->fts_info != FTS_D && !gone && remove(f->fts_accpath) != 0 && errno != ENOENT)
+			rc = err_errno(e, "%s", f->fts_path);
+	}
 	fts_close(fts);
 	return rc;
 }

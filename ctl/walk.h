@@ -9,5 +9,9 @@
  * skipped; a result of fn other than E_OK ends the walk. */
 int walk_files(struct ctl *c, const char *path, const char *suffix,
 	int (*fn)(struct ctl *, const char *path, uint64_t size, void *arg), void *arg);
+/* How many files walk_files() would call fn for; says nothing of what it cannot read. */
+uint64_t walk_count(const char *path, const char *suffix);
+/* Removes a directory with all that is in it; what is not there is fine. */
+int walk_remove(const char *path, struct err *e);
 
 #endif

@@ -1,5 +1,7 @@
 /* wsusctl.c -- from the command line to a command row, and from its result to words and exit status. */
+#include <errno.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,6 +13,7 @@
 enum { DONE, FAILED, USAGE };
 
 #define ARENA_MAX ((size_t)4 << 30)
+#define WORDS_MAX ((size_t)1 << 20)
 
 static const struct command *const tables[] = {
 	update_commands, policy_commands, group_commands, computer_commands, config_commands, content_commands,
@@ -27,6 +30,20 @@ static const struct option_row everywhere[] = {
 
 /* ---- words for people ---- */
 
+/* File names, titles and names come from outside: what a terminal would obey is shown, not sent. */
+static void PRINTF(2, 0) words(FILE *to, const char *fmt, va_list ap)
+{
+	char *text;
+	struct buf safe;
+	if (vasprintf(&text, fmt, ap) < 0)
+		return;
+	buf_init(&safe, WORDS_MAX);
+	text_safe_add(&safe, slice_of(text));
+	fprintf(to, "%.*s", SLF(buf_bytes(&safe)));
+	buf_free(&safe);
+	free(text);
+}
+
 void ctl_say(struct ctl *c, const char *fmt, ...)
 {
 	va_list ap;
@@ -34,9 +51,20 @@ void ctl_say(struct ctl *c, const char *fmt, ...)
 		return;
 	ctl_progress_end(c);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	words(stdout, fmt, ap);
 	va_end(ap);
 	putchar('\n');
+}
+
+static void PRINTF(1, 2) say_wrong(const char *fmt, ...)
+{
+	va_list ap;
+	fflush(stdout);
+	fputs("wsusctl: ", stderr);
+	va_start(ap, fmt);
+	words(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
 }
 
 void ctl_complain(struct ctl *c, const char *fmt, ...)
@@ -46,23 +74,28 @@ void ctl_complain(struct ctl *c, const char *fmt, ...)
 	fflush(stdout);
 	fputs("wsusctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	words(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
 	c->failed = true;
+}
+
+bool ctl_shows_progress(const struct ctl *c)
+{
+	return !c->json && isatty(STDERR_FILENO);
 }
 
 void ctl_progress(struct ctl *c, const char *fmt, ...)
 {
 	va_list ap;
 	tick_t now = time_now();
-	if (c->json || !isatty(STDERR_FILENO) || now - c->progressed < TICKS_PER_SECOND / 10)
+	if (!ctl_shows_progress(c) || now - c->progressed < TICKS_PER_SECOND / 10)
 		return;
 	c->progressed = now;
 	c->progress_open = true;
 	fputs("\r\033[K", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	words(stderr, fmt, ap);
 	va_end(ap);
 	fflush(stderr);
 }
@@ -123,12 +156,13 @@ static void help_command(const struct command *k)
 	putchar('\n');
 }
 
-static bool help_noun(const char *noun)
+/* The commands of a noun, or the one with this verb. */
+static bool help_noun(const char *noun, const char *verb)
 {
 	bool found = false;
 	for (unsigned t = 0; t < COUNTOF(tables); t++) {
 		for (const struct command *k = tables[t]; k->noun; k++) {
-			if (strcmp(k->noun, noun) != 0)
+			if (strcmp(k->noun, noun) != 0 || (verb && k->verb && strcmp(k->verb, verb) != 0))
 				continue;
 			help_command(k);
 			found = true;
@@ -151,6 +185,16 @@ static const struct option_row *find_option(const struct option_row *o, const ch
 	return NULL;
 }
 
+static int unknown_option(struct ctl *c, const char *word)
+{
+	const struct command *k = c->cmd;
+	int n = (int)strcspn(word, "=");
+	if (!k)
+		return err_set(&c->err, E_USAGE, "unknown option %.*s; options of a command stand behind it", n, word);
+	return err_set(&c->err, E_USAGE, "%s%s%s has no option %.*s; `wsusctl %s%s%s --help` lists what it has", k->noun,
+		gap(k->verb), k->verb ? k->verb : "", n, word, k->noun, gap(k->verb), k->verb ? k->verb : "");
+}
+
 /* Takes --name, --name=value or --name value at argv[*i]. */
 static int take_option(struct ctl *c, int argc, char **argv, int *i)
 {
@@ -160,7 +204,7 @@ static int take_option(struct ctl *c, int argc, char **argv, int *i)
 	if (!o && c->cmd)
 		o = find_option(c->cmd->options, name, n);
 	if (!o)
-		return err_set(&c->err, E_USAGE, "no option --%.*s here", (int)n, name);
+		return unknown_option(c, argv[*i]);
 	if (c->nopt == CTL_VALUES)
 		return err_set(&c->err, E_USAGE, "more than %d options", CTL_VALUES);
 	const char *value = eq ? eq + 1 : "";
@@ -232,6 +276,8 @@ static int parse(struct ctl *c, int argc, char **argv)
 			int rc = take_option(c, argc, argv, &i);
 			if (rc != E_OK)
 				return rc;
+		} else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
+			return unknown_option(c, argv[i]);
 		} else if (c->cmd) {
 			c->pos[c->npos++] = argv[i];
 		} else {
@@ -310,6 +356,24 @@ static int open_store(struct ctl *c)
 
 /* ---- running it ---- */
 
+/* The store is mapped: a file that was cut short, or a disk that cannot be read, comes as a signal. */
+static void on_bus_error(int signal)
+{
+	static const char text[] = "wsusctl: a file of the store cannot be read: it was cut short or the disk is damaged; "
+				   "`wsusctl restore` brings a backup back\n";
+	(void)signal;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(FAILED);
+	_exit(FAILED);
+}
+
+static void expect_bus_errors(void)
+{
+	struct sigaction how = {.sa_handler = on_bus_error};
+	sigemptyset(&how.sa_mask);
+	sigaction(SIGBUS, &how, NULL);
+}
+
 static const struct {
 	bool store, commit;
 	enum txn_mode mode;
@@ -340,6 +404,7 @@ static int report(struct ctl *c)
 static int run(struct ctl *c)
 {
 	enum need need = c->cmd->need;
+	expect_bus_errors();
 	int rc = needs[need].store ? open_store(c) : E_OK;
 	if (rc == E_OK && needs[need].store && need != NEED_STORE)
 		rc = txn_begin(c->store, needs[need].mode, &c->txn, &c->err);
@@ -353,38 +418,78 @@ static int run(struct ctl *c)
 	return rc;
 }
 
+static int output_failed(struct ctl *c)
+{
+	bool changed = needs[c->cmd->need].commit || c->cmd->need == NEED_STORE || c->cmd->need == NEED_PLACE;
+	return err_set(&c->err, E_IO, "%sthe answer could not be written to standard output: %s",
+		changed ? "all was done, but " : "", strerror(errno));
+}
+
 static int finish(struct ctl *c, int rc)
 {
 	ctl_progress_end(c);
 	if (!out_flush(&c->out) && rc == E_OK)
-		rc = err_set(&c->err, E_IO, "writing the answer to standard output failed");
-	if (rc != E_OK) {
-		fflush(stdout);
-		fprintf(stderr, "wsusctl: %s\n", c->err.text[0] ? c->err.text : err_name(rc));
-	}
+		rc = output_failed(c);
+	if (rc != E_OK)
+		say_wrong("%s", c->err.text[0] ? c->err.text : err_name(rc));
+	if (rc != E_OK && c->candidates.p)
+		fprintf(stderr, "%.*s", SLF(c->candidates));
 	store_close(&c->store);
 	out_free(&c->out);
 	arena_free(&c->arena);
 	return rc == E_USAGE ? USAGE : rc != E_OK || c->failed ? FAILED : DONE;
 }
 
-/* help, NOUN help, --help: answered before anything else is looked at. */
-static bool wants_help(int argc, char **argv)
+/* ---- help: answered before anything else is looked at ---- */
+
+/* The first n words that are neither options nor the values of those that stand everywhere; missing: NULL. */
+static void first_words(int argc, char **argv, const char **word, unsigned n)
 {
-	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		if (argc < 3 || !help_noun(argv[2]))
-			help_all();
-		return true;
+	unsigned at = 0;
+	for (int i = 1; i < argc && at < n; i++) {
+		bool is_option = strncmp(argv[i], "--", 2) == 0;
+		const struct option_row *o = is_option ? find_option(everywhere, argv[i] + 2, strlen(argv[i] + 2)) : NULL;
+		if (o && o->arg)
+			i++;
+		else if (!is_option)
+			word[at++] = argv[i];
 	}
-	bool last = strcmp(argv[argc - 1], "--help") == 0 || (argc == 3 && strcmp(argv[2], "help") == 0);
-	return last && help_noun(argv[1]);
+	while (at < n)
+		word[at++] = NULL;
+}
+
+static bool asks_for_help(int argc, char **argv, const char *const *word)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return !word[0] || strcmp(word[0], "help") == 0 || (word[1] && !word[2] && strcmp(word[1], "help") == 0);
+}
+
+static int help(const char *noun, const char *verb)
+{
+	if (!noun) {
+		help_all();
+	} else if (!help_noun(noun, verb)) {
+		say_wrong("no command \"%s%s%s\"; try `wsusctl help`", noun, gap(verb), verb ? verb : "");
+		return USAGE;
+	}
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return DONE;
+	say_wrong("the help could not be written to standard output: %s", strerror(errno));
+	return FAILED;
 }
 
 int wsusctl(int argc, char **argv)
 {
+	const char *word[3];
+	first_words(argc, argv, word, COUNTOF(word));
+	if (asks_for_help(argc, argv, word)) {
+		bool first = word[0] && strcmp(word[0], "help") == 0, second = word[1] && strcmp(word[1], "help") == 0;
+		int status = help(first ? word[1] : word[0], first ? word[2] : second ? NULL : word[1]);
+		return argc < 2 && status == DONE ? USAGE : status;
+	}
 	struct ctl c = {.now = time_now()};
-	if (wants_help(argc, argv))
-		return argc < 2 ? USAGE : DONE;
 	arena_init(&c.arena, ARENA_MAX);
 	int rc = parse(&c, argc, argv);
 	c.json = rc == E_OK && ctl_option(&c, "json");

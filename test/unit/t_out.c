@@ -12,10 +12,10 @@ static struct arena arena;
 static struct out out;
 
 static const struct column columns[] = {
-	{"name", "NAME", CELL_TEXT, true},
-	{"size", "SIZE", CELL_BYTES, false},
-	{"here", "HERE", CELL_BOOL, false},
-	{"seen", "SEEN", CELL_TIME, false},
+	{"name", "NAME", CELL_TEXT, FIT_CUT},
+	{"size", "SIZE", CELL_BYTES, FIT_WHOLE},
+	{"here", "HERE", CELL_BOOL, FIT_WHOLE},
+	{"seen", "SEEN", CELL_TIME, FIT_WHOLE},
 };
 
 static void begin(bool json, unsigned width)
@@ -80,7 +80,7 @@ static void json_has_every_column_with_its_type(void **state)
 
 static void object(void)
 {
-	static const struct column sub[] = {{"file", "FILE", CELL_TEXT, false}};
+	static const struct column sub[] = {{"file", "FILE", CELL_TEXT, FIT_WHOLE}};
 	out_object_begin(&out);
 	out_field(&out, "title", "Title", CELL_TEXT);
 	out_str(&out, "T");
