@@ -325,7 +325,17 @@ urls() {
 	tls_url=https://$host:$tls_port
 }
 
+# As it can be typed again.
+typed() {
+	case $1 in
+	*[!A-Za-z0-9_./:-]*) printf "'%s'" "$1" ;;
+	*) printf '%s' "$1" ;;
+	esac
+}
+
 tell() {
+	again=$(typed "$0")
+	[ "$state" = "$here/var" ] || again="$again --state $(typed "$state")"
 	cat <<-END
 
 		wsus-fcgi is running.
@@ -336,10 +346,10 @@ tell() {
 		  processes    $(for part in nginx $SERVICES; do printf '%s %s  ' "$part" "$(pid_of "$part")"; done)
 
 		Try next:
-		  bin/wsus-probe $tls_url --ca $state/keys/ca.crt
-		  bin/wsusctl --store $state/store update list
-		  bin/wsusctl --store $state/store computer list
-		  $0 --state $state --stop
+		  bin/wsus-probe $tls_url --ca $(typed "$state/keys/ca.crt")
+		  bin/wsusctl --store $(typed "$state/store") update list
+		  bin/wsusctl --store $(typed "$state/store") computer list
+		  $again --stop
 	END
 }
 
