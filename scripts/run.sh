@@ -23,6 +23,7 @@ USAGE='usage: run.sh [--state DIR] [--listen ADDR] [--port N] [--tls-port N] [--
   --stop           end the instance of this state directory'
 STATE_FORMAT='wsus-fcgi state 1'
 SERVICES='auth client content'
+PARTS="nginx $SERVICES jobs" # in the order of the end: the front first
 
 state=$here/var listen=127.0.0.1 port=8530 tls_port=8531 catalog='' workers='' names='' plain_http='' mode=foreground
 
@@ -230,6 +231,15 @@ start_service() {
 	echo $! >"$state/run/$service.pid"
 }
 
+# The jobs belong to the administrator: they write the catalog, which services only read.
+start_jobs() {
+	(
+		cd "$state"
+		exec setsid "$here/scripts/jobs.sh" store </dev/null >>log/jobs.log 2>&1
+	) &
+	echo $! >"$state/run/jobs.pid"
+}
+
 start_nginx() {
 	(cd "$state" && nginx -p ./ -c nginx/nginx.conf -e log/nginx-error.log) >"$state/run/nginx.out" 2>&1 </dev/null || {
 		if grep -q 'Address already in use' "$state/run/nginx.out"; then
@@ -247,14 +257,15 @@ pid_of() {
 program_of() {
 	case $1 in
 	nginx) echo nginx ;;
+	jobs) echo jobs.sh ;;
 	*) echo "wsus-$1" ;;
 	esac
 }
 
-# The front first, so that requests in the services still find their way out.
+# The front first (PARTS), so that requests in the services still find their way out.
 stop_all() {
 	stopped=
-	for part in nginx $SERVICES; do
+	for part in $PARTS; do
 		pid=$(pid_of "$part")
 		if is_ours "${pid:-none}" "$(program_of "$part")" "$state"; then
 			signal=TERM
@@ -268,7 +279,7 @@ stop_all() {
 
 # The first part that does not live, if any.
 dead_part() {
-	for part in nginx $SERVICES; do
+	for part in $PARTS; do
 		pid=$(pid_of "$part")
 		if ! is_ours "${pid:-none}" "$(program_of "$part")" "$state"; then
 			echo "$part"
@@ -343,7 +354,7 @@ tell() {
 		  TLS          $tls_url   (authority: $state/keys/ca.crt)
 		  state        $state
 		  logs         $state/log
-		  processes    $(for part in nginx $SERVICES; do printf '%s %s  ' "$part" "$(pid_of "$part")"; done)
+		  processes    $(for part in $PARTS; do printf '%s %s  ' "$part" "$(pid_of "$part")"; done)
 
 		Try next:
 		  bin/wsus-probe $tls_url --ca $(typed "$state/keys/ca.crt")
@@ -394,6 +405,7 @@ start_instance() {
 	start_service auth -S store -K keys/master
 	start_service client -S store -K keys/master
 	start_service content -U selfupdate
+	start_jobs
 	start_nginx || exit 1
 	wait_until_answering || exit 1
 }
