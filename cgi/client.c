@@ -98,6 +98,7 @@ static void forget_points(struct cookie *k, uint64_t groups)
 {
 	memset(k->point, 0, sizeof(k->point));
 	k->parked = 0;
+	k->installed = 0;
 	k->groups = groups;
 }
 
@@ -111,6 +112,7 @@ static void inherit(struct cookie *k, const struct cookie *old)
 		return;
 	memcpy(k->point, old->point, sizeof(k->point));
 	k->parked = old->parked;
+	k->installed = old->installed;
 }
 
 HANDLER(GetCookie)
@@ -244,6 +246,18 @@ CHECK(SyncUpdates)
 	return E_OK;
 }
 
+/* Tells sets of installed ids apart, whatever their order; never 0. */
+static uint64_t installed_hash(const struct scan_request *q)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < q->ninstalled; i++) {
+		uint64_t h = (uint64_t)(uint32_t)q->installed[i] * UINT64_C(0x9e3779b97f4a7c15);
+		h = (h ^ h >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+		sum += h ^ h >> 32;
+	}
+	return sum + (sum == 0);
+}
+
 /* The epoch since which changes are reported in this call.
  *
  * A client must never keep a deployment that has changed, so a point may only move past a change that the
@@ -254,17 +268,39 @@ CHECK(SyncUpdates)
  *    the client had nothing that could lie there.
  *  - ids are parked in DeployedOutOfScopeRevisionIds: the client keeps them, yet changes of theirs are not
  *    reported while they are parked.  SYNC-81 would hold the point back; we let it move and remember in
- *    `parked` what it was, so that all else is not repeated for ever, and report from there until a scan's
- *    first call, which lists the whole cache, parks nothing any more.
+ *    `parked` what it was, and report from there when some of them may be needed again, until a scan's first
+ *    call, which lists the whole cache, parks nothing any more.  In an unfiltered pass they wait for
+ *    prerequisites: as long as the same ids are installed as when they were parked, they go on waiting, so
+ *    that a computer with ids parked for good is not told the same again at each scan.
  * Sending too much is harmless: the entry is the same. */
-static uint32_t point_of(const struct call *c, enum sync_pass pass)
+static uint32_t point_of(const struct call *c, const struct scan_request *q)
 {
 	const struct cookie *k = &c->cookie;
-	uint32_t p = k->point[pass];
-	if (pass == PASS_SOFTWARE && (k->flags & COOKIE_PARKED))
+	uint32_t p = k->point[q->pass];
+	bool parked = q->pass == PASS_SOFTWARE && (k->flags & COOKIE_PARKED);
+	if (parked && (q->nfilter > 0 || k->installed != installed_hash(q)))
 		p = MIN(p, k->parked);
 	bool usable = k->groups == c->groups.hash && p >= c->groups.moved_epoch && p >= c->state.log_floor;
 	return usable ? p : 0;
+}
+
+/* What an unfiltered software pass leaves parked.  Only a scan's first call lists what was parked before: a
+ * later one under other installed ids says nothing about those. */
+static void park(struct cookie *k, const struct scan_request *q, const struct scan_result *r)
+{
+	bool first = !(k->flags & COOKIE_SCAN_OPEN), was = k->flags & COOKIE_PARKED;
+	uint64_t installed = installed_hash(q);
+	if (r->nparked > 0) {
+		k->parked = was ? MIN(k->parked, q->point) : q->point;
+		k->flags |= COOKIE_PARKED;
+	} else if (first) {
+		k->parked = 0;
+		k->flags &= ~COOKIE_PARKED;
+	}
+	if (first)
+		k->installed = installed;
+	else if (k->installed != installed)
+		k->installed = 0;
 }
 
 /* NewCookie: the one presented with the point of this pass moved on (SYNC-79 to -82). */
@@ -279,14 +315,7 @@ static struct cookie next_cookie(const struct call *c, const struct scan_request
 		k.point[q->pass] = r->epoch;
 	if (q->nfilter > 0 || q->pass != PASS_SOFTWARE)
 		return k;
-	bool first = !(k.flags & COOKIE_SCAN_OPEN);
-	if (r->nparked > 0) {
-		k.parked = q->point;
-		k.flags |= COOKIE_PARKED;
-	} else if (first) {
-		k.parked = 0;
-		k.flags &= ~COOKIE_PARKED;
-	}
+	park(&k, q, r);
 	/* a client asks again for as long as it gets something new (SYNC-18) */
 	k.flags = r->nfresh > 0 ? k.flags | COOKIE_SCAN_OPEN : k.flags & ~COOKIE_SCAN_OPEN;
 	return k;
@@ -332,7 +361,7 @@ static int run_scan(struct call *c, struct scan_request *q, struct SyncInfo **to
 	if (!s)
 		return call_fail(c, E_NOMEM, "no memory for SyncInfo");
 	q->groups = &c->groups;
-	q->point = point_of(c, q->pass);
+	q->point = point_of(c, q);
 	int rc = scan_run(c->w->scan, q, &r, &c->err);
 	if (rc == E_OK && r.nfresh > 0) /* empty lists are left out, as real servers do */
 		rc = fill_updates(c, r.fresh, r.nfresh, true, s);

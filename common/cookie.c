@@ -18,8 +18,9 @@
  *	                                        65  u32   parked
  *	                                        69  u32   file_locations
  *	                                        73  u32   flags
- *	                                        77  u8    length of the client id
- *	                                        78        client id
+ *	                                        77  u64   installed
+ *	                                        85  u8    length of the client id
+ *	                                        86        client id
  */
 #include "common/cookie.h"
 
@@ -57,10 +58,11 @@ static const struct field fields[] = {
 	FIELD(cookie, parked),
 	FIELD(cookie, file_locations),
 	FIELD(cookie, flags),
+	FIELD(cookie, installed),
 };
 static_assert(PASS__N == 3, "a point per pass");
 
-enum { AUTH_FIXED = 30, FIXED = 78 };
+enum { AUTH_FIXED = 30, FIXED = 86 };
 static const struct layout auth_layout = {
 	1, SEAL_CLIENT_AUTH, offsetof(struct auth_cookie, client), auth_fields, COUNTOF(auth_fields), AUTH_FIXED};
 static const struct layout layout = {

@@ -35,6 +35,7 @@ struct cookie {
 	uint32_t parked;          /* COOKIE_PARKED: point since when ids were parked in DeployedOutOfScopeRevisionIds */
 	uint32_t file_locations;  /* file-location version */
 	uint32_t flags;           /* COOKIE_* */
+	uint64_t installed;       /* COOKIE_PARKED: hash of the installed ids under which they were parked; 0 = several */
 	struct client_id client;
 };
 #define COOKIE_SCAN_OPEN 1u /* the last call was not the end of its scan: later calls report from point */

@@ -25,7 +25,8 @@ static const struct guid server = {{0xde, 0xad, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 
 static struct cookie sample(size_t n)
 {
 	return (struct cookie){server, 0x01020304, 0x1112131415161718, 0x2122232425262728, 1, 90, 0x3132333435363738,
-		{0x41424344, 0x51525354, 0x61626364}, 0x71727374, 0x01828384, COOKIE_SCAN_OPEN, client(n)};
+		{0x41424344, 0x51525354, 0x61626364}, 0x71727374, 0x01828384, COOKIE_SCAN_OPEN,
+		UINT64_C(0x9192939495969798), client(n)};
 }
 
 /* holds: WUSP-AUTHCOOKIE-13 WUSP-AUTHCOOKIE-15 */
@@ -57,7 +58,7 @@ static void a_cookie_keeps_its_fields(void **state)
 		struct cookie in = sample(n), out;
 		char sealed[COOKIE_MAX];
 		size_t size = cookie_seal(s, NOW, &in, sealed);
-		assert_int_equal(size, 78 + n + SEAL_OVERHEAD);
+		assert_int_equal(size, 86 + n + SEAL_OVERHEAD);
 		assert_int_equal(cookie_open(s, (struct slice){sealed, size}, &out), E_OK);
 		assert_int_equal(guid_cmp(&out.server, &in.server), 0);
 		assert_int_equal(out.generation, in.generation);
@@ -69,6 +70,7 @@ static void a_cookie_keeps_its_fields(void **state)
 		assert_int_equal(out.parked, in.parked);
 		assert_int_equal(out.file_locations, in.file_locations);
 		assert_int_equal(out.flags, in.flags);
+		assert_true(out.installed == in.installed);
 		assert_int_equal(out.client.n, n);
 		assert_memory_equal(out.client.s, in.client.s, n);
 	}
