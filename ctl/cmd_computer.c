@@ -1,13 +1,14 @@
 /* cmd_computer.c -- computers and where they belong. */
+#include "common/os_name.h"
 #include "common/text.h"
 #include "common/wusp_info.h"
 #include "ctl/cmd.h"
 
 static const struct column columns[] = {
-	{"name", "NAME", CELL_TEXT, FIT_CUT},          {"id", "ID", CELL_TEXT, FIT_WHOLE},
-	{"groups", "GROUPS", CELL_TEXT, FIT_CUT},      {"address", "ADDRESS", CELL_TEXT, FIT_DROP},
-	{"registered", "REGISTERED", CELL_BOOL, FIT_DROP}, {"first_seen", "FIRST SEEN", CELL_TIME, FIT_DROP},
-	{"last_seen", "LAST SEEN", CELL_TIME, FIT_WHOLE},
+	{"name", "NAME", CELL_TEXT, FIT_CUT},           {"id", "ID", CELL_TEXT, FIT_WHOLE},
+	{"groups", "GROUPS", CELL_TEXT, FIT_CUT},       {"os", "SYSTEM", CELL_TEXT, FIT_DROP},
+	{"address", "ADDRESS", CELL_TEXT, FIT_DROP},    {"registered", "REGISTERED", CELL_BOOL, FIT_DROP},
+	{"first_seen", "FIRST SEEN", CELL_TIME, FIT_DROP}, {"last_seen", "LAST SEEN", CELL_TIME, FIT_WHOLE},
 };
 
 struct listing {
@@ -40,6 +41,16 @@ static int group_names(struct listing *l, struct slice computer, struct slice *o
 	return rc;
 }
 
+/* Absent if it has not registered, or with words of no known system. */
+static struct slice system_of(const struct computer *k)
+{
+	struct ComputerInfo info;
+	if (k->info.n == 0 || computer_info_unpack(k->info, &info) != E_OK)
+		return SL0;
+	struct slice name = os_name(&info);
+	return name.n ? name : SL0;
+}
+
 static int list_one(const struct computer *k, void *arg)
 {
 	struct listing *l = arg;
@@ -51,6 +62,7 @@ static int list_one(const struct computer *k, void *arg)
 	out_text(&c->out, k->dns_name);
 	out_text(&c->out, k->id);
 	out_text(&c->out, groups);
+	out_text(&c->out, system_of(k));
 	out_text(&c->out, k->address.n ? k->address : SL0);
 	out_number(&c->out, k->registered);
 	out_number(&c->out, k->first_seen);
@@ -124,6 +136,7 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 		{"name", "Name", k->dns_name},
 		{"id", "Id", k->id},
 		{"groups", "Groups", groups},
+		{"os", "System", system_of(k)},
 		{"asked_for", "Asks for", k->requested_groups.n ? k->requested_groups : SL0},
 		{"address", "Address", k->address.n ? k->address : SL0},
 	};
