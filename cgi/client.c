@@ -1004,10 +1004,10 @@ static const struct op client_ops[] = {
 	OP(GetCookie, 0),
 	OP_FULL(RegisterComputer, OP_COOKIE),
 	OP(StartCategoryScan, OP_SCAN),
-	OP(SyncUpdates, OP_COOKIE | OP_CONFIG | OP_REGISTERED | OP_SCAN),
+	OP(SyncUpdates, OP_COOKIE | OP_CONFIG | OP_REGISTERED | OP_LOCATIONS | OP_SCAN),
 	OP(SyncPrinterCatalog, OP_COOKIE | OP_CONFIG | OP_REGISTERED | OP_SCAN),
 	OP(RefreshCache, OP_COOKIE | OP_SCAN),
-	OP(GetExtendedUpdateInfo, OP_COOKIE | OP_SCAN),
+	OP(GetExtendedUpdateInfo, OP_COOKIE | OP_LOCATIONS | OP_SCAN),
 	OP(GetExtendedUpdateInfo2, OP_COOKIE | OP_SCAN),
 	OP(GetFileLocations, OP_COOKIE),
 };

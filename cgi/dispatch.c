@@ -209,6 +209,15 @@ static int check_gates(struct call *c)
 	return E_OK;
 }
 
+/* A client that is told so asks GetFileLocations, whose cookie knows the present ones (FILELOC-09). */
+static int check_locations(struct call *c)
+{
+	if (!(c->op->flags & OP_LOCATIONS) || !c->set.file_location_fault ||
+		c->cookie.file_locations == c->state.file_locations)
+		return E_OK;
+	return call_fail(c, E_FILE_LOCATION_CHANGED, "file locations changed since the cookie was made");
+}
+
 static int bind_scan(struct call *c)
 {
 	if (!(c->op->flags & OP_SCAN))
@@ -240,6 +249,8 @@ static int run_op(struct call *c, const void *in, void **out)
 	int rc = c->op->check ? c->op->check(c, in) : E_OK;
 	if (rc == E_OK)
 		rc = check_gates(c);
+	if (rc == E_OK)
+		rc = check_locations(c);
 	if (rc == E_OK)
 		rc = bind_scan(c);
 	if (rc != E_OK)

@@ -9,7 +9,8 @@
  *	STORE(GetThing) { ... }               -- only if the handler set c->wants_store: in a fleet transaction
  *	static const struct op thing_ops[] = {OP_FULL(GetThing, OP_COOKIE)};
  *
- * Checks come in one order for all (COOKIE-27, A10): readable, cookie, parameters, configuration, registration.
+ * Checks come in one order for all (COOKIE-27, A10): readable, cookie, parameters, configuration, registration,
+ * file locations.
  * service_answer() is pure on (request, store): FastCGI, CGI, the case runner and the fuzz target share it.
  *
  * Memory: what a handler makes lies in c->a (the request's arena) or in the transaction; both live until
@@ -120,6 +121,7 @@ struct Cookie *call_cookie(struct call *c, const struct cookie *k);
 #define OP_CONFIG 2u     /* ... and know the present configuration (COOKIE-24) */
 #define OP_REGISTERED 4u /* ... and its computer be registered, if that is required (COOKIE-26) */
 #define OP_SCAN 8u       /* reads the scan index: c->w->scan is bound, c->groups known if there is a cookie */
+#define OP_LOCATIONS 16u /* cookie must know the present file locations, if the setting asks for that (A28) */
 
 struct op {
 	const char *name;

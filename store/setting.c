@@ -105,6 +105,9 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 	X("client.registration", "true|false", "true", "", \
 		"whether computers must register: tell their hardware and system", \
 		CHANGES_CONFIG, BOOL(registration_required)) \
+	X("client.file-location-fault", "true|false", "false", "", \
+		"whether computers are made to ask anew for addresses of files when these have changed", \
+		0, BOOL(file_location_fault)) \
 	X("scan.page-updates", "10..5000", "200", "updates", \
 		"at most so many new updates in one answer of a scan, unless much more is left", \
 		0, NUMBER(page_updates, 10, 5000)) \

@@ -88,6 +88,7 @@ struct settings {
 	int32_t page_updates;                /* scan.page-updates = 200 */
 	int32_t page_bytes;                  /* scan.page-bytes = 2097152 */
 	bool registration_required;          /* client.registration = true */
+	bool file_location_fault;            /* client.file-location-fault = false */
 };
 int settings_get(struct txn *t, struct settings *out, struct err *e) MUST_CHECK;
 

@@ -3,7 +3,8 @@
  *	case-run [--update] [--torture] [-v] test/case [NAME ...]
  *
  * A folder holds steps, executed in the order of their names:
- *	before, NN-do      lines of verbs (the table `verbs` below): catalog, policy, clock, what must be in the store
+ *	before, NN-do      lines of verbs (the table `verbs` below): catalog, policy, clock, what must be in the store;
+ *	                   "meanwhile LINE" lets another process do the line in the middle of the next request
  *	NN-req.xml         a request; without an Envelope it is wrapped as native clients do.  @NS@ and @NSA@ are
  *	                   the namespaces of the two services, @COOKIE@, @AUTHCOOKIE@, @EXPIRATION@, @LASTCHANGE@
  *	                   the last values that were answered, @NAME@ what `keep NAME` kept
@@ -20,6 +21,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgi/dispatch.h"
@@ -29,6 +31,7 @@
 #include "common/wusp_info.h"
 #include "common/xpress.h"
 #include "store/import.h"
+#include "store/env.h"
 #include "store/publish.h"
 
 #define MAX_WORDS 16
@@ -36,10 +39,6 @@
 #define CLOCK_START INT64_C(17673278456789012) /* 2026-01-02T04:24:05.6789012Z */
 
 static tick_t clock_now;
-static tick_t frozen_now(void)
-{
-	return clock_now;
-}
 
 struct token {
 	struct slice name, value;
@@ -54,9 +53,11 @@ struct stage {
 	struct arena req; /* as long as a request */
 	struct token token[MAX_TOKENS];
 	size_t ntoken;
+	struct slice meanwhile; /* what another process does in the next request, as lines of verbs */
 	char why[2048]; /* the first thing that went wrong */
 };
 static bool opt_update, opt_torture, opt_verbose;
+static struct stage *the_stage; /* for frozen_now(), which a worker calls without argument */
 static bool alloc_failed; /* the failure ordered for the last request came */
 
 PRINTF(2, 3) static bool wrong(struct stage *s, const char *fmt, ...)
@@ -68,6 +69,15 @@ PRINTF(2, 3) static bool wrong(struct stage *s, const char *fmt, ...)
 	vsnprintf(s->why, sizeof(s->why), fmt, ap);
 	va_end(ap);
 	return false;
+}
+
+static void do_meanwhile(struct stage *s);
+/* The first call in a request comes before its transaction, a call in its course after it has begun. */
+static tick_t frozen_now(void)
+{
+	if (the_stage->worker && the_stage->worker->txn)
+		do_meanwhile(the_stage);
+	return clock_now;
 }
 
 static void must(bool ok, const char *what)
@@ -571,6 +581,31 @@ static bool do_clock(struct stage *s, const struct words *w)
 	return true;
 }
 
+/* damage TABLE HEXKEY: the row's version byte becomes another; once more, and it is whole again. */
+static int do_damage(struct txn *t, const struct words *w, struct err *e)
+{
+	uint8_t key[64];
+	char row[4096];
+	struct slice was, k = {(const char *)key, w->v[2].n / 2};
+	unsigned db = 0;
+	while (db < DB__CATALOG && !slice_eq(w->v[1], slice_of(db_table[db].name)))
+		db++;
+	must(db < DB__CATALOG && k.n <= sizeof(key) && text_hex(w->v[2], key, k.n), "damage TABLE HEXKEY");
+	must(db_get(t, (enum db)db, k, &was) == E_OK && was.n <= sizeof(row), "no such row to damage");
+	memcpy(row, was.p, was.n);
+	row[0] ^= 0x40;
+	return db_put(t, (enum db)db, k, (struct slice){row, was.n}, e);
+}
+
+/* meanwhile LINE */
+static bool put_off(struct stage *s, const struct words *w)
+{
+	struct slice first = w->v[1], last = w->v[w->n - 1];
+	bool quoted = last.p[last.n] == '"';
+	s->meanwhile = (struct slice){first.p, (size_t)(last.p - first.p) + last.n + quoted};
+	return true;
+}
+
 static bool do_keep(struct stage *s, const struct words *w)
 {
 	set_token(s, w->v[1], get_token(s, SL("COOKIE")));
@@ -674,17 +709,24 @@ static int count_computer(const struct computer *c, void *arg)
 	return 0;
 }
 
-/* expect WHAT ID VALUE: what the fleet holds now. */
+/* expect WHAT ID VALUE, expect computers|groups|approvals N: what the store holds now. */
 static bool expect_of(struct stage *s, struct txn *t, const struct words *w)
 {
 	struct computer c;
 	struct ComputerInfo info;
+	struct store_stat stat;
 	struct err e;
 	unsigned n = 0;
 	struct slice what = w->v[1], want = w->v[w->n - 1], got = SL("?");
 	if (slice_eq(what, SL("computers"))) {
 		must(computer_each(t, count_computer, &n, &e) == E_OK, "computers");
 		got = arena_printf(&s->a, "%u", n);
+	} else if (slice_eq(what, SL("groups")) && w->n == 3) {
+		must(store_stat(t, &stat, &e) == E_OK, "figures");
+		got = arena_printf(&s->a, "%u", stat.groups);
+	} else if (slice_eq(what, SL("approvals"))) {
+		must(store_stat(t, &stat, &e) == E_OK, "figures");
+		got = arena_printf(&s->a, "%u", stat.deployments);
 	} else if (computer_get(t, w->v[2], &c) != E_OK) {
 		return wrong(s, "no computer %.*s", SLF(w->v[2]));
 	} else if (slice_eq(what, SL("registered"))) {
@@ -732,6 +774,8 @@ static const struct {
 	{"eula", 2, do_eula, NULL},
 	{"url", 3, do_url, NULL},
 	{"generation", 1, do_generation, NULL},
+	{"damage", 3, do_damage, NULL},
+	{"meanwhile", 2, NULL, put_off},
 	{"clock", 2, NULL, do_clock},
 	{"keep", 2, NULL, do_keep},
 	{"tamper", 2, NULL, do_tamper},
@@ -771,6 +815,31 @@ static bool do_lines(struct stage *s, struct slice text)
 			return false;
 	}
 	return true;
+}
+
+/* A process of its own, as wsusctl is: it opens the store anew and never returns. */
+_Noreturn static void be_another(struct stage *s, struct slice lines)
+{
+	struct err e;
+	struct stage other = {.root = s->root, .name = s->name};
+	arena_init(&other.a, (size_t)16 << 20);
+	bool ok = store_open(&other.store, s->dir, STORE_ADMIN, &e) == E_OK && do_lines(&other, lines);
+	store_close(&other.store);
+	_exit(ok ? 0 : 1);
+}
+
+static void do_meanwhile(struct stage *s)
+{
+	struct slice lines = s->meanwhile;
+	int status = 1;
+	s->meanwhile = SL0;
+	if (lines.n == 0)
+		return;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		be_another(s, lines);
+	must(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0, "what was to be done meanwhile failed");
 }
 
 /* ---- steps ---- */
@@ -885,6 +954,7 @@ static void close_stage(struct stage *s)
 static bool run_case(const char *root, const char *name)
 {
 	struct stage s = {.root = root, .name = name};
+	the_stage = &s;
 	open_stage(&s);
 	bool ok = run_steps(&s);
 	close_stage(&s);

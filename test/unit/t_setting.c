@@ -33,7 +33,7 @@ static void every_row_has_words_and_a_default_that_it_accepts(void **state)
 		for (const struct setting_info *other = setting_table(); other != i; other++)
 			assert_string_not_equal(other->name, i->name);
 	}
-	assert_int_equal(n, 12);
+	assert_int_equal(n, 13);
 	assert_int_equal(state_of(t).file_locations, 1); /* setting what holds changes nothing */
 	txn_end(&f->t);
 }
@@ -45,7 +45,7 @@ static void defaults_are_those_of_the_header(void **state)
 	OK(settings_get(fx_begin(f, TXN_READ), &s, &fx_err));
 	assert_true(s.scan_scope == SCOPE_ALL && s.targeting == TARGETING_SERVER && s.content_store == CONTENT_LOCAL);
 	assert_true(s.xpress == XPRESS_MIXED && s.max_extended == LIMIT_EXTENDED_DEFAULT && s.cookie_minutes == 60);
-	assert_true(s.page_updates == 200 && s.page_bytes == 2 << 20 && s.registration_required);
+	assert_true(s.page_updates == 200 && s.page_bytes == 2 << 20 && s.registration_required && !s.file_location_fault);
 	assert_true(s.content_url.n == 0 && s.package_share.n == 0 && s.server_name.n == 0);
 	txn_end(&f->t);
 }
