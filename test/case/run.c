@@ -381,8 +381,10 @@ static uint64_t hash_store(struct stage *s)
 static bool torture(struct stage *s, const struct request *r, struct slice expected, const char *step)
 {
 	struct buf shown;
+	struct slice meanwhile = s->meanwhile;
 	buf_init(&shown, LIMIT_REPLY);
 	bool good = true;
+	s->meanwhile = SL0; /* only the request that counts is disturbed */
 	for (long n = 1; good && n < 100000; n++) {
 		uint64_t before = hash_store(s);
 		buf_reset(&shown);
@@ -395,6 +397,7 @@ static bool torture(struct stage *s, const struct request *r, struct slice expec
 		else if (status != 500 && !slice_eq(buf_bytes(&shown), expected))
 			good = wrong(s, "%s: a wrong answer at allocation %ld:\n%.*s", step, n, SLF(buf_bytes(&shown)));
 	}
+	s->meanwhile = meanwhile;
 	buf_free(&shown);
 	return good;
 }
