@@ -18,12 +18,26 @@ static void number_field(struct ctl *c, const char *key, const char *title, enum
 
 /* ---- create ---- */
 
+/* E_OK where there is none, or one whose making was cut short. */
+static int expect_no_store(struct ctl *c, const char *dir)
+{
+	struct store *s;
+	struct err e = {0};
+	int rc = store_open(&s, dir, STORE_ADMIN, &e);
+	store_close(&s);
+	if (rc == E_NOTFOUND || rc == E_CORRUPT)
+		return E_OK;
+	return rc == E_OK ? E_EXISTS : err_set(&c->err, e.code, "%s", e.text);
+}
+
 static int run_create(struct ctl *c)
 {
 	const char *dir = c->npos ? c->pos[0] : c->store_dir;
 	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
 		return err_errno(&c->err, "%s", dir);
-	int rc = store_create(dir, &c->err);
+	int rc = expect_no_store(c, dir);
+	if (rc == E_OK)
+		rc = store_create(dir, &c->err);
 	if (rc == E_EXISTS)
 		return err_set(&c->err, rc, "%s: there is a store already; nothing was changed", dir);
 	if (rc == E_OK)

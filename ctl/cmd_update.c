@@ -202,12 +202,22 @@ static int list_one(const struct revision *r, void *arg)
 	return E_OK;
 }
 
+static bool is_type(const char *word)
+{
+	for (unsigned i = 0; i < TYPE__N; i++)
+		if (text_ieq(slice_of(word), slice_of(update_type_names[i])))
+			return true;
+	return false;
+}
+
 static int run_list(struct ctl *c)
 {
 	struct list_filter f = {.c = c, .type = ctl_option(c, "type"), .all = ctl_option(c, "all") != NULL};
 	f.approved = ctl_option(c, "approved") != NULL;
 	f.declined = ctl_option(c, "declined") != NULL;
 	f.part = c->npos ? slice_of(c->pos[0]) : SL0;
+	if (f.type && !is_type(f.type))
+		return err_set(&c->err, E_USAGE, "--type %s: one of software, driver, category or detectoid", f.type);
 	out_list_begin(&c->out, list_columns, COUNTOF(list_columns));
 	int rc = revision_each(c->txn, 1, 0, list_one, &f, &c->err);
 	if (rc == E_OK)
