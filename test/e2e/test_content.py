@@ -83,6 +83,7 @@ class Content(unittest.TestCase):
         self.assertEqual(self.get(Range="bytes=3-4", If_Range='"other"')[0], 200)
 
     # holds: WUSP-CONTENT-13
+    # partly: WUSP-TRANSPORT-30 (directories; the reporting service packs its answers when asked to, by design)
     def test_no_content_coding_even_if_asked_for(self):
         status, head, body = self.get(Accept_Encoding="gzip, deflate, xpress")
         self.assertEqual((status, body), (200, self.data))
@@ -165,7 +166,7 @@ class SelfUpdate(unittest.TestCase):
         (cls.server.state / "selfupdate/wuident.cab").write_bytes(b"MSCF signed by somebody")
         (folder / "Setup.cab").write_bytes(b"MSCF deeper")
 
-    # holds: WUSP-SELFUPDATE-01 WUSP-SELFUPDATE-02 WUSP-SELFUPDATE-03
+    # holds: WUSP-SELFUPDATE-01 WUSP-SELFUPDATE-02 WUSP-SELFUPDATE-03 WUSP-TRANSPORT-06
     def test_files_are_served_with_head_and_ranges(self):
         self.assertEqual(self.server.http("GET", "/SelfUpdate/wuident.cab")[::2], (200, b"MSCF signed by somebody"))
         status, head, body = self.server.http("HEAD", "/SelfUpdate/wuident.cab")

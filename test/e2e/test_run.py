@@ -8,8 +8,10 @@ import stat
 import subprocess
 import unittest
 
+from lxml import etree
+
 import harness
-from harness import ROOT, Instance, alive, run, temporary, wait_for
+from harness import ROOT, Computer, Instance, alive, find_all, run, temporary, wait_for
 
 
 def tree(path):
@@ -163,6 +165,34 @@ class Stopping(unittest.TestCase):
         self.assertEqual([p.name for p in (server.state / "run").glob("*.sock")], [])
         server.start()
         self.assertTrue(server.answers())
+        server.stop()
+
+    # holds: WUSP-TRANSPORT-36
+    def test_a_new_start_finds_what_was_there_and_serves_every_address(self):
+        server = Instance("none")
+        server.start()
+        server.ctl("update", "import", ROOT / "test/case/data/plain.xml")
+        server.ctl("group", "create", "Pilots")
+        server.ctl("approve", "a0000000-0000-4000-8000-000000000006", "--group", "Pilots", "--action", "detect")
+        (server.state / "selfupdate/hello.txt").write_text("hello")
+        stored = server.state / "content/AA" / ("0" * 38 + "AA")
+        stored.parent.mkdir(exist_ok=True)
+        stored.parent.chmod(0o755)
+        stored.write_text("stored")
+        computer = Computer(server).handshake()
+        server.ctl("computer", "assign", computer.id, "--group", "Pilots")
+        with_cookie = computer.cookie
+        before = computer.sync_once()
+        server.stop()
+        server.start()
+        computer.cookie = with_cookie  # a cookie of before, and a registration of before
+        after = computer.sync_once()
+        text = [[etree.tostring(e) for e in find_all(r, "NewUpdates")] for r in (before, after)]
+        self.assertEqual(len(text[0]), 1)
+        self.assertEqual(text[0], text[1])
+        computer.get_auth_cookie()
+        self.assertEqual(server.http("GET", "/SelfUpdate/hello.txt")[::2], (200, b"hello"))
+        self.assertEqual(server.http("GET", f"/Content/AA/{stored.name}.txt")[::2], (200, b"stored"))
         server.stop()
 
     def test_interrupt_in_the_foreground_ends_everything(self):

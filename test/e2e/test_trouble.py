@@ -131,6 +131,7 @@ class Clients(unittest.TestCase):
         computer.scan()
         self.assertGreater(len(computer.known), 100)
 
+    # holds: WUSP-SOAPFAULT-19
     def test_a_service_that_is_gone_is_server_busy(self):
         with Instance("none") as server:
             os.kill(server.pid("client"), signal.SIGTERM)

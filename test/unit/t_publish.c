@@ -18,6 +18,7 @@ static struct scan_result kept(const int32_t *cached, size_t n, uint32_t point)
 	return r;
 }
 
+/* holds: WUSP-ADM-15 */
 static void nothing_pending_is_no_epoch(void **state)
 {
 	(void)state;

@@ -190,7 +190,7 @@ static const struct {
 	{"SimpleAuth", WUSP_NS_SIMPLEAUTH, true}, {"Client", WUSP_NS_CLIENT, true}, {"Reporting", WUSP_NS_REPORTING, false},
 };
 
-/* holds: WUSP-TRANSPORT-18 */
+/* holds: WUSP-TRANSPORT-18 WUSP-EXTINFO2-13 */
 static void rows_equal_the_schemas_in_name_order_kind_and_optionality(void **state)
 {
 	static struct schema s;
@@ -220,7 +220,8 @@ static bool is_ours(const char *ns, struct slice action)
 	return false;
 }
 
-/* partly: WUSP-TRANSPORT-10 (the names; the HTTP header is the dispatcher's) */
+/* holds: WUSP-EXTINFO2-01
+ * partly: WUSP-TRANSPORT-10 (the names; the HTTP header is the dispatcher's) */
 static void every_soapaction_of_the_wsdls_is_an_operation(void **state)
 {
 	struct fixture *f = *state;
