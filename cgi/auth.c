@@ -66,7 +66,8 @@ STORE(GetAuthorizationCookie)
 	return computer_contact(c->txn, &pc, &c->err);
 }
 
-static const struct op auth_ops[] = {OP_FULL(GetAuthorizationCookie, 0)};
+/* A computer that cannot be noted is still served: what it may have hangs on policy, not on this row. */
+static const struct op auth_ops[] = {OP_FULL(GetAuthorizationCookie, OP_SPARE)};
 
 const struct service auth_service = {
 	.name = "auth",

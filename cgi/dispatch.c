@@ -237,11 +237,22 @@ static int as_ours(int rc)
 	return E_CORRUPT;
 }
 
+/* The result of writing.  The writer's lock is let go at once: the answer may be slow to leave. */
+static int stored(struct call *c, int rc)
+{
+	if (rc != E_FULL || !(c->op->flags & OP_SPARE))
+		return as_ours(rc);
+	txn_end(&c->w->txn);
+	c->wants_store = false;
+	c->spared = true;
+	return E_OK;
+}
+
 static int run_store(struct call *c, const void *in)
 {
 	txn_end(&c->w->txn);
 	int rc = begin(c, TXN_FLEET);
-	return rc == E_OK ? c->op->store(c, in) : rc;
+	return stored(c, rc == E_OK ? c->op->store(c, in) : rc);
 }
 
 static int run_op(struct call *c, const void *in, void **out)
@@ -309,8 +320,6 @@ static int encode(struct call *c, const void *msg, struct answer *out)
 {
 	struct worker *w = c->w;
 	struct slice ns = slice_of(w->service->ns);
-	rope_reset(&w->rope);
-	buf_reset(&w->packed);
 	soap_write(&w->rope, c->version, w->service->dialect, ns, c->op->out->name, c->op->out, msg);
 	enum coding coding = choose_coding(c);
 	set_headers(c, out, 200, coding != CODING_PLAIN);
@@ -400,7 +409,7 @@ static int answer_soap(struct call *c, struct answer *out)
 	if (rc == E_OK)
 		rc = encode(c, msg, out);
 	if (rc == E_OK && c->wants_store) /* last: a request that ends in a fault changes nothing (SOAPFAULT-22) */
-		rc = as_ours(txn_commit(&c->w->txn, &c->err));
+		rc = stored(c, txn_commit(&c->w->txn, &c->err));
 	return rc;
 }
 
@@ -424,7 +433,7 @@ static void log_call(const struct call *c, int rc, const struct answer *a, const
 		.op = c->op ? slice_of(c->op->name) : SL("-"),
 		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
 		.fault = fault[0] ? slice_of(fault) : SL0,
-		.why = rc != E_OK && c->err.text[0] ? slice_of(c->err.text) : SL0,
+		.why = (rc != E_OK || c->spared) && c->err.text[0] ? slice_of(c->err.text) : SL0,
 		.rc = rc,
 		.status = a->status,
 		.in = c->req->body.n,
@@ -452,9 +461,19 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 	log_call(&c, rc, out, id, start);
 }
 
+/* What a large answer took goes back; a usual one's memory waits for the next. */
+static void release(struct worker *w)
+{
+	rope_reset(&w->rope);
+	buf_reset(&w->packed);
+	if (w->packed.cap > ARENA_KEEP)
+		buf_free(&w->packed);
+}
+
 void worker_sent(struct worker *w)
 {
 	txn_end(&w->txn);
+	release(w);
 	if (w->nseen == SEEN_BATCH)
 		worker_flush(w);
 }
@@ -592,9 +611,12 @@ static void main_sent(void *worker, bool ok)
 	worker_sent(worker);
 }
 
+/* A tool that was killed while it read would pin old pages until the next start of anything. */
 static void main_idle(void *worker)
 {
-	worker_flush(worker);
+	struct worker *w = worker;
+	worker_flush(w);
+	store_tidy(w->store);
 }
 
 static void main_stop(void **worker)

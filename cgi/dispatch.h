@@ -76,7 +76,8 @@ int worker_new(struct worker **out, const struct service *s, struct store *store
 	struct err *e) MUST_CHECK;
 void worker_close(struct worker **w);
 
-/* Answers one request; never fails.  worker_sent() must follow once the reply has left. */
+/* Answers one request; never fails.  worker_sent() must follow once the reply has left: it gives back what the
+ * reply lies in, above ARENA_KEEP to the kernel. */
 void service_answer(struct worker *w, const struct request *req, struct answer *out);
 void worker_sent(struct worker *w);
 /* Writes the waiting last-contact times; between requests. */
@@ -99,6 +100,7 @@ struct call {
 	struct cookie cookie;    /* OP_COOKIE: genuine, of this server, not expired */
 	struct client_groups groups; /* OP_SCAN with OP_COOKIE */
 	bool wants_store;
+	bool spared; /* OP_SPARE: err says why nothing was written */
 	struct err err;
 };
 /* Sets the text for the log (and, for E_INVALID_PARAMETERS, the fault's Message) and returns rc. */
@@ -122,6 +124,7 @@ struct Cookie *call_cookie(struct call *c, const struct cookie *k);
 #define OP_REGISTERED 4u /* ... and its computer be registered, if that is required (COOKIE-26) */
 #define OP_SCAN 8u       /* reads the scan index: c->w->scan is bound, c->groups known if there is a cookie */
 #define OP_LOCATIONS 16u /* cookie must know the present file locations, if the setting asks for that (A28) */
+#define OP_SPARE 32u     /* when there is no room for what it would write, it is answered all the same */
 
 struct op {
 	const char *name;

@@ -35,9 +35,11 @@ static int computer_decode(struct slice id, struct slice value, struct computer 
 	return rec_end(&r);
 }
 
+/* Anybody may make up ids and claim long names for them: a row that is new or grows needs room. */
 static int computer_put(struct txn *t, struct slice key, const struct computer *c, struct err *e)
 {
 	struct buf b;
+	struct slice old;
 	rec_begin(&b, 1, COMPUTER_RECORD);
 	rec_put_str(&b, c->dns_name);
 	rec_put_str(&b, c->requested_groups);
@@ -48,6 +50,12 @@ static int computer_put(struct txn *t, struct slice key, const struct computer *
 	rec_put_u32(&b, c->minor);
 	buf_char(&b, c->registered);
 	rec_put_str(&b, c->info);
+	bool grows = db_get(t, DB_COMPUTER, key, &old) != E_OK || b.n > old.n;
+	if (grows && !txn_fleet_has_room(t)) {
+		buf_free(&b);
+		return err_set(e, E_FULL, "half of fleet/ is full: nothing new is noted; `wsusctl computer delete` those that are "
+			"no more, or set WSUS_FLEET_MAP_MB to more");
+	}
 	return db_put_rec(t, DB_COMPUTER, key, &b, e);
 }
 

@@ -96,6 +96,8 @@ bool txn_writes_catalog(const struct txn *t);
 struct store *txn_store(struct txn *t);
 /* Bytes written in this transaction so far: what LIMIT_DIRTY bounds. */
 size_t txn_dirty(const struct txn *t);
+/* Is there room for more in fleet/?  Not once its databases take half of the map. */
+bool txn_fleet_has_room(const struct txn *t);
 /* Spoils the transaction, so that half a change is never committed; returns code.  A verb calls it when it
  * fails after its first write; failed db_put() and the like do so themselves. */
 int txn_fail(struct txn *t, int code, const struct err *e);

@@ -342,6 +342,21 @@ size_t txn_dirty(const struct txn *t)
 	return sum;
 }
 
+/* Half, so that rows that exist can still change, and pages be copied for that. */
+bool txn_fleet_has_room(const struct txn *t)
+{
+	MDB_envinfo info = {0};
+	size_t pages = 0, psize = 0;
+	for (enum db db = env_table[FLEET].first; db < env_table[FLEET].end; db++) {
+		MDB_stat st;
+		if (mdb_stat(t->mdb[FLEET], t->store->dbi[db], &st) != 0)
+			return false;
+		pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+		psize = st.ms_psize;
+	}
+	return mdb_env_info(t->store->env[FLEET].mdb, &info) == 0 && pages * psize < info.me_mapsize / 2;
+}
+
 /* ================= format and migrations ================= */
 
 /* A step takes the store from format `from` to from + 1 inside one TXN_CATALOG or TXN_FLEET. */

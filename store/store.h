@@ -309,8 +309,9 @@ struct computer {
 };
 int computer_get(struct txn *t, struct slice id, struct computer *out) MUST_CHECK;
 int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), void *arg, struct err *e) MUST_CHECK;
-/* GetAuthorizationCookie: makes or updates the row.  *changed tells whether anything but times differs; when
- * nothing does, nothing is written.  Needs TXN_FLEET only if it would change (computer_contact_differs). */
+/* GetAuthorizationCookie: makes or updates the row, unless nothing but times differs.  Needs TXN_FLEET only if it
+ * would change (computer_contact_differs).  E_FULL: the row is new or grows, and half of fleet/ is taken; those
+ * that are there can still be written, whatever ids anybody makes up. */
 bool computer_contact_differs(struct txn *t, const struct computer *c);
 int computer_contact(struct txn *t, const struct computer *c, struct err *e) MUST_CHECK;
 bool computer_registration_differs(struct txn *t, struct slice id, struct slice info);
@@ -355,7 +356,7 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	MUST_CHECK;
 /* A consistent copy of both environments into dir/catalog and dir/fleet (compacting). */
 int store_copy(struct store *s, const char *dir, struct err *e) MUST_CHECK;
-/* Clears reader slots of dead processes; called at start and every minute. */
+/* Clears reader slots of dead processes; called at start and whenever a service is idle. */
 void store_tidy(struct store *s);
 
 #endif

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <ftw.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgi/dispatch.h"
@@ -138,11 +139,89 @@ static void last_contacts_are_written_together(void **state)
 	assert_int_equal(stored(SL("pc255")).major, 3);
 }
 
+/* What a large answer took does not stay with the worker for life. */
+static void memory_of_a_large_answer_is_given_back(void **state)
+{
+	(void)state;
+	assert_non_null(buf_room(&worker->packed, (size_t)5 << 20));
+	assert_non_null(buf_room(rope_buf(&worker->rope), (size_t)5 << 20));
+	worker_sent(worker);
+	assert_true(worker->packed.cap <= ARENA_KEEP);
+	assert_true(worker->rope.glue.cap <= ARENA_KEEP);
+	assert_non_null(buf_room(&worker->packed, 1000));
+	worker_sent(worker);
+	assert_true(worker->packed.cap >= 1000);
+}
+
+/* ---- a full fleet/ ---- */
+
+/* GetAuthorizationCookie of pcN with a name of `size` letters; true: answered without fault. */
+static bool authorize(struct worker *w, unsigned n, unsigned size)
+{
+	static char group[LIMIT_ATTRIBUTES_TEXT + 1];
+	struct answer a;
+	memset(group, 'g', size);
+	struct slice body = arena_printf(&arena,
+		"<s:Envelope xmlns:s=\"" SOAP_NS11 "\"><s:Body><GetAuthorizationCookie xmlns=\"" WUSP_NS_SIMPLEAUTH
+		"\"><clientId>pc%u</clientId><targetGroupName>%.*s</targetGroupName><dnsName>pc</dnsName>"
+		"</GetAuthorizationCookie></s:Body></s:Envelope>", n, (int)size, group);
+	struct request r = {.method = SL("POST"), .body = body, .a = &arena};
+	service_answer(w, &r, &a);
+	assert_null(w->txn); /* no writer waits for this answer to leave */
+	worker_sent(w);
+	arena_reset(&arena);
+	return a.status == 200;
+}
+
+static bool is_noted(struct store *s, unsigned n, size_t *size)
+{
+	struct txn *t;
+	struct err e;
+	struct computer c = {0};
+	struct client_id id = named(n);
+	assert_int_equal(txn_begin(s, TXN_READ, &t, &e), E_OK);
+	int rc = computer_get(t, (struct slice){id.s, id.n}, &c);
+	*size = rc == E_OK ? c.requested_groups.n : 0;
+	txn_end(&t);
+	return rc == E_OK;
+}
+
+/* Ids that somebody makes up leave room for those that exist, and nobody goes without an answer. */
+static void a_full_fleet_is_served_and_keeps_room_for_known_computers(void **state)
+{
+	char other[300];
+	struct store *full;
+	struct worker *w;
+	struct err e;
+	size_t size;
+	unsigned n = 0;
+	(void)state;
+	snprintf(other, sizeof(other), "%s/full", dir);
+	setenv("WSUS_FLEET_MAP_MB", "1", 1);
+	assert_int_equal(mkdir(other, 0700), 0);
+	assert_int_equal(store_create(other, &e), E_OK);
+	assert_int_equal(store_open(&full, other, STORE_ADMIN, &e), E_OK);
+	unsetenv("WSUS_FLEET_MAP_MB");
+	assert_int_equal(worker_new(&w, &auth_service, full, sealer, &e), E_OK);
+	do
+		assert_true(authorize(w, ++n, 10000));
+	while (is_noted(full, n, &size));
+	assert_in_range(n, 10, 100); /* 1 MB holds about a hundred of them */
+	assert_true(authorize(w, 1, 10001)); /* grows: not noted */
+	assert_true(is_noted(full, 1, &size) && size == 10000);
+	assert_true(authorize(w, 1, 9999)); /* is known: noted */
+	assert_true(is_noted(full, 1, &size) && size == 9999);
+	worker_close(&w);
+	store_close(&full);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_fault_has_an_id_of_its_own),
 		cmocka_unit_test(last_contacts_are_written_together),
+		cmocka_unit_test(memory_of_a_large_answer_is_given_back),
+		cmocka_unit_test(a_full_fleet_is_served_and_keeps_room_for_known_computers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
