@@ -41,7 +41,7 @@ struct scan {
 	struct group_view *group; /* hashed by number */
 	/* of this epoch */
 	struct selection cache[SCAN_CACHE];
-	uint64_t clock;
+	uint64_t clock, made;
 };
 
 /* Chunk tables and copies of four bitmaps: 1 MB at 1,000,000 revisions, and 12 bytes a clause set. */
@@ -55,6 +55,11 @@ struct scan *scan_new(void)
 	if (s)
 		arena_init(&s->arena, SCAN_MEMORY);
 	return s;
+}
+
+uint64_t scan_selections_made(const struct scan *s)
+{
+	return s->made;
 }
 
 static void selection_drop(struct selection *c)
@@ -385,12 +390,13 @@ static void *copy_words(const void *p, size_t n)
 	return to;
 }
 
-/* Replaces the selection that was not used for longest. */
+/* Replaces the selection of its part of the cache that was not used for longest. */
 static int cache_add(struct scan *s, const struct selection *key, const uint64_t *bits, struct selection **out,
 	struct err *e)
 {
-	struct selection *c = &s->cache[0];
-	for (size_t i = 1; i < SCAN_CACHE; i++)
+	size_t i = key->filtered ? 0 : SCAN_CACHE_FILTERED, end = key->filtered ? SCAN_CACHE_FILTERED : SCAN_CACHE;
+	struct selection *c = &s->cache[i];
+	while (++i < end)
 		if (s->cache[i].used < c->used)
 			c = &s->cache[i];
 	selection_drop(c);
@@ -406,7 +412,7 @@ static int cache_add(struct scan *s, const struct selection *key, const uint64_t
 	return E_OK;
 }
 
-/* The selection of a key; *bits is valid until SCAN_CACHE others have been asked for. */
+/* The selection of a key; *bits is valid until a part of the cache is filled anew. */
 static int selection_of(struct scan *s, const struct selection *key, const uint64_t **bits, struct err *e)
 {
 	struct selection *c = NULL;
@@ -415,6 +421,7 @@ static int selection_of(struct scan *s, const struct selection *key, const uint6
 			c = &s->cache[i];
 	if (!c) {
 		int rc = select_walk(s, key, bits, e);
+		s->made++;
 		if (rc == E_OK)
 			rc = cache_add(s, key, *bits, &c, e);
 		if (rc != E_OK)

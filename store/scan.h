@@ -42,8 +42,11 @@
 
 struct scan; /* per worker: the index of the current snapshot and the last selections (LIMIT below) */
 #define SCAN_CACHE 64
+#define SCAN_CACHE_FILTERED 16 /* of these: a client may name any categories, and must not push out the others */
 
 struct scan *scan_new(void); /* NULL: out of memory */
+/* Selections made so far, those from the cache not counted: what a test of the cache looks at. */
+uint64_t scan_selections_made(const struct scan *s);
 void scan_free(struct scan **s);
 /* Binds the scanner to the transaction's snapshot; keeps what is still true if the catalog did not change. */
 int scan_bind(struct scan *s, struct txn *t, const struct settings *set, struct err *e) MUST_CHECK;

@@ -381,6 +381,28 @@ static void selections_beyond_the_cache_are_made_again(void **state)
 	}
 }
 
+/* Whatever filters clients think of, the selections that others share stay. */
+static void filters_do_not_push_out_what_groups_share(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= SCAN_CACHE; i++)
+		CATEGORY(i);
+	show();
+	OK(txn_commit(&S.t, &S.e));
+	OK(txn_begin(S.store, TXN_READ, &S.t, &S.e));
+	RUN(.point = 0);
+	for (uint32_t i = 1; i <= SCAN_CACHE; i++) {
+		struct guid g = small_guid(i);
+		RUN(.filter = &g, .nfilter = 1);
+	}
+	uint64_t made = scan_selections_made(S.scan);
+	assert_int_equal(made, SCAN_CACHE + 1);
+	RUN(.point = 0);
+	struct guid last = small_guid(SCAN_CACHE);
+	RUN(.filter = &last, .nfilter = 1);
+	assert_int_equal(scan_selections_made(S.scan), made);
+}
+
 /* A failed allocation is an error, never a wrong answer, and the next call works. */
 static void no_allocation_is_taken_for_granted(void **state)
 {
@@ -433,6 +455,7 @@ int main(void)
 		T(categories_are_known_by_their_guid),
 		T(an_empty_store_answers),
 		T(selections_beyond_the_cache_are_made_again),
+		T(filters_do_not_push_out_what_groups_share),
 		T(no_allocation_is_taken_for_granted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
