@@ -8,6 +8,8 @@
 #define LIMIT_BODY ((size_t)8 << 20)
 /* A request's decoded form: id lists shrink, texts stay, 40,000 devices would not fit. */
 #define LIMIT_REQUEST_MEMORY ((size_t)64 << 20)
+/* A page aims at 2 MB or a 30th of what is missing; extended information of 50 updates has no other bound.  Equals
+ * nginx fastcgi_max_temp_file_size: a slow client then holds neither a worker nor its snapshot. */
 #define LIMIT_REPLY ((size_t)256 << 20)
 
 /* ---- XML, as messages ---- */

@@ -150,8 +150,13 @@ pages() {
 
 # nginx repeats these limits of common/limits.h.
 nginx_limits() {
-	body=$(sed -n 's/^#define LIMIT_BODY ((size_t)\([0-9]*\) << 20).*/\1m/p' common/limits.h)
-	grep -q "^client_max_body_size $body;" nginx/http.conf || echo "nginx/http.conf: client_max_body_size is not LIMIT_BODY ($body)"
+	while read -r limit file directive; do
+		size=$(sed -n "s/^#define $limit ((size_t)\([0-9]*\) << 20).*/\1m/p" common/limits.h)
+		grep -q "^$directive $size;" "nginx/$file" || echo "nginx/$file: $directive is not $limit ($size)"
+	done <<-END
+		LIMIT_BODY http.conf client_max_body_size
+		LIMIT_REPLY fastcgi.conf fastcgi_max_temp_file_size
+	END
 }
 
 nginx_syntax() {
