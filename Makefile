@@ -19,7 +19,7 @@ ifneq ($(SAN),)
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DARENA_DEBUG
 LDFLAGS += -fsanitize=address,undefined
 endif
-LDLIBS = -llmdb -lmbedcrypto -lz
+LDLIBS = -llmdb -lmbedcrypto
 
 # ---- lists: a program is its main file plus the layers below it ----
 COMMON = $(wildcard common/*.c)
