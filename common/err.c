@@ -60,11 +60,13 @@ int err_set(struct err *e, enum errcode code, const char *fmt, ...)
 	return (int)code;
 }
 
-int err_at(struct err *e, const char *fmt, ...)
+int err_at(struct err *e, int rc, const char *fmt, ...)
 {
-	if (!e)
-		return E_IO;
-	char place[256], what[sizeof(e->text)];
+	if (!e || rc == E_OK)
+		return rc;
+	if ((int)e->code != rc)
+		err_set(e, (enum errcode)rc, "%s", err_name(rc));
+	char place[300], what[sizeof(e->text)];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(place, sizeof(place), fmt, ap);
@@ -72,7 +74,7 @@ int err_at(struct err *e, const char *fmt, ...)
 	memcpy(what, e->text, sizeof(what));
 	int n = snprintf(e->text, sizeof(e->text), "%s", place);
 	snprintf(e->text + n, sizeof(e->text) - (size_t)n, "%s", what);
-	return (int)e->code;
+	return rc;
 }
 
 int err_errno(struct err *e, const char *fmt, ...)

@@ -48,8 +48,9 @@ struct err {
 /* Sets code and text (printf style, cut at the size of text) and returns the code. */
 int err_set(struct err *e, enum errcode code, const char *fmt, ...) PRINTF(3, 4);
 
-/* Prefixes the text with a place ("file.xml: "), keeps and returns the code. */
-int err_at(struct err *e, const char *fmt, ...) PRINTF(2, 3);
+/* Prefixes the text with a place ("file.xml: ") and returns rc; E_OK passes through.  A result for which nobody
+ * below had words gets its name. */
+int err_at(struct err *e, int rc, const char *fmt, ...) PRINTF(3, 4);
 
 /* As err_set, with ": " and strerror(errno) behind; ENOSPC and EDQUOT become E_FULL, ENOMEM E_NOMEM. */
 int err_errno(struct err *e, const char *fmt, ...) PRINTF(2, 3);

@@ -40,9 +40,7 @@ static int invalid(struct reader *r, struct slice name)
 /* Names the field on the way up. */
 static int within(struct reader *r, int rc, struct slice name)
 {
-	if (rc == E_INVALID_PARAMETERS)
-		err_at(r->e, "%.*s.", SLF(name));
-	return rc;
+	return rc == E_INVALID_PARAMETERS ? err_at(r->e, rc, "%.*s.", SLF(name)) : rc;
 }
 
 /* ---- reading: texts ---- */

@@ -284,7 +284,7 @@ static int copy_from(struct ctl *c, const char *from, const char *to)
 	struct store *copy;
 	int rc = store_open(&copy, from, STORE_ADMIN, &c->err);
 	if (rc != E_OK)
-		return err_at(&c->err, "%s: ", from);
+		return err_at(&c->err, rc, "%s: ", from);
 	ctl_progress(c, "copying %s", from);
 	rc = store_copy(copy, to, &c->err);
 	store_close(&copy);

@@ -73,7 +73,7 @@ static int import_file(struct ctl *c, const char *path, uint64_t size, void *arg
 	int rc = import_document(b->import, read_more, &fd, &r, &c->err);
 	close(fd);
 	if (rc != E_OK)
-		return err_at(&c->err, "%s: ", path);
+		return err_at(&c->err, rc, "%s: ", path);
 	b->files++;
 	tell(c, b, path, &r);
 	show_progress(c, b);

@@ -90,7 +90,7 @@ int content_digest(const char *path, struct digests *out, struct err *e)
 		return err_errno(e, "%s", path);
 	int rc = copy_hashing(fd, -1, out, e);
 	close(fd);
-	return rc == E_OK ? rc : err_at(e, "%s: ", path);
+	return err_at(e, rc, "%s: ", path);
 }
 
 int content_check(const struct digests *have, const struct file *want, struct err *e)

@@ -241,8 +241,6 @@ int probe_locations(struct probe *p, struct err *e) MUST_CHECK;
 int probe_download(struct probe *p, struct err *e) MUST_CHECK;
 int probe_report(struct probe *p, struct err *e) MUST_CHECK;    /* probe_report.c */
 
-/* Puts a place before e's text, which becomes the code's name if rc came without words; returns rc. */
-int probe_failed(struct err *e, int rc, const char *fmt, ...) PRINTF(3, 4);
 /* A text made with malloc, NULL when out of memory. */
 char *probe_strdup(struct slice s);
 

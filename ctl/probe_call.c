@@ -1,7 +1,6 @@
 /* probe_call.c -- one SOAP call: request out, answer or fault in, everything counted. */
 #include "ctl/probe.h"
 
-#include <stdarg.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -61,18 +60,6 @@ void probe_items(struct probe *p, enum probe_step step, uint64_t n)
 void probe_call_end(struct probe *p)
 {
 	arena_reset(&p->arena);
-}
-
-int probe_failed(struct err *e, int rc, const char *fmt, ...)
-{
-	char place[300];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(place, sizeof(place), fmt, ap);
-	va_end(ap);
-	if ((int)e->code != rc) /* a part below had no words for it */
-		err_set(e, (enum errcode)rc, "%s", err_name(rc));
-	return err_at(e, "%s", place);
 }
 
 /* ---- out ---- */
@@ -227,7 +214,7 @@ static int once(struct probe *p, const struct op_row *op, const char *url, struc
 		return rc;
 	count_call(p, op, body.n, start);
 	rc = p->reply.status == 200 ? read_answer(p, op, out, e) : read_fault(p, e);
-	return rc == E_OK ? rc : probe_failed(e, rc, "%s: ", url);
+	return err_at(e, rc, "%s: ", url);
 }
 
 int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, struct err *e)
@@ -248,10 +235,10 @@ int probe_call(struct probe *p, enum probe_op op, const void *in, void *out, str
 		rc = E_OK;
 	}
 	if (rc == E_SERVER_BUSY)
-		rc = probe_failed(e, rc, "still busy after %d tries (does the front server reach the service?): ", BUSY_TRIES);
+		rc = err_at(e, rc, "still busy after %d tries (does the front server reach the service?): ", BUSY_TRIES);
 	if (p->o->verbose)
 		fprintf(stderr, "%s: %zu bytes sent, %ju received, %zu decoded: %s\n", row->name, body.n,
 			(uintmax_t)p->reply.wire, p->reply.body.n, rc == E_OK ? "ok" : e->text);
 	buf_free(&body);
-	return rc == E_OK ? rc : probe_failed(e, rc, "%s: ", row->name);
+	return err_at(e, rc, "%s: ", row->name);
 }

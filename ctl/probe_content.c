@@ -335,5 +335,5 @@ int probe_download(struct probe *p, struct err *e)
 		else
 			probe_problem(p, "file %s has no location", p->file[i].name);
 	}
-	return rc == E_OK ? rc : probe_failed(e, rc, "download: ");
+	return err_at(e, rc, "download: ");
 }

@@ -322,7 +322,7 @@ int probe_with_recovery(struct probe *p, probe_part *part, void *arg, struct err
 	while (rc != E_OK && recovery_of(rc) != 0) {
 		unsigned what = recovery_of(rc);
 		if (p->recoveries++ == RECOVERIES)
-			return probe_failed(e, rc, "gave up after %d recoveries: ", RECOVERIES);
+			return err_at(e, rc, "gave up after %d recoveries: ", RECOVERIES);
 		fprintf(stderr, "wsus-probe: %s; recovering\n", e->text);
 		rc = recover(p, what, e);
 		if (rc == E_OK)

@@ -131,7 +131,7 @@ static int perform(struct probe_http *h, const char *url, struct curl_slist *hea
 		return err_set(e, E_IO, "%s: %s; %s", url, h->words[0] ? h->words : curl_easy_strerror(code),
 			hint_of_curl(code));
 	int rc = decode(h, r, e);
-	return rc == E_OK ? rc : probe_failed(e, rc, "%s: ", url);
+	return err_at(e, rc, "%s: ", url);
 }
 
 static bool add_header(struct curl_slist **list, const char *text)

@@ -280,7 +280,7 @@ static int read_row(struct builder *b, uint32_t id)
 	if (rc == E_OK)
 		rc = read_core(b, id, &r);
 	if (rc != E_OK) {
-		err_at(b->e, "revision %u: ", id);
+		err_at(b->e, rc, "revision %u: ", id);
 		return rc;
 	}
 	r.update_no = v.update_no;
@@ -305,7 +305,7 @@ static int reread_flags(struct builder *b, uint32_t id)
 	if (rc == E_OK && got != E_NOTFOUND)
 		rc = got;
 	if (rc != E_OK) {
-		err_at(b->e, "revision %u: ", id);
+		err_at(b->e, rc, "revision %u: ", id);
 		return rc;
 	}
 	flag(r, ROW_DECLINED, u.declined);

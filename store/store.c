@@ -404,7 +404,7 @@ static int migrate_step(struct store *s, unsigned kind, const struct migration *
 	if (rc == E_OK)
 		rc = txn_commit(&t, e);
 	txn_end(&t);
-	return rc == E_OK ? rc : err_at(e, "migration `%s`: ", m->name);
+	return err_at(e, rc, "migration `%s`: ", m->name);
 }
 
 static int format_read(struct store *s, unsigned kind, uint32_t *format, struct err *e)
