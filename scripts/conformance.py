@@ -263,7 +263,7 @@ def main(arguments):
     if missing:
         # A part of the catalogues would make the other's rules look unknown.
         rules = {}
-        print(f"catalogues not found, completeness is not checked: {' '.join(missing)}", file=sys.stderr)
+        print(f"skipped: {TABLE.name} against the catalogues: not found: {' '.join(missing)}", file=sys.stderr)
     markers = Markers().read_tests()
     if "--update" in arguments:
         update(rules, markers, read_table([]))
