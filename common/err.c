@@ -43,7 +43,7 @@ void assert_failed(const char *file, int line, const char *what)
 	abort();
 }
 
-static void set_text(struct err *e, enum errcode code, const char *fmt, va_list ap)
+static void PRINTF(3, 0) set_text(struct err *e, enum errcode code, const char *fmt, va_list ap)
 {
 	if (!e)
 		return;

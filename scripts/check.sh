@@ -81,7 +81,7 @@ count_own() { # LOG STATUS -> "passed failed skipped"
 		}' "$1"
 }
 
-# run_one COUNTER LOG COMMAND...: adds to p, f and s; explains a failure.
+# run_one COUNTER LOG COMMAND...: adds to p, f and s; explains a failure, says what was skipped and why.
 run_one() {
 	counter=$1
 	log=$2
@@ -97,6 +97,7 @@ run_one() {
 		printf '  FAILED: %s\n' "$*"
 		explain "$log"
 	fi
+	grep -hi '^skipped: ' "$log" | sed 's/^[^:]*/  skipped/'
 }
 
 # run_all LABEL COUNTER PROGRAMS... [-- ARGUMENTS...]: one after the other.
@@ -122,7 +123,7 @@ build() { # LABEL MAKE-ARGUMENTS...
 	label=$1
 	shift
 	log=$logs/build-$(echo "$label" | tr ' ' -).log
-	if ! make -j "$(cores)" "$@" >"$log" 2>&1; then
+	if ! make -j "$(cores)" STRICT=-Werror "$@" >"$log" 2>&1; then
 		printf '  FAILED: make %s\n' "$*"
 		explain "$log"
 		report "build $label" 0 1 0 "$(date +%s)"
@@ -210,7 +211,6 @@ group_sanitized() {
 group_e2e() {
 	since=$(date +%s) p=0 f=0 s=0
 	run_one count_own "$logs/e2e.log" /usr/bin/python3 test/e2e/run.py
-	grep -h '^skipped: ' "$logs/e2e.log" | sed 's/^/  /'
 	report e2e "$p" "$f" "$s" "$since"
 }
 
