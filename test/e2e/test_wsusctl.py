@@ -239,6 +239,66 @@ class Words(unittest.TestCase):
         self.assertTrue(all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", r["time"]) for r in rows))
 
 
+class Manual(unittest.TestCase):
+    """The pages in doc/ and the program's own tables say the same."""
+
+    def entries(self, page):
+        """First words of each list entry -> its text, escapes resolved."""
+        found = {}
+        names = []
+        for line in (ROOT / "doc" / page).read_text().replace("\\e", "\\").splitlines():
+            if line.startswith(".It Cm "):
+                words = re.split(r" (?:Ar|Fl|Oo|Op|Oc|Ns|Pa|:) ", line[7:] + " Ar ", maxsplit=1)[0].strip()
+                names = [words]
+                found[words] = line
+            elif line.startswith((".It ", ".El", ".Ss", ".Sh")):
+                names = []
+            for name in names:
+                found[name] += "\n" + line
+        return found
+
+    def test_every_command_with_its_options_is_in_the_page_and_no_other(self):
+        page = self.entries("wsusctl.8")
+        self.assertEqual(set(page), set(commands()))
+        everywhere = set(re.findall(r"^\.It Fl -([a-z-]+)", (ROOT / "doc/wsusctl.8").read_text(), re.M))
+        for name in commands():
+            own, general = run(CTL, *name.split(), "--help").stdout.split("  everywhere:\n")
+            self.assertEqual(everywhere, set(re.findall(r"^      --([a-z-]+)", general, re.M)))
+            options = set(re.findall(r"^      --([a-z-]+)", own, re.M))
+            self.assertEqual(set(re.findall(r"Fl -([a-z-]+)", page[name])), options, name)
+            arguments = re.findall(r"[A-Z][A-Z-]+", own.splitlines()[0].replace(f"wsusctl {name}", ""))
+            head = page[name].splitlines()[0]
+            for argument in arguments:
+                self.assertRegex(head, rf"\b{argument}\b")
+
+    def test_every_setting_is_in_its_page_and_no_other(self):
+        page = self.entries("wsus-settings.5")
+        rows = {r["name"]: r for r in Place(filled=False).json("config", "show")}
+        self.assertEqual(set(page), set(rows))
+        for name, row in rows.items():
+            unit = " " + row["unit"] if row["unit"] else ""
+            self.assertIn(f"\n.D1 Values: {row['values']}; default: {row['default'] or 'empty'}{unit}\n", page[name])
+            self.assertIn(row["why"][1:], page[name])
+
+    def test_every_database_is_in_the_page_and_no_other(self):
+        source = (ROOT / "store/store.c").read_text()
+        names = re.findall(r'^\t\[DB_[A-Z_]+\] = \{"([a-z_]+)"', source, re.M)
+        self.assertGreater(len(names), 20)
+        self.assertEqual(list(self.entries("wsus-store.5")), names)
+
+    def test_the_page_of_the_store_tells_modes_and_offsets_as_they_are(self):
+        page = (ROOT / "doc/wsus-store.5").read_text()
+        place = Place(filled=False)
+        for folder, words in (("catalog", r"mode 2750,\n\.Pa data\.mdb\n0640"), ("fleet", r"mode 2770,\n\.Pa data\.mdb\n0660")):
+            self.assertRegex(page, words)
+            modes = [f"{stat.S_IMODE((place.store / folder / f).stat().st_mode):04o}" for f in ("", "data.mdb", "lock.mdb")]
+            self.assertEqual(modes, {"catalog": ["2750", "0640", "0660"], "fleet": ["2770", "0660", "0660"]}[folder])
+        source = (ROOT / "common/cookie.c").read_text().split("#include")[0]
+        offsets = lambda text: re.findall(r"\b(\d\d?)  +(u8|u32|u64|i64|guid)\b", text)
+        told = offsets(page.split("authorization cookie            cookie")[1])
+        self.assertEqual(sorted((int(n), w.replace("i64", "u64")) for n, w in offsets(source)), sorted((int(n), w) for n, w in told))
+
+
 class Updates(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
