@@ -680,16 +680,10 @@ struct extended {
 /* A place for one more entry; NULL: out of memory. */
 static struct UpdateData *add_entry(struct extended *x)
 {
-	if (x->nupdate == x->cap) {
-		size_t cap = MAX(x->cap * 2, (size_t)64);
-		struct UpdateData *v = ARENA_ARRAY(x->c->a, struct UpdateData, cap);
-		if (!v)
-			return NULL;
-		if (x->nupdate > 0)
-			memcpy(v, x->update, x->nupdate * sizeof(*v));
-		x->update = v;
-		x->cap = cap;
-	}
+	struct UpdateData *v = ARENA_MORE(x->c->a, x->update, x->nupdate, &x->cap);
+	if (!v)
+		return NULL;
+	x->update = v;
 	return &x->update[x->nupdate++];
 }
 

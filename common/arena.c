@@ -89,6 +89,22 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 	return p;
 }
 
+#define FIRST_ITEMS 16
+
+void *arena_more(struct arena *a, void *v, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return v;
+	size_t more = *cap ? *cap * 2 : FIRST_ITEMS;
+	void *to = arena_alloc(a, more, size);
+	if (!to)
+		return NULL;
+	if (n)
+		memcpy(to, v, n * size);
+	*cap = more;
+	return to;
+}
+
 struct slice arena_copy(struct arena *a, struct slice s)
 {
 	char *p = arena_alloc(a, s.n + 1, 1);

@@ -27,6 +27,11 @@ void *arena_alloc(struct arena *a, size_t count, size_t size);
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), 1, sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), (n), sizeof(type)))
 
+/* For lists that grow: v, if it has room for one more behind its n items, else a copy with twice the room; *cap says
+ * how many fit.  NULL on failure: v is as it was. */
+void *arena_more(struct arena *a, void *v, size_t n, size_t *cap, size_t size);
+#define ARENA_MORE(a, v, n, cap) arena_more((a), (v), (n), (cap), sizeof(*(v)))
+
 /* Copies; a NUL is put behind the copy so that it may be given to C libraries.  p == NULL on failure. */
 struct slice arena_copy(struct arena *a, struct slice s);
 /* printf into the arena; p == NULL on failure. */

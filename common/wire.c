@@ -219,14 +219,10 @@ struct growing {
 
 static bool grow(struct reader *r, struct growing *g)
 {
-	size_t cap = g->cap ? g->cap * 2 : 16;
-	char *v = arena_alloc(r->a, cap, g->size);
+	char *v = arena_more(r->a, g->v, g->n, &g->cap, g->size);
 	if (!v)
 		return false;
-	if (g->n)
-		memcpy(v, g->v, g->n * g->size);
 	g->v = v;
-	g->cap = cap;
 	return true;
 }
 

@@ -209,16 +209,10 @@ static int collect(const struct file *f, void *arg)
 	struct verifying *v = arg;
 	if (!f->stored)
 		return E_OK;
-	if (v->n == v->cap) {
-		size_t cap = v->cap ? v->cap * 2 : 256;
-		struct file *more = ARENA_ARRAY(&v->c->arena, struct file, cap);
-		if (!more)
-			return err_set(&v->c->err, E_NOMEM, "out of memory");
-		if (v->n)
-			memcpy(more, v->v, v->n * sizeof(*more));
-		v->v = more;
-		v->cap = cap;
-	}
+	struct file *more = ARENA_MORE(&v->c->arena, v->v, v->n, &v->cap);
+	if (!more)
+		return err_set(&v->c->err, E_NOMEM, "out of memory");
+	v->v = more;
 	v->v[v->n] = *f;
 	v->v[v->n++].name = SL0;
 	return E_OK;

@@ -36,16 +36,10 @@ struct refs {
 
 static bool refs_add(struct refs *r, const struct probe_ref *ref, struct arena *a)
 {
-	if (r->n == r->cap) {
-		size_t cap = r->cap ? r->cap * 2 : 16;
-		struct probe_ref *v = ARENA_ARRAY(a, struct probe_ref, cap);
-		if (!v)
-			return false;
-		if (r->n > 0)
-			memcpy(v, r->v, r->n * sizeof(*v));
-		r->v = v;
-		r->cap = cap;
-	}
+	struct probe_ref *v = ARENA_MORE(a, r->v, r->n, &r->cap);
+	if (!v)
+		return false;
+	r->v = v;
 	r->v[r->n++] = *ref;
 	return true;
 }
@@ -178,16 +172,10 @@ size_t probe_core_unmet(const struct probe_core *core, const struct probe_cache 
 /* ---- files ---- */
 static bool files_room(struct reader *r)
 {
-	if (r->files < r->file_cap)
-		return true;
-	size_t cap = r->file_cap ? r->file_cap * 2 : 8;
-	struct probe_file *v = ARENA_ARRAY(r->a, struct probe_file, cap);
+	struct probe_file *v = ARENA_MORE(r->a, r->file, r->files, &r->file_cap);
 	if (!v)
 		return false;
-	if (r->files > 0)
-		memcpy(v, r->file, r->files * sizeof(*v));
 	r->file = v;
-	r->file_cap = cap;
 	return true;
 }
 

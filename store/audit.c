@@ -287,20 +287,6 @@ static void PRINTF(2, 3) say(struct audit *a, const char *fmt, ...)
 	a->found(text, a->arg);
 }
 
-/* Appends to an array in the audit's arena. */
-static bool room(struct audit *a, void **v, size_t n, size_t *cap, size_t size)
-{
-	if (n < *cap)
-		return true;
-	size_t more = *cap ? *cap * 2 : 256;
-	void *p = arena_alloc(&a->arena, more, size);
-	if (p && n)
-		memcpy(p, *v, n * size);
-	*v = p;
-	*cap = more;
-	return p != NULL;
-}
-
 static bool live_revision(struct audit *a, int32_t id)
 {
 	struct revision v;
@@ -518,8 +504,10 @@ static int audit_named(const struct revision_file *rf, void *arg)
 		say(a, "revision %d names a file that is not there", (int)a->of_revision);
 	if (!db_has_pair(a->t, DB_FILE_REV, key_bytes(&digest), key_bytes(&id)))
 		say(a, "a file of revision %d does not lead back to it", (int)a->of_revision);
-	if (!room(a, (void **)&a->digests, a->ndigests, &a->cap, sizeof(*a->digests)))
+	struct sha1 *v = ARENA_MORE(&a->arena, a->digests, a->ndigests, &a->cap);
+	if (!v)
 		return E_NOMEM;
+	a->digests = v;
 	a->digests[a->ndigests++] = rf->digest;
 	return E_OK;
 }
@@ -689,8 +677,10 @@ static int check_live(struct audit *a, const struct deployment *d)
 	if (update_get(a->t, v.update_no, &u, NULL) == E_OK && u.declined)
 		say(a, "revision %d is approved for group %u, but its update is declined", (int)d->revision,
 			(unsigned)d->group);
-	if (!room(a, (void **)&a->live, a->nlive, &a->live_cap, sizeof(*a->live)))
+	uint32_t *live = ARENA_MORE(&a->arena, a->live, a->nlive, &a->live_cap);
+	if (!live)
 		return E_NOMEM;
+	a->live = live;
 	a->live[a->nlive++] = v.update_no;
 	return E_OK;
 }

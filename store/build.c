@@ -33,16 +33,10 @@ struct builder {
 
 static bool list_add(struct arena *a, struct list *l, uint32_t x)
 {
-	if (l->n == l->cap) {
-		size_t cap = MAX(l->cap * 2, 256);
-		uint32_t *v = ARENA_ARRAY(a, uint32_t, cap);
-		if (!v)
-			return false;
-		if (l->n)
-			memcpy(v, l->v, l->n * sizeof(*v));
-		l->v = v;
-		l->cap = cap;
-	}
+	uint32_t *v = ARENA_MORE(a, l->v, l->n, &l->cap);
+	if (!v)
+		return false;
+	l->v = v;
 	l->v[l->n++] = x;
 	return true;
 }

@@ -149,16 +149,10 @@ static int add_live(const struct deployment *d, void *arg)
 	struct deployments *w = arg;
 	if (d->dead)
 		return E_OK;
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? w->cap * 2 : 16;
-		struct deployment *v = ARENA_ARRAY(w->a, struct deployment, cap);
-		if (!v)
-			return E_NOMEM;
-		if (w->n)
-			memcpy(v, w->v, w->n * sizeof(*v));
-		w->v = v;
-		w->cap = cap;
-	}
+	struct deployment *v = ARENA_MORE(w->a, w->v, w->n, &w->cap);
+	if (!v)
+		return E_NOMEM;
+	w->v = v;
 	w->v[w->n] = *d;
 	w->v[w->n].admin = arena_copy(w->a, d->admin);
 	return w->v[w->n++].admin.p ? E_OK : E_NOMEM;

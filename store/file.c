@@ -196,16 +196,10 @@ struct file_list {
 static int add_file(const struct revision_file *rf, void *arg)
 {
 	struct file_list *w = arg;
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? w->cap * 2 : 16;
-		struct revision_file *v = ARENA_ARRAY(w->a, struct revision_file, cap);
-		if (!v)
-			return E_NOMEM;
-		if (w->n)
-			memcpy(v, w->v, w->n * sizeof(*v));
-		w->v = v;
-		w->cap = cap;
-	}
+	struct revision_file *v = ARENA_MORE(w->a, w->v, w->n, &w->cap);
+	if (!v)
+		return E_NOMEM;
+	w->v = v;
 	w->v[w->n++] = *rf;
 	return E_OK;
 }

@@ -484,16 +484,10 @@ static int find_assignment(struct slice key, struct slice value, void *arg)
 	if (!hit)
 		return E_OK;
 	struct arena *a = txn_arena(w->t);
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? w->cap * 2 : 64;
-		struct slice *v = ARENA_ARRAY(a, struct slice, cap);
-		if (!v)
-			return E_NOMEM;
-		if (w->n)
-			memcpy(v, w->computer, w->n * sizeof(*v));
-		w->computer = v;
-		w->cap = cap;
-	}
+	struct slice *v = ARENA_MORE(a, w->computer, w->n, &w->cap);
+	if (!v)
+		return E_NOMEM;
+	w->computer = v;
 	w->computer[w->n] = arena_copy(a, key);
 	return w->computer[w->n++].p ? E_OK : E_NOMEM;
 }

@@ -190,15 +190,10 @@ static int shown_row(const struct revision *r, void *arg)
 	struct audit *a = arg;
 	if (!(r->flags & REV_PUBLISHED) || (r->flags & REV_REMOVED))
 		return 0;
-	if (a->nshown == a->cap) {
-		a->cap = MAX(a->cap * 2, 1024);
-		uint32_t *v = ARENA_ARRAY(&a->arena, uint32_t, a->cap);
-		if (!v)
-			return E_NOMEM;
-		if (a->nshown)
-			memcpy(v, a->shown, a->nshown * sizeof(*v));
-		a->shown = v;
-	}
+	uint32_t *v = ARENA_MORE(&a->arena, a->shown, a->nshown, &a->cap);
+	if (!v)
+		return E_NOMEM;
+	a->shown = v;
 	a->shown[a->nshown++] = (uint32_t)r->id;
 	return 0;
 }

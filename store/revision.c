@@ -235,16 +235,10 @@ static int add_id(struct slice key, struct slice value, void *arg)
 	int32_t id = (int32_t)get_be32(value.p);
 	if (is_tombstone(w->t, id))
 		return E_OK;
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? w->cap * 2 : 8;
-		int32_t *v = ARENA_ARRAY(txn_arena(w->t), int32_t, cap);
-		if (!v)
-			return E_NOMEM;
-		if (w->n)
-			memcpy(v, w->v, w->n * sizeof(*v));
-		w->v = v;
-		w->cap = cap;
-	}
+	int32_t *v = ARENA_MORE(txn_arena(w->t), w->v, w->n, &w->cap);
+	if (!v)
+		return E_NOMEM;
+	w->v = v;
 	w->v[w->n++] = id;
 	return E_OK;
 }
@@ -558,16 +552,10 @@ static int add_key(struct slice key, struct slice value, void *arg)
 		return E_CORRUPT;
 	if (get_be16(geo_end + 1) != 0)
 		return E_OK;
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? w->cap * 2 : 64;
-		struct fragment_key *v = ARENA_ARRAY(w->a, struct fragment_key, cap);
-		if (!v)
-			return E_NOMEM;
-		if (w->n)
-			memcpy(v, w->v, w->n * sizeof(*v));
-		w->v = v;
-		w->cap = cap;
-	}
+	struct fragment_key *v = ARENA_MORE(w->a, w->v, w->n, &w->cap);
+	if (!v)
+		return E_NOMEM;
+	w->v = v;
 	w->v[w->n++] = (struct fragment_key){{p, (size_t)(locale_end - p)},
 		{locale_end + 1, (size_t)(geo_end - locale_end - 1)}};
 	return E_OK;
