@@ -919,9 +919,7 @@ HANDLER(GetExtendedUpdateInfo2)
 
 CHECK(StartCategoryScan)
 {
-	if (!in->requestedCategories.v || in->requestedCategories.n > LIMIT_REQUESTED_CATEGORIES)
-		return call_bad(c, "requestedCategories");
-	return E_OK;
+	return in->requestedCategories.v ? E_OK : call_bad(c, "requestedCategories");
 }
 
 static void add_guid(struct wguids *to, const struct guid *g)

@@ -101,6 +101,23 @@ static void names_that_could_not_be_asked_for_are_refused(void **state)
 	fx_commit(f);
 }
 
+static void a_server_has_so_many_groups_and_no_more(void **state)
+{
+	struct fixture *f = *state;
+	struct txn *t = fx_begin(f, TXN_CATALOG);
+	uint32_t no = 0;
+	char name[16];
+	int rc = E_OK;
+	while (rc == E_OK && no < LIMIT_GROUPS) { /* the built-in ones are counted */
+		snprintf(name, sizeof(name), "g%u", no);
+		rc = group_create(t, slice_of(name), 0, &no, &fx_err);
+	}
+	assert_int_equal(rc, E_OK);
+	IS(E_LIMIT, group_create(t, SL("one more"), 0, &no, &fx_err));
+	assert_non_null(strstr(fx_err.text, "1000 groups"));
+	fx_commit(f);
+}
+
 static void built_in_groups_stay_where_they_are(void **state)
 {
 	struct fixture *f = *state;
@@ -371,6 +388,7 @@ int main(void)
 		T(the_built_in_groups_are_there_with_their_known_ids),
 		T(names_are_unique_without_regard_to_case),
 		T(names_that_could_not_be_asked_for_are_refused),
+		T(a_server_has_so_many_groups_and_no_more),
 		T(built_in_groups_stay_where_they_are),
 		T(numbers_are_never_given_twice),
 		T(circles_and_too_deep_nesting_are_refused),

@@ -448,6 +448,93 @@ static void lists_and_texts_are_bounded(void **state)
 	}
 }
 
+/* ---- each limit of each request, by its row ---- */
+
+/* A value of n letters or bytes. */
+static void put_value(struct buf *b, enum wkind kind, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_str(b, kind == W_STR ? "x" : i % 3 == 0 ? "AA" : "A");
+	if (kind == W_B64 && n % 3 != 0)
+		buf_str(b, n % 3 == 1 ? "==" : "=");
+}
+
+static void put_items(struct buf *b, const struct wfield *f, size_t n)
+{
+	static const char *const text[W__MAX] = {
+		[W_LIST] = "", [W_INTS] = "7", [W_STRS] = "", [W_B64S] = "QQ==",
+		[W_GUIDS] = "00000000-0000-4000-8000-000000000001",
+	};
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "<%s>%s</%s>", f->item, text[f->kind], f->item);
+}
+
+/* Reads the message with the field at the end of `path` holding `n` letters or items. */
+static int read_filled(struct fixture *f, const struct wtype *t, const struct wfield *const *path, unsigned depth,
+	size_t n)
+{
+	static union {
+		max_align_t align;
+		char m[4096];
+	} out;
+	const struct wfield *last = path[depth];
+	struct buf *b = &f->file;
+	assert_true(t->size <= sizeof(out));
+	buf_reset(b);
+	buf_str(b, "<m>");
+	for (unsigned i = 0; i <= depth; i++) {
+		buf_printf(b, "<%s>", path[i]->name.p);
+		if (i < depth && path[i]->kind == W_LIST)
+			buf_printf(b, "<%s>", path[i]->item);
+	}
+	if (last->kind == W_STR || last->kind == W_B64)
+		put_value(b, last->kind, n);
+	else
+		put_items(b, last, n);
+	for (unsigned i = depth + 1; i-- > 0;) {
+		if (i < depth && path[i]->kind == W_LIST)
+			buf_printf(b, "</%s>", path[i]->item);
+		buf_printf(b, "</%s>", path[i]->name.p);
+	}
+	buf_str(b, "</m>");
+	buf_char(b, 0);
+	assert_int_equal(b->rc, E_OK);
+	return read_it(f, b->p, t, &out);
+}
+
+static unsigned walk_limits(struct fixture *f, const struct wtype *top, const struct wtype *t,
+	const struct wfield **path, unsigned depth)
+{
+	unsigned tried = 0;
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct wfield *l = path[depth] = &t->field[i];
+		assert_true(depth < 7);
+		if (l->sub)
+			tried += walk_limits(f, top, l->sub, path, depth + 1);
+		/* a limit of LIMIT_BODY is that of the request itself */
+		bool bounded = l->kind == W_STR || l->kind == W_B64 || (l->kind >= W_LIST && l->kind <= W_B64S);
+		if (!bounded || l->max >= LIMIT_BODY)
+			continue;
+		if (read_filled(f, top, path, depth, l->max) != E_OK)
+			fail_msg("%s: %u of %s should fit: %s", top->name, l->max, l->name.p, f->e.text);
+		if (read_filled(f, top, path, depth, (size_t)l->max + 1) != E_INVALID_PARAMETERS ||
+			!strstr(f->e.text, l->name.p))
+			fail_msg("%s: %u of %s are too many: %s", top->name, l->max + 1, l->name.p, f->e.text);
+		tried++;
+	}
+	return tried;
+}
+
+/* holds: WUSP-TRANSPORT-38 */
+static void every_list_and_text_of_every_request_holds_its_limit_exactly(void **state)
+{
+	const struct wfield *path[8];
+	unsigned tried = 0;
+	for (size_t i = 0; i < COUNTOF(operations); i++)
+		tried += walk_limits(*state, operations[i].request, operations[i].request, path, 0);
+	assert_true(tried > 60);
+}
+
 static void bad_xml_inside_a_message_is_malformed(void **state)
 {
 	struct fixture *f = *state;
@@ -578,6 +665,7 @@ int main(void)
 		T(long_lists_keep_every_number_in_order),
 		T(a_bad_value_is_an_invalid_parameter_with_its_path),
 		T(lists_and_texts_are_bounded),
+		T(every_list_and_text_of_every_request_holds_its_limit_exactly),
 		T(bad_xml_inside_a_message_is_malformed),
 		T(absent_fields_are_left_out_and_required_ones_are_not),
 		T(fragments_are_spliced_and_come_back_as_they_are),
