@@ -29,7 +29,6 @@ struct slice {
 
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define UNUSED __attribute__((unused))
 
 /* Our own bugs only; stays on in production.  The supervisor starts a new worker. */
 #define ASSERT(x) ((x) ? (void)0 : assert_failed(__FILE__, __LINE__, #x))

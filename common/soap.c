@@ -141,26 +141,6 @@ void soap_write(struct rope *r, enum soap_version v, enum soap_dialect d, struct
 	buf_str(rope_buf(r), words[d][v].end);
 }
 
-void soap_begin(struct rope *r, enum soap_version v, enum soap_dialect d, struct slice ns, const char *name)
-{
-	char attribute[NS_ATTRIBUTE];
-	struct buf *b = rope_buf(r);
-	buf_str(b, words[d][v].begin);
-	buf_char(b, '<');
-	buf_str(b, name);
-	buf_slice(b, xmlns(ns, attribute));
-	buf_char(b, '>');
-}
-
-void soap_end(struct rope *r, enum soap_version v, enum soap_dialect d, const char *name)
-{
-	struct buf *b = rope_buf(r);
-	buf_str(b, "</");
-	buf_str(b, name);
-	buf_char(b, '>');
-	buf_str(b, words[d][v].end);
-}
-
 /* ---- faults ---- */
 
 static void element(struct buf *b, const char *prefix, const char *name, struct slice text)

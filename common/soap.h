@@ -35,9 +35,6 @@ int soap_close(struct xml *x, struct err *e) MUST_CHECK;
  * is written as an empty element. */
 void soap_write(struct rope *r, enum soap_version v, enum soap_dialect d, struct slice ns, const char *name,
 	const struct wtype *t, const void *msg);
-/* The same in two steps, for replies with fields of their own making. */
-void soap_begin(struct rope *r, enum soap_version v, enum soap_dialect d, struct slice ns, const char *name);
-void soap_end(struct rope *r, enum soap_version v, enum soap_dialect d, const char *name);
 
 struct soap_fault {
 	const char *code;     /* ErrorCode, or NULL: a plain fault whose faultstring is `message` */

@@ -546,7 +546,7 @@ size_t text_utf8_bad(struct slice s)
 	return s.n;
 }
 
-void utf8_add(struct buf *b, uint32_t c)
+static void utf8_add(struct buf *b, uint32_t c)
 {
 	char t[4];
 	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;

@@ -1,4 +1,4 @@
-/* wire.c -- one table by kind: how a field is read, written, printed.  Nothing else walks messages. */
+/* wire.c -- one table by kind: how a field is read and written.  Nothing else walks messages. */
 #include "common/wire.h"
 
 #include "common/arena.h"
@@ -596,12 +596,6 @@ static void write_fields(struct writer *w, const struct wtype *t, const char *in
 		write_field(w, t, &t->field[i], in);
 }
 
-void wire_write(struct rope *r, const struct wtype *t, const void *in)
-{
-	struct writer w = {r, rope_buf(r), SL("/>")};
-	write_fields(&w, t, in);
-}
-
 void wire_write_element(struct rope *r, struct slice name, struct slice attributes, const struct wtype *t,
 	const void *in, struct slice empty)
 {
@@ -613,58 +607,4 @@ void wire_write_element(struct rope *r, struct slice name, struct slice attribut
 	struct mark m = begin(&w);
 	write_fields(&w, t, in);
 	end_element(&w, name, m);
-}
-
-/* ---- printing ---- */
-
-#define PRINT_TEXT 60
-
-static void print_string(struct buf *b, struct slice s)
-{
-	buf_char(b, '"');
-	text_safe_add(b, (struct slice){s.p, MIN(s.n, (size_t)PRINT_TEXT)});
-	buf_str(b, s.n > PRINT_TEXT ? "\"..." : "\"");
-}
-
-static void print_value(struct buf *b, const struct wfield *f, const void *v)
-{
-	struct wlist l;
-	const void *sub;
-	switch (f->kind) {
-	case W_STR:
-		print_string(b, *(const struct slice *)v);
-		break;
-	case W_B64:
-		buf_printf(b, "(%zu bytes)", ((const struct slice *)v)->n);
-		break;
-	case W_FRAG:
-		buf_printf(b, "(%zu pieces)", ((const struct frag *)v)->n);
-		break;
-	case W_MSG:
-		memcpy(&sub, v, sizeof(sub));
-		buf_char(b, '{');
-		wire_print(b, f->sub, sub);
-		buf_char(b, '}');
-		break;
-	default:
-		if (!is_list(f->kind)) {
-			writers[f->kind].value(b, v);
-			break;
-		}
-		memcpy(&l, v, sizeof(l));
-		buf_printf(b, "[%zu]", l.n);
-	}
-}
-
-void wire_print(struct buf *b, const struct wtype *t, const void *in)
-{
-	const char *gap = "";
-	for (unsigned i = 0; i < t->n; i++) {
-		const struct wfield *f = &t->field[i];
-		if (!is_there(t, f, in))
-			continue;
-		buf_printf(b, "%s%s=", gap, f->name.p);
-		print_value(b, f, (const char *)in + f->offset);
-		gap = " ";
-	}
 }

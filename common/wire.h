@@ -171,14 +171,9 @@ struct wlist {
  * ("parameters.SystemSpec"), E_FORM when the XML itself is bad, E_NOMEM. */
 int wire_read(struct xml *x, const struct wtype *t, void *out, struct arena *a, struct err *e) MUST_CHECK;
 
-/* Writes the fields of *in (not the enclosing element). */
-void wire_write(struct rope *r, const struct wtype *t, const void *in);
 /* Writes the whole element; attributes, if any, with their leading space.  Elements without content end as
- * `empty` says: "/>" as the client service and wire_write() have it, " />" as the older services. */
+ * `empty` says: "/>" as the client service has it, " />" as the older services. */
 void wire_write_element(struct rope *r, struct slice name, struct slice attributes, const struct wtype *t,
 	const void *in, struct slice empty);
-
-/* One line for people: name=value ..., lists as counts, texts cut at 60 bytes; for logs and wsus-probe -v. */
-void wire_print(struct buf *b, const struct wtype *t, const void *in);
 
 #endif

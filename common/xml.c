@@ -1073,12 +1073,6 @@ const struct xml_attr *xml_find_attr(const struct xml *x, struct slice ns, struc
 	return NULL;
 }
 
-struct slice xml_resolve(const struct xml *x, struct slice prefix)
-{
-	struct slice uri = resolve(x, prefix);
-	return uri.n ? uri : SL0;
-}
-
 int xml_rc(const struct xml *x)
 {
 	return x->rc;

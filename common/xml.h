@@ -72,8 +72,6 @@ unsigned xml_depth(const struct xml *x);  /* 1 = root element is open; after XML
 size_t xml_offset(const struct xml *x);   /* of the token's first byte in the input */
 /* The attribute by namespace and local name, NULL if there is none. */
 const struct xml_attr *xml_find_attr(const struct xml *x, struct slice ns, struct slice name);
-/* Resolves a prefix as the current element sees it; empty prefix = default namespace; p == NULL if unbound. */
-struct slice xml_resolve(const struct xml *x, struct slice prefix);
 
 /* Appends raw, which this scanner handed out, with its references resolved.  Line ends stay as written. */
 void xml_resolve_refs(struct buf *b, struct slice raw);

@@ -21,7 +21,8 @@ static const struct {
 	enum priority priority;
 } priorities[] = {{"normal", PRIO_NORMAL}, {"high", PRIO_HIGH}, {"low", PRIO_LOW}};
 
-const char *action_word(enum action a)
+
+static const char *action_word(enum action a)
 {
 	for (unsigned i = 0; i < COUNTOF(actions); i++)
 		if (actions[i].action == a)
@@ -29,7 +30,7 @@ const char *action_word(enum action a)
 	return "unknown";
 }
 
-const char *priority_word(enum priority p)
+static const char *priority_word(enum priority p)
 {
 	for (unsigned i = 0; i < COUNTOF(priorities); i++)
 		if (priorities[i].priority == p)
@@ -37,8 +38,8 @@ const char *priority_word(enum priority p)
 	return "unknown";
 }
 
-/* "approved, waiting for 2 files, 312 MB": what keeps a deployment from taking effect. */
-struct slice deployment_state(struct arena *a, const struct deployment *d)
+/* "approved", "approved, waiting for 2 files, 312 MB", "removed"; the text lies in a. */
+static struct slice deployment_state(struct arena *a, const struct deployment *d)
 {
 	if (d->dead)
 		return SL("removed");

@@ -361,20 +361,10 @@ static void one_operation_and_nothing_behind_it(void **state)
 	}
 }
 
-static void a_reply_in_two_steps_has_the_same_bytes(void **state)
+static void a_reply_without_fields_is_an_empty_element(void **state)
 {
 	struct fixture *f = *state;
-	struct ReportEventBatchResponse yes = {.ReportEventBatchResult = true};
 	struct RegisterComputerResponse none = {.has = 0};
-	const char *name = "ReportEventBatchResponse";
-	soap_write(&f->r, SOAP_11, SOAP_ASMX, SL(WUSP_NS_REPORTING), name, &ReportEventBatchResponse_wire, &yes);
-	struct slice one = rope_text(&f->r, &f->a);
-	rope_reset(&f->r);
-	soap_begin(&f->r, SOAP_11, SOAP_ASMX, SL(WUSP_NS_REPORTING), name);
-	wire_write(&f->r, &ReportEventBatchResponse_wire, &yes);
-	soap_end(&f->r, SOAP_11, SOAP_ASMX, name);
-	assert_true(slice_eq(one, rope_text(&f->r, &f->a)));
-	rope_reset(&f->r);
 	soap_write(&f->r, SOAP_12, SOAP_ASMX, SL("urn:x"), "Empty", &RegisterComputerResponse_wire, &none);
 	assert_slice(rope_text(&f->r, &f->a),
 		"<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"" SOAP_NS12
@@ -398,7 +388,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_operation_is_found_whatever_the_prefixes, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_no_envelope_is_malformed, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_operation_and_nothing_behind_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_reply_in_two_steps_has_the_same_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reply_without_fields_is_an_empty_element, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
