@@ -34,7 +34,8 @@ void out_init(struct out *o, bool json, struct arena *a)
 bool out_flush(struct out *o)
 {
 	errno = o->b.rc == E_OK ? 0 : ENOMEM;
-	bool ok = o->b.rc == E_OK && fwrite(o->b.p, 1, o->b.n, stdout) == o->b.n && fflush(stdout) == 0 && !ferror(stdout);
+	bool ok = o->b.rc == E_OK && (o->b.n == 0 || fwrite(o->b.p, 1, o->b.n, stdout) == o->b.n);
+	ok = ok && fflush(stdout) == 0 && !ferror(stdout);
 	buf_reset(&o->b);
 	return ok;
 }
