@@ -68,6 +68,60 @@ static void a_narrow_terminal_cuts_only_what_may_shrink(void **state)
 	       "-               999 B  no    never\n");
 }
 
+static const struct column droppable[] = {
+	{"id", "ID", CELL_TEXT, FIT_WHOLE},
+	{"type", "TYPE", CELL_TEXT, FIT_DROP},
+	{"made", "MADE", CELL_TEXT, FIT_DROP},
+	{"title", "TITLE", CELL_TEXT, FIT_CUT},
+};
+
+static void droppable_row(unsigned width)
+{
+	begin(false, width);
+	out_list_begin(&out, droppable, COUNTOF(droppable));
+	out_str(&out, "1");
+	out_str(&out, "Software");
+	out_str(&out, "2026-11-21");
+	out_str(&out, "a title of thirty-two characters");
+	out_list_end(&out);
+}
+
+static void columns_are_left_out_the_last_first_before_a_title_gets_too_short(void **state)
+{
+	(void)state;
+	droppable_row(58);
+	expect("ID  TYPE      MADE        TITLE\n"
+	       "1   Software  2026-11-21  a title of thirty-two characters\n");
+	droppable_row(50);
+	expect("ID  TYPE      MADE        TITLE\n"
+	       "1   Software  2026-11-21  a title of thirty-two c\xE2\x80\xA6\n");
+	droppable_row(49);
+	expect("ID  TYPE      TITLE\n"
+	       "1   Software  a title of thirty-two characters\n");
+	droppable_row(37);
+	expect("ID  TITLE\n"
+	       "1   a title of thirty-two characters\n");
+	droppable_row(0);
+	expect("ID  TYPE      MADE        TITLE\n"
+	       "1   Software  2026-11-21  a title of thirty-two characters\n");
+}
+
+static void what_goes_below_a_row_is_broken_between_words_and_never_cut(void **state)
+{
+	static const struct column below[] = {
+		{"name", "NAME", CELL_TEXT, FIT_WHOLE}, {"why", "WHY", CELL_TEXT, FIT_BELOW}};
+	(void)state;
+	for (unsigned width = 20; width <= 80; width += 60) {
+		begin(false, width);
+		out_list_begin(&out, below, COUNTOF(below));
+		out_str(&out, "targeting");
+		out_str(&out, "who puts them into unpronounceably-named groups");
+		out_list_end(&out);
+		expect(width == 80 ? "NAME       WHY\ntargeting  who puts them into unpronounceably-named groups\n"
+				   : "NAME\ntargeting\n    who puts them\n    into\n    unpronounceably-\n    named groups\n");
+	}
+}
+
 static void json_has_every_column_with_its_type(void **state)
 {
 	(void)state;
@@ -129,6 +183,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_table_aligns_and_keeps_control_bytes_out),
 		cmocka_unit_test(a_narrow_terminal_cuts_only_what_may_shrink),
+		cmocka_unit_test(columns_are_left_out_the_last_first_before_a_title_gets_too_short),
+		cmocka_unit_test(what_goes_below_a_row_is_broken_between_words_and_never_cut),
 		cmocka_unit_test(json_has_every_column_with_its_type),
 		cmocka_unit_test(an_object_is_lines_and_lists),
 		cmocka_unit_test(an_object_is_json_with_arrays),
