@@ -378,6 +378,15 @@ static uint64_t hash_store(struct stage *s)
 	return h;
 }
 
+/* As before its first request: what a worker keeps from one to the next must be allocated anew. */
+static void worker_cold(struct worker *w)
+{
+	rope_free(&w->rope);
+	rope_init(&w->rope);
+	buf_free(&w->packed);
+	buf_init(&w->packed, LIMIT_REPLY);
+}
+
 static bool torture(struct stage *s, const struct request *r, struct slice expected, const char *step)
 {
 	struct buf shown;
@@ -388,6 +397,7 @@ static bool torture(struct stage *s, const struct request *r, struct slice expec
 	for (long n = 1; good && n < 100000; n++) {
 		uint64_t before = hash_store(s);
 		buf_reset(&shown);
+		worker_cold(s->worker);
 		alloc_fail_at = n;
 		int status = send_request(s, r, &shown);
 		if (!alloc_failed)

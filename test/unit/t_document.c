@@ -235,7 +235,7 @@ static void test_defaults_are_left_out(void **state)
 	assert_text(got->facts.rev.language, "en");
 }
 
-/* holds: WUSP-POPULATE-05 WUSP-POPULATE-06 WSUSSS-POPULATE-13 */
+/* holds: WUSP-POPULATE-05 WUSP-POPULATE-06 */
 static void test_types(void **state)
 {
 	(void)state;
@@ -256,6 +256,18 @@ static void test_types(void **state)
 	read_ok(SL(UPDATE(IDENTITY(ID_A, "7") PROPERTIES("UpdateType=\"Detectoid\"", "") ENGLISH)));
 	assert_int_equal(got->facts.rev.type, TYPE_DETECTOID);
 	assert_int_equal(got->facts.rev.category_type, CAT_NONE);
+}
+
+/* holds: WSUSSS-POPULATE-13 */
+static void test_expired_is_a_publication_state(void **state)
+{
+	(void)state;
+	read_ok(SL(UPDATE(IDENTITY(ID_A, "7") PROPERTIES("UpdateType=\"Software\" PublicationState=\"Expired\"", "") ENGLISH)));
+	assert_true(got->facts.rev.flags & REV_EXPIRED);
+	read_ok(SL(UPDATE(IDENTITY(ID_A, "7") PROPERTIES("UpdateType=\"Software\" PublicationState=\"Published\"", "") ENGLISH)));
+	assert_false(got->facts.rev.flags & REV_EXPIRED);
+	read_ok(SL(UPDATE(IDENTITY(ID_A, "7") PROPERTIES("UpdateType=\"Software\"", "") ENGLISH)));
+	assert_false(got->facts.rev.flags & REV_EXPIRED);
 }
 
 /* ================= text ================= */
@@ -791,6 +803,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_properties_are_split_between_core_and_extended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_defaults_are_left_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_types, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_expired_is_a_publication_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_references_keep_their_spelling_and_are_escaped_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cdata_becomes_text_and_comments_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_white_space_between_elements_goes_and_in_leaves_stays, setup, teardown),

@@ -190,7 +190,7 @@ static const struct {
 	{"SimpleAuth", WUSP_NS_SIMPLEAUTH, true}, {"Client", WUSP_NS_CLIENT, true}, {"Reporting", WUSP_NS_REPORTING, false},
 };
 
-/* holds: WUSP-TRANSPORT-18 WUSP-EXTINFO2-13 */
+/* holds: WUSP-TRANSPORT-18 WUSP-EXTINFO2-13 WUSP-DRIVERSYNC-02 */
 static void rows_equal_the_schemas_in_name_order_kind_and_optionality(void **state)
 {
 	static struct schema s;
