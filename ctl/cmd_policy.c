@@ -21,7 +21,6 @@ static const struct {
 	enum priority priority;
 } priorities[] = {{"normal", PRIO_NORMAL}, {"high", PRIO_HIGH}, {"low", PRIO_LOW}};
 
-
 static const char *action_word(enum action a)
 {
 	for (unsigned i = 0; i < COUNTOF(actions); i++)

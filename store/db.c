@@ -23,10 +23,11 @@ static MDB_txn *mdb_of(const struct txn *t, enum db db)
 
 static int result(struct txn *t, enum db db, int rc, struct err *e)
 {
+	struct err mine;
 	if (rc == 0)
 		return E_OK;
-	rc = env_error(&t->store->env[env_of(db)], rc, e);
-	return err_set(e, (enum errcode)rc, "%s, database `%s`", e ? e->text : "", db_table[db].name);
+	rc = env_error(&t->store->env[env_of(db)], rc, &mine);
+	return err_set(e, (enum errcode)rc, "%s, database `%s`", mine.text, db_table[db].name);
 }
 
 /* Of a write: a failure spoils the transaction. */

@@ -131,7 +131,8 @@ int groups_create_builtin(struct txn *t, struct err *e)
 
 /* ================= the set of a computer's groups ================= */
 
-/* More than this a computer cannot ask for: what comes later in its list is not looked at. */
+/* More groups than this a computer cannot ask for, parents included, nor by more names: what comes later in its list
+ * is not looked at. */
 #define NODES 128
 
 struct node {
@@ -226,37 +227,45 @@ static bool lookup_row(void *arg, uint32_t no, uint32_t *parent, uint32_t *moved
 	return true;
 }
 
-static void climb_assigned(struct txn *t, struct slice computer, struct nodes *s)
+/* What cannot be read is an error: a computer must not get what is meant for those without a group. */
+static int climb_assigned(struct txn *t, struct slice computer, struct nodes *s, struct err *e)
 {
 	uint32_t *no;
 	size_t n;
-	if (assign_get(t, computer, &no, &n, NULL) != E_OK)
-		return;
-	for (size_t i = 0; i < n; i++)
+	int rc = assign_get(t, computer, &no, &n, e);
+	for (size_t i = 0; rc == E_OK && i < n; i++)
 		nodes_climb(s, no[i], lookup_row, t);
+	return rc;
 }
 
-static void climb_requested(struct txn *t, struct slice computer, struct nodes *s)
+static int climb_requested(struct txn *t, struct slice computer, struct nodes *s, struct err *e)
 {
 	struct computer c;
-	if (computer_get(t, computer, &c) != E_OK)
-		return;
-	for (struct slice rest = c.requested_groups; rest.n > 0;) {
+	int rc = computer_get(t, computer, &c);
+	if (rc == E_NOTFOUND)
+		return E_OK;
+	if (rc != E_OK)
+		return err_set(e, (enum errcode)rc, "the record of computer %.*s cannot be read", SLF(computer));
+	struct slice rest = c.requested_groups;
+	for (unsigned i = 0; i < NODES && rest.n > 0; i++) {
 		uint32_t no;
 		struct slice name = text_trim(text_cut(&rest, ';'));
-		if (group_find(t, name, &no) == E_OK && no != GROUP_DOWNSTREAM)
+		rc = group_find(t, name, &no);
+		if (rc == E_OK && no != GROUP_DOWNSTREAM)
 			nodes_climb(s, no, lookup_row, t);
+		if (rc != E_OK && rc != E_NOTFOUND)
+			return err_set(e, (enum errcode)rc, "the group %.*s cannot be read", SLF(name));
 	}
+	return E_OK;
 }
 
 int client_groups_get(struct txn *t, const struct settings *set, struct slice computer, struct client_groups *out,
 	struct err *e)
 {
 	struct nodes s = {.n = 0};
-	if (set->targeting == TARGETING_CLIENT)
-		climb_requested(t, computer, &s);
-	else
-		climb_assigned(t, computer, &s);
+	int rc = set->targeting == TARGETING_CLIENT ? climb_requested(t, computer, &s, e) : climb_assigned(t, computer, &s, e);
+	if (rc != E_OK)
+		return rc;
 	if (s.n == 0)
 		nodes_climb(&s, GROUP_UNASSIGNED, lookup_row, t);
 	nodes_climb(&s, GROUP_ALL_COMPUTERS, lookup_row, t);

@@ -358,6 +358,42 @@ static void server_side_targeting_ignores_the_wish(void **state)
 	txn_end(&f->t);
 }
 
+/* Each name costs a lookup: a long list of made-up ones is cut. */
+static void so_many_names_of_a_wish_are_looked_at(void **state)
+{
+	struct fixture *f = *state;
+	char names[2 * 128 + 8] = "";
+	make(fx_begin(f, TXN_CATALOG), "Lab", 0);
+	fx_commit(f);
+	for (unsigned i = 0; i < 127; i++)
+		memcpy(names + 2 * i, "x;", 3);
+	memcpy(names + 2 * 127, "Lab", 4);
+	wish(f, "last", names);
+	memcpy(names + 2 * 127, "x;Lab", 6);
+	wish(f, "behind", names);
+	struct client_groups g = groups_of(fx_begin(f, TXN_READ), TARGETING_CLIENT, "last");
+	assert_groups(&g, "4@0 1@1");
+	g = groups_of(f->t, TARGETING_CLIENT, "behind");
+	assert_groups(&g, "2@0 1@1");
+	txn_end(&f->t);
+}
+
+/* A row that cannot be read makes no computer one without a group. */
+static void damaged_rows_of_a_computer_are_errors(void **state)
+{
+	struct fixture *f = *state;
+	struct settings set = {.targeting = TARGETING_SERVER};
+	struct client_groups g;
+	OK(db_put(fx_begin(f, TXN_CATALOG), DB_ASSIGN, SL("pc"), SL("\1\0\0"), &fx_err));
+	IS(E_CORRUPT, client_groups_get(f->t, &set, SL("pc"), &g, &fx_err));
+	fx_commit(f);
+	set.targeting = TARGETING_CLIENT;
+	OK(db_put(fx_begin(f, TXN_FLEET), DB_COMPUTER, SL("pc"), SL("\1\0\0"), &fx_err));
+	IS(E_CORRUPT, client_groups_get(f->t, &set, SL("pc"), &g, &fx_err));
+	assert_non_null(strstr(fx_err.text, "pc"));
+	fx_commit(f);
+}
+
 static void a_computer_that_asks_for_everything_gets_the_nearest_sixteen(void **state)
 {
 	struct fixture *f = *state;
@@ -399,6 +435,8 @@ int main(void)
 		T(server_side_groups_come_with_parents_nearest_first_and_all_computers_last),
 		T(client_side_groups_are_the_known_names_it_asked_for),
 		T(server_side_targeting_ignores_the_wish),
+		T(so_many_names_of_a_wish_are_looked_at),
+		T(damaged_rows_of_a_computer_are_errors),
 		T(a_computer_that_asks_for_everything_gets_the_nearest_sixteen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
