@@ -56,27 +56,29 @@ void ctl_say(struct ctl *c, const char *fmt, ...)
 	putchar('\n');
 }
 
+static void PRINTF(1, 0) wrong_words(const char *fmt, va_list ap)
+{
+	fflush(stdout);
+	fputs("wsusctl: ", stderr);
+	words(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
 static void PRINTF(1, 2) say_wrong(const char *fmt, ...)
 {
 	va_list ap;
-	fflush(stdout);
-	fputs("wsusctl: ", stderr);
 	va_start(ap, fmt);
-	words(stderr, fmt, ap);
+	wrong_words(fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 void ctl_complain(struct ctl *c, const char *fmt, ...)
 {
 	va_list ap;
 	ctl_progress_end(c);
-	fflush(stdout);
-	fputs("wsusctl: ", stderr);
 	va_start(ap, fmt);
-	words(stderr, fmt, ap);
+	wrong_words(fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	c->failed = true;
 }
 
@@ -463,7 +465,9 @@ static bool asks_for_help(int argc, char **argv, const char *const *word)
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return true;
-	return !word[0] || strcmp(word[0], "help") == 0 || (word[1] && !word[2] && strcmp(word[1], "help") == 0);
+	if (!word[0])
+		return argc < 2;
+	return strcmp(word[0], "help") == 0 || (word[1] && !word[2] && strcmp(word[1], "help") == 0);
 }
 
 static int help(const char *noun, const char *verb)

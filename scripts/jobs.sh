@@ -55,7 +55,7 @@ while :; do
 		[ -z "$words" ] || log_line "$words"
 		[ -z "$failure" ] || log_line "it works again"
 		failure=''
-	elif [ "$words" != "$failure" ]; then
+	elif words=${words:-status $status} && [ "$words" != "$failure" ]; then
 		failure=$words
 		log_line "failed: $words"
 	fi

@@ -77,11 +77,11 @@ def master():
     return harness._shared["wsusctl"]
 
 
-def on_terminal(width, *command, size=(40,)):
+def on_terminal(width, *command):
     """What a program prints on a terminal of this width, and its status."""
     pid, fd = pty.fork()
     if pid == 0:
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], width, 0, 0))
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
         os.execv(command[0], [str(c) for c in command])
     text = b""
     while True:
@@ -97,9 +97,8 @@ def on_terminal(width, *command, size=(40,)):
 
 
 def commands():
-    """(noun and verb, whole help text) of each command, from the program itself."""
-    names = [line[2:22].strip() for line in run(CTL, "help").stdout.splitlines() if re.match(r"  [a-z]", line)]
-    return names
+    """Noun and verb of each command, from the program itself."""
+    return [line[2:22].strip() for line in run(CTL, "help").stdout.splitlines() if re.match(r"  [a-z]", line)]
 
 
 class Words(unittest.TestCase):
@@ -132,6 +131,7 @@ class Words(unittest.TestCase):
 
     def test_wrong_words_are_status_2_and_say_where_help_is(self):
         for arguments, words in (
+                (["--json"], "no command given; try `wsusctl help`"), (["--"], "no command given"),
                 (["nonsense"], 'no command "nonsense"; try `wsusctl help`'),
                 (["update"], 'no command "update"; try `wsusctl update help`'),
                 (["update", "destroy"], 'no command "update destroy"; try `wsusctl update help`'),
