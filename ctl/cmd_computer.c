@@ -97,6 +97,19 @@ static int note_assignment(struct ctl *c, struct slice id)
 	return rc;
 }
 
+/* A computer may be given its groups before it comes: then by its id, which its registry tells (SusClientId). */
+static int name_or_new_id(struct ctl *c, const char *name, struct slice *id)
+{
+	struct guid g;
+	int rc = name_computer(c, name, id);
+	if (rc != E_NOTFOUND || !text_guid(slice_of(name), &g))
+		return rc;
+	char text[GUID_TEXT + 1];
+	guid_text(&g, text);
+	*id = arena_copy(&c->arena, slice_of(text));
+	return id->p ? E_OK : err_set(&c->err, E_NOMEM, "out of memory");
+}
+
 static int run_assign(struct ctl *c)
 {
 	uint32_t groups[LIMIT_CLIENT_GROUPS];
@@ -109,7 +122,7 @@ static int run_assign(struct ctl *c)
 		return err_set(&c->err, E_REFUSED,
 			"computers choose their groups themselves here; `wsusctl config set targeting server` changes that");
 	if (rc == E_OK)
-		rc = name_computer(c, c->pos[0], &id);
+		rc = name_or_new_id(c, c->pos[0], &id);
 	while (rc == E_OK && (name = ctl_option_nth(c, "group", n)) != NULL) {
 		if (n == COUNTOF(groups))
 			return err_set(&c->err, E_LIMIT, "a computer can be in at most %d groups", LIMIT_CLIENT_GROUPS);
@@ -210,6 +223,18 @@ static int show(struct ctl *c)
 	return rc;
 }
 
+static int report_assign(struct ctl *c)
+{
+	struct slice id;
+	struct computer k;
+	int rc = name_or_new_id(c, c->pos[0], &id);
+	if (rc == E_OK && computer_get(c->txn, id, &k) == E_NOTFOUND) {
+		ctl_say(c, "%.*s: assigned; it has not contacted this server yet", SLF(id));
+		return E_OK;
+	}
+	return rc == E_OK ? show(c) : rc;
+}
+
 static const struct option_row assign_options[] = {
 	{"group", "NAME", "a group it shall be in; may be repeated; none: Unassigned Computers"},
 	{0},
@@ -221,7 +246,8 @@ const struct command computer_commands[] = {
 	{"computer", "show", "COMPUTER", "show what is known of a computer (by name or id)", 1, 1, NEED_READ, NULL, show,
 		NULL, NULL},
 	{"computer", "assign", "COMPUTER", "put a computer into exactly these groups", 1, 1, NEED_WRITE, assign_options,
-		run_assign, show, "Holds from its next call on."},
+		run_assign, report_assign,
+		"Holds from its next call on.  A computer that has not come yet is named by its id."},
 	{"computer", "delete", "COMPUTER", "forget a computer; it comes back if it contacts us again", 1, 1, NEED_FLEET,
 		NULL, run_delete, NULL, NULL},
 	{0},

@@ -5,15 +5,15 @@
 
 /* The words people use, and what they mean to the protocol. */
 static const struct {
-	const char *word;
+	const char *word, *also; /* beside these, the protocol's own word is understood */
 	enum action action;
 	bool assigned;
 } actions[] = {
-	{"install", ACT_INSTALL, true},
-	{"optional", ACT_OPTIONAL_INSTALL, false},
-	{"uninstall", ACT_UNINSTALL, true},
-	{"detect", ACT_PREDEPLOYMENT_CHECK, true},
-	{"block", ACT_BLOCK, true},
+	{"install", "install", ACT_INSTALL, true},
+	{"optional", "optional-install", ACT_OPTIONAL_INSTALL, false},
+	{"uninstall", "remove", ACT_UNINSTALL, true},
+	{"detect", "detect-only", ACT_PREDEPLOYMENT_CHECK, true},
+	{"block", "block", ACT_BLOCK, true},
 };
 
 static const struct {
@@ -63,7 +63,11 @@ static int read_action(struct ctl *c, struct approval *a)
 	if (!word)
 		return E_OK;
 	for (unsigned i = 0; i < COUNTOF(actions); i++) {
-		if (strcmp(actions[i].word, word) != 0)
+		const char *names[] = {actions[i].word, actions[i].also, action_names[actions[i].action]};
+		bool is = false;
+		for (unsigned k = 0; k < COUNTOF(names); k++)
+			is |= text_ieq(slice_of(word), slice_of(names[k]));
+		if (!is)
 			continue;
 		a->action = actions[i].action;
 		a->assigned = actions[i].assigned;

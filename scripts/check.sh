@@ -198,7 +198,7 @@ group_fuzz() {
 
 # The same once more with address and undefined behaviour sanitizers; the model walks a shorter way.
 group_sanitized() {
-	build sanitized SAN=1 tests || return
+	build sanitized SAN=1 all tests || return
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 	export ASAN_OPTIONS UBSAN_OPTIONS
 	run_all 'unit sanitized' count_cmocka build/1/test/t_*

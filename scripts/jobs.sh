@@ -44,7 +44,7 @@ log_line() {
 
 # In the background only: it becomes the program, so that a signal reaches it.
 tick() {
-	exec "$here/bin/wsusctl" --store "$store" --admin jobs store tick --quiet >"$said" 2>&1
+	exec "${WSUS_BIN:-$here/bin}/wsusctl" --store "$store" --admin jobs store tick --quiet >"$said" 2>&1
 }
 
 failure=''

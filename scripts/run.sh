@@ -7,6 +7,7 @@
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
+bin=${WSUS_BIN:-$here/bin} # tests run instrumented programs this way
 
 USAGE='usage: run.sh [--state DIR] [--listen ADDR] [--port N] [--tls-port N] [--catalog sample|none|DIR]
               [--workers N] [--name HOST]... [--plain-http] [--detach | --stop]
@@ -130,7 +131,7 @@ make_master() {
 # ---- the catalog ----
 
 control() {
-	"$here/bin/wsusctl" --store "$state/store" "$@" 9<&-
+	"$bin/wsusctl" --store "$state/store" "$@" 9<&-
 }
 
 load_catalog() {
@@ -225,7 +226,7 @@ start_service() {
 	shift
 	(
 		cd "$state"
-		exec setsid "$here/bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group" -g "$group"} \
+		exec setsid "$bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group" -g "$group"} \
 			"$@" </dev/null >>"log/$service.log" 2>&1
 	) &
 	echo $! >"$state/run/$service.pid"
