@@ -1,7 +1,7 @@
 /* cookie.h -- what our cookies say: fixed layouts, written and read byte by byte, never as objects.
  *
  * MS-WUSP 2.2.3.4 (authorization cookie) and 2.2.3.5 (cookie); rules AUTHCOOKIE-14, COOKIE-12.
- * A point is a position in the catalog's history: generation in the high, epoch in the low half. */
+ * A point is an epoch of the catalog: it says something only together with the generation, which stands beside it. */
 #ifndef COMMON_COOKIE_H
 #define COMMON_COOKIE_H
 

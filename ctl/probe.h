@@ -1,6 +1,6 @@
 /* probe.h -- wsus-probe: a client that walks the update protocol against any server and checks its answers.
  *
- * One struct probe is one run: the walk (probe_walk.c) makes calls (probe_call.c) over HTTP (probe_http.c),
+ * One struct probe is one run: the walk (probe_main.c) makes calls (probe_call.c) over HTTP (probe_http.c),
  * keeps what the server told it in a cache (probe_cache.c), checks fragments (probe_core.c), and notes what
  * did not hold as problems.  The cache and cookie can be kept between runs (probe_state.c). */
 #ifndef CTL_PROBE_H

@@ -1,4 +1,4 @@
-/* index.c -- the scan index where it lies: loading, and checking against the rows. */
+/* index.c -- the scan index where it lies: loading its arrays, and noting deployments in their bitmaps. */
 #include "store/index.h"
 
 static const enum array arrays[] = {

@@ -3,7 +3,7 @@
  * A publish runs inside the caller's TXN_CATALOG: it assigns the next epoch if anything is pending (staged
  * revisions, policy changes recorded since the last publish, deployments whose waiting state flipped),
  * shows the staged revisions, rewrites the arrays of the scan index that changed, and writes the change log
- * rows with that epoch.  Nothing pending: nothing is written and *epoch is the old one.
+ * rows with that epoch.  Nothing pending: nothing is written and the report has the old epoch.
  *
  * The tick (go-live times reached, files complete, EULAs accepted) is the same function: it re-judges every
  * waiting deployment, so that workers never compare clocks with deployments. */

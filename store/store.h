@@ -1,8 +1,8 @@
-/* store.h -- the model: what the server knows, as verbs and records.  The only header of store/ that cgi/,
- * sync/ and ctl/ need besides scan.h and import.h; only store/ includes lmdb.h.
+/* store.h -- the model: what the server knows, as verbs and records.  The only header of store/ that cgi/
+ * and ctl/ need besides scan.h, import.h and publish.h; only store/ includes lmdb.h.
  *
  * Two LMDB environments below one directory: catalog/ (revisions, fragments, files, groups, assignments,
- * deployments, settings: written by wsusctl, wsus-sync and the jobs) and fleet/ (what computers tell us:
+ * deployments, settings: written by wsusctl and the jobs) and fleet/ (what computers tell us:
  * written by web services).  A struct txn is a snapshot of both.
  *
  * Borrowing: every slice and pointer handed out points into the map or the transaction's arena and is valid
