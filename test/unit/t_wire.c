@@ -12,37 +12,7 @@
 #include "common/wusp.h"
 #include "common/xml.h"
 #include "test/unit/corpus.h"
-#include "test/unit/ropetext.h"
-
-struct fixture {
-	struct xml *x;
-	struct arena a;
-	struct rope r;
-	struct err e;
-	struct buf file;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	f->x = xml_new();
-	arena_init(&f->a, 64 << 20);
-	rope_init(&f->r);
-	buf_init(&f->file, 16 << 20);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	xml_free(&f->x);
-	arena_free(&f->a);
-	rope_free(&f->r);
-	buf_free(&f->file);
-	free(f);
-	return 0;
-}
+#include "test/unit/message_fixture.h"
 
 /* ---- the tables against the schemas ---- */
 
