@@ -23,7 +23,6 @@ enum need {
 	NEED_PLACE,   /* the directories only: the store is not opened */
 	NEED_READ,    /* one read transaction for the whole command, in ctl->txn */
 	NEED_WRITE,   /* one TXN_CATALOG in ctl->txn: published and committed after run() */
-	NEED_FLEET,   /* one TXN_FLEET in ctl->txn: committed after run() */
 	NEED_STORE,   /* the store is open, the command handles its own transactions */
 };
 
@@ -87,6 +86,8 @@ void ctl_progress(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 void ctl_progress_end(struct ctl *c);
 /* Is there somebody to see it?  Else what only serves progress need not be found out. */
 bool ctl_shows_progress(const struct ctl *c);
+/* A line in the record of changes, in a transaction of its own: for commands that handle theirs themselves. */
+int ctl_note(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 int wsusctl(int argc, char **argv);
 
 /* ---- names to numbers (name.c) ---- */

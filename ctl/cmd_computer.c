@@ -135,9 +135,16 @@ static int run_assign(struct ctl *c)
 
 static int run_delete(struct ctl *c)
 {
-	struct slice id;
-	int rc = name_computer(c, c->pos[0], &id);
-	return rc == E_OK ? computer_delete(c->txn, id, &c->err) : rc;
+	struct slice id = SL0;
+	int rc = txn_begin(c->store, TXN_FLEET, &c->txn, &c->err);
+	if (rc == E_OK)
+		rc = name_computer(c, c->pos[0], &id);
+	if (rc == E_OK)
+		rc = computer_delete(c->txn, id, &c->err);
+	if (rc == E_OK)
+		rc = txn_commit(&c->txn, &c->err);
+	txn_end(&c->txn);
+	return rc == E_OK ? ctl_note(c, "computer delete %.*s", SLF(id)) : rc;
 }
 
 static void show_fields(struct ctl *c, const struct computer *k, struct slice groups)
@@ -248,7 +255,7 @@ const struct command computer_commands[] = {
 	{"computer", "assign", "COMPUTER", "put a computer into exactly these groups", 1, 1, NEED_WRITE, assign_options,
 		run_assign, report_assign,
 		"Holds from its next call on.  A computer that has not come yet is named by its id."},
-	{"computer", "delete", "COMPUTER", "forget a computer; it comes back if it contacts us again", 1, 1, NEED_FLEET,
+	{"computer", "delete", "COMPUTER", "forget a computer; it comes back if it contacts us again", 1, 1, NEED_STORE,
 		NULL, run_delete, NULL, NULL},
 	{0},
 };

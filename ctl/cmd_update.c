@@ -117,7 +117,7 @@ static int run_import(struct ctl *c)
 	if (b.files == 0 && !c->failed)
 		ctl_complain(c, "there is nothing to import: no file named, and no *.xml below the directories");
 	import_summary(c, &b);
-	return E_OK;
+	return b.added ? ctl_note(c, "update import: %llu new", (unsigned long long)b.added) : E_OK;
 }
 
 /* ---- list ---- */

@@ -384,10 +384,26 @@ static const struct {
 	[NEED_PLACE] = {false, false, TXN_READ},
 	[NEED_READ] = {true, false, TXN_READ},
 	[NEED_WRITE] = {true, true, TXN_CATALOG},
-	[NEED_FLEET] = {true, true, TXN_FLEET},
 	[NEED_STORE] = {true, false, TXN_READ},
 };
 static_assert(COUNTOF(needs) == NEED_STORE + 1, "needs and enum need end together");
+
+int ctl_note(struct ctl *c, const char *fmt, ...)
+{
+	struct txn *t;
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	int rc = txn_begin(c->store, TXN_CATALOG, &t, &c->err);
+	if (rc == E_OK)
+		rc = audit_note(t, c->admin, "%s", text);
+	if (rc == E_OK)
+		rc = txn_commit(&t, &c->err);
+	txn_end(&t);
+	return rc;
+}
 
 static int commit(struct ctl *c)
 {

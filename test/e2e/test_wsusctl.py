@@ -50,6 +50,10 @@ class Place:
         done = self(*arguments, "--json", status=status)
         return json.loads(done.stdout)
 
+    def noted(self):
+        """What the record of changes says, without the loading of the sample."""
+        return [r["what"] for r in self.json("store", "history") if not r["what"].startswith("update import: ")]
+
     def wrong(self, *arguments, status=1, **kw):
         """The words of a failure: one line that begins with our name, nothing on standard output."""
         done = self(*arguments, status=status, **kw)
@@ -122,7 +126,7 @@ class Words(unittest.TestCase):
             self.assertIn(f"wsusctl {name}", run(CTL, noun, "help").stdout)
             # in the middle of anything else it explains, too, and does nothing
             self.assertEqual(place(*name.split(), "--help", "x", "y", "--group", "z").stdout, alone)
-        self.assertEqual(place.json("store", "history"), [])
+        self.assertEqual(place.noted(), [])
 
     def test_no_words_at_all_is_wrong_usage(self):
         done = run(CTL, check=False)
@@ -232,7 +236,7 @@ class Words(unittest.TestCase):
         bare = {k: v for k, v in os.environ.items() if k not in ("SUDO_USER", "LOGNAME", "USER")}
         place("group", "create", "C", env=bare | {"LOGNAME": "edsger"})
         place("group", "create", "D", env=bare)
-        rows = place.json("store", "history")
+        rows = place.json("store", "history")[1:]
         self.assertEqual([(r["admin"], r["what"]) for r in rows],
                          [("Ada", 'group create "A"'), ("grace", 'group create "B"'), ("edsger", 'group create "C"'),
                           (getpass.getuser() if not bare.get("USER") else "root", 'group create "D"')])
@@ -447,9 +451,12 @@ class Import(unittest.TestCase):
         before = {(r["id"], r["revision"]): self.place.json("update", "show", f"{r['id']}:{r['revision']}")["revision_id"]
                   for r in self.place.json("update", "list", "--all")[:30]}
         epoch = self.place.json("store", "stat")["epoch"]
+        noted = self.place.json("store", "history")
+        self.assertEqual([r["what"] for r in noted], ["update import: 300 new"])
         again = self.place.json("update", "import", folder)
         self.assertEqual((again["new"], again["known"], again["refused"]), (0, 300, 0))
         self.assertEqual(self.place.json("store", "stat")["epoch"], epoch)
+        self.assertEqual(self.place.json("store", "history"), noted)
         for (update, number), revision in before.items():
             self.assertEqual(self.place.json("update", "show", f"{update}:{number}")["revision_id"], revision)
 
@@ -511,7 +518,8 @@ class Policy(unittest.TestCase):
     def test_an_approval_is_shown_with_all_it_was_given(self):
         update = self.updates()[0]["id"]
         for action, word in (("install", "install"), ("optional", "optional"), ("uninstall", "uninstall"), ("detect", "detect"),
-                             ("block", "block")):
+                             ("block", "block"), ("OptionalInstall", "optional"), ("Install", "install"),
+                             ("PreDeploymentCheck", "detect")):
             for priority in ("normal", "high", "low"):
                 rows = self.place.json("approve", update, "--group", "all", "--action", action, "--priority", priority,
                                        "--deadline", "2031-12-24T18:00", "--admin", "Ada")
@@ -541,7 +549,7 @@ class Policy(unittest.TestCase):
         update = self.updates()[0]["id"]
         for options, status, words in (
                 ([], 2, "say for whom: --group NAME"),
-                (["--group", "all", "--action", "Install"], 2, "one of install, optional, uninstall, detect, block"),
+                (["--group", "all", "--action", "approve"], 2, "one of install, optional, uninstall, detect, block"),
                 (["--group", "all", "--priority", "medium"], 2, "one of high, normal, low"),
                 (["--group", "Nobody"], 1, "`wsusctl group create` makes one"),
                 (["--group", "all", "--deadline", "tomorrow"], 2, "a time is written 2026-12-24"),
@@ -559,7 +567,7 @@ class Policy(unittest.TestCase):
                 self.assertIn(words, self.place.wrong("approve", update, *options, status=status))
         category = self.place.json("update", "list", "--type", "category")[0]
         self.assertIn("only updates are approved", self.place.wrong("approve", category["id"], "--group", "all"))
-        self.assertEqual(self.place.json("store", "history"), [])
+        self.assertEqual(self.place.noted(), [])
         self.assertEqual(self.state(update), [])
 
     def test_times_are_read_as_they_are_meant(self):
@@ -634,7 +642,7 @@ class Policy(unittest.TestCase):
         self.place("decline", f"KB{update['kb']}")
         self.place("undecline", f"KB{update['kb']}")
         self.place("eula", "accept", f"KB{licensed['kb']}")
-        self.assertEqual([r["what"] for r in self.place.json("store", "history")], [
+        self.assertEqual(self.place.noted(), [
             f'approve {update["id"]}:{update["revision"]} for "all": install', f'unapprove {update["id"]} for "all"',
             f"decline {update['id']}", f"undecline {update['id']}", f"eula accept {licensed['eula']} of {licensed['id']}"])
 
@@ -781,6 +789,14 @@ class Computers(unittest.TestCase):
         self.assertIn(f'computer assign {self.pcs[0].id} to "bench", "Test"', self.server.ctl("store", "history").stdout)
         self.assertEqual(self.server.ctl_json("computer", "assign", "pc-1", "--group", "Test")["groups"], "Test")
         self.assertIn("no group \"Nobody\"", self.wrong("computer", "assign", "pc-1", "--group", "Nobody"))
+        self.assertIn("has contacted this server yet", self.wrong("computer", "assign", "pc-9", "--group", "Test"))
+        early = Computer(self.server, name="early.example.net")
+        self.assertIn("it has not contacted this server yet",
+                      self.server.ctl("computer", "assign", early.id.upper(), "--group", "Test").stdout)
+        early.handshake()
+        self.assertEqual(self.server.ctl_json("computer", "show", early.id)["groups"], "Test")
+        self.server.ctl("computer", "assign", early.id)
+        self.server.ctl("computer", "delete", early.id)
         self.assertIn("holds servers", self.wrong("computer", "assign", "pc-1", "--group", "Downstream Servers"))
         self.assertEqual(self.server.ctl_json("computer", "show", "pc-1")["groups"], "Test")
         self.assertEqual(self.server.ctl_json("computer", "assign", "pc-1")["groups"], "Unassigned Computers")
@@ -794,7 +810,8 @@ class Computers(unittest.TestCase):
     def test_a_deleted_computer_is_gone_until_it_comes_back(self):
         pc = Computer(self.server, name="gone.example.net").handshake()
         self.assertIn(pc.id, self.server.ctl("computer", "list").stdout)
-        self.server.ctl("computer", "delete", "gone")
+        self.server.ctl("computer", "delete", "gone", "--admin", "Ada")
+        self.assertEqual([(r["admin"], r["what"]) for r in self.server.ctl_json("store", "history")][-1], ("Ada", f"computer delete {pc.id}"))
         self.assertNotIn(pc.id, self.server.ctl("computer", "list").stdout)
         self.assertIn("has contacted", self.wrong("computer", "delete", pc.id))
         pc.handshake()
@@ -836,7 +853,7 @@ class Config(unittest.TestCase):
             self.assertIn("`wsusctl config show` lists them", self.place.wrong("config", *arguments))
         self.place.wrong("config", "set", "targeting", status=2)
         self.assertEqual(self.place("config", "show").stdout, before)
-        self.assertEqual(self.place.json("store", "history"), [])
+        self.assertEqual(self.place.noted(), [])
 
 
 class Content(unittest.TestCase):
@@ -1143,7 +1160,7 @@ class Killed(unittest.TestCase):
         for _ in self.moments(command, lambda: run(CTL, "--store", place.store, "unapprove", update, "--group", "all", check=False), 12):
             place.audit()
             before = place.json("update", "show", update)["approvals"]
-            noted = [r["what"] for r in place.json("store", "history")]
+            noted = place.noted()
             self.assertEqual(len(before), int(noted[-1].startswith("approve")), "the approval and its record came together or not at all")
             self.assertEqual(len(place.json("approve", update, "--group", "all")), 1)
             place.audit()
