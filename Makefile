@@ -12,7 +12,7 @@ SAN =
 STRICT =
 BUILD = build$(if $(SAN),/$(SAN))
 BIN = $(if $(SAN),$(BUILD)/bin,bin)
-OPT = -O2
+OPT = $(if $(SAN),-O1,-O2)
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
 	-Wwrite-strings -Wformat=2 -Wundef $(STRICT)
 CFLAGS = -std=c11 -g $(OPT) $(WARN) -fstack-protector-strong -D_FORTIFY_SOURCE=$(if $(SAN),0,2)
