@@ -98,13 +98,14 @@ struct Cookie *call_cookie(struct call *c, const struct cookie *k)
 	char sealed[COOKIE_MAX];
 	size_t n = cookie_seal(c->w->sealer, c->now, k, sealed);
 	struct Cookie *out = ARENA_NEW(c->a, struct Cookie);
-	if (n == 0 || !out) {
+	struct slice data = arena_copy(c->a, (struct slice){sealed, n});
+	if (n == 0 || !out || !data.p) {
 		call_fail(c, n == 0 ? E_IO : E_NOMEM, "cannot seal a cookie");
 		return NULL;
 	}
 	WIRE_SET(out, Cookie, Expiration, k->expires);
-	out->EncryptedData = arena_copy(c->a, (struct slice){sealed, n});
-	return out->EncryptedData.p ? out : NULL;
+	out->EncryptedData = data;
+	return out;
 }
 
 /* ---- reading the request ---- */
@@ -363,12 +364,15 @@ static struct slice fault_actor(struct call *c)
 static void answer_fault(struct call *c, int rc, struct answer *out, char id_text[GUID_TEXT + 1])
 {
 	struct rope *r = &c->w->rope;
-	struct soap_fault f = {.code = err_fault(rc), .ours = err_is_ours(rc), .method = fault_method(c)};
+	bool had_memory = !c->a->failed;
+	struct slice actor = fault_actor(c);
+	if (had_memory && c->a->failed)
+		rc = E_NOMEM; /* not a fault with something missing */
+	struct soap_fault f = {.code = err_fault(rc), .ours = err_is_ours(rc), .method = fault_method(c), .actor = actor};
 	if (!f.code)
 		f.message = slice_of(err_name(rc));
 	else
 		f.message = rc == E_INVALID_PARAMETERS ? slice_of(c->err.text) : SL("");
-	f.actor = fault_actor(c);
 	if (random_guid(&f.id) != E_OK)
 		f.id = (struct guid){{0}};
 	guid_text(&f.id, id_text);
