@@ -360,8 +360,8 @@ static struct slice fault_actor(struct call *c)
 }
 
 /* Faults go out plain, whatever was asked for: no real server was seen to pack one.  id_text names the
- * incident in the log (SOAPFAULT-07). */
-static void answer_fault(struct call *c, int rc, struct answer *out, char id_text[GUID_TEXT + 1])
+ * incident in the log (SOAPFAULT-07).  Returns what was answered: no memory for a whole fault is ServerBusy. */
+static int answer_fault(struct call *c, int rc, struct answer *out, char id_text[GUID_TEXT + 1])
 {
 	struct rope *r = &c->w->rope;
 	bool had_memory = !c->a->failed;
@@ -383,6 +383,7 @@ static void answer_fault(struct call *c, int rc, struct answer *out, char id_tex
 		c->version = SOAP_11;
 	set_headers(c, out, 500, false);
 	answer_bytes(c, out, whole ? buf_bytes(rope_buf(r)) : SL(busy_fault));
+	return whole ? rc : E_NOMEM;
 }
 
 static void answer_method(struct call *c, struct answer *out)
@@ -458,7 +459,7 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 	} else {
 		rc = answer_soap(&c, out);
 		if (rc != E_OK) {
-			answer_fault(&c, rc, out, id);
+			rc = answer_fault(&c, rc, out, id);
 			txn_end(&w->txn); /* a fault borrows nothing: no writer waits until it is read */
 		}
 	}
