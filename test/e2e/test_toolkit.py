@@ -115,6 +115,8 @@ class Toolkit(unittest.TestCase):
         self.assertEqual(shown["protocol"], "2.90")
         self.assertEqual(shown["registered"], True)
         self.assertEqual(shown["address"], "127.0.0.1")
+        listed = next(c for c in self.server.ctl_json("computer", "list") if c["id"] == self.computer_id)
+        self.assertEqual((shown["os"], listed["os"]), ("Windows 11 Pro", "Windows 11 Pro"))
 
     def test_every_offered_revision_is_one_the_store_holds(self):
         import re
