@@ -16,12 +16,14 @@
 #define LIMIT_DEPTH 64         /* a SOAP message of ours is 12 deep */
 #define LIMIT_TAG (8 << 10)    /* bytes of one start tag */
 #define LIMIT_ATTRIBUTES 64    /* in one tag, namespace declarations included */
+#define LIMIT_NAMESPACES 32    /* in scope: each name walks them; toolkits declare a handful */
 #define LIMIT_ELEMENTS 1000000 /* in one message: a list of 500,000 ids is the largest sane one */
 /* ---- XML, as update documents ---- */
 #define LIMIT_DOC ((size_t)256 << 20)     /* the largest seen is 47 MB */
 #define LIMIT_DOC_DEPTH 256               /* nested And/Or/Not; 40 is the deepest seen */
 #define LIMIT_DOC_TAG (256 << 10)         /* detectoids carry long attribute values */
 #define LIMIT_DOC_ATTRIBUTES 128
+#define LIMIT_DOC_NAMESPACES 128          /* seven were seen */
 #define LIMIT_DOC_PREREQUISITES 10000     /* identities in one document, per relation */
 #define LIMIT_DOC_CLAUSES 64              /* clauses of one revision: one machine word in the scan index */
 #define LIMIT_DOC_FILES 20000             /* UUP updates list several thousand */

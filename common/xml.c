@@ -21,6 +21,7 @@ const struct xml_limits xml_message_limits = {
 	.depth = LIMIT_DEPTH,
 	.tag = LIMIT_TAG,
 	.attrs = LIMIT_ATTRIBUTES,
+	.namespaces = LIMIT_NAMESPACES,
 	.elements = LIMIT_ELEMENTS,
 };
 const struct xml_limits xml_document_limits = {
@@ -28,12 +29,13 @@ const struct xml_limits xml_document_limits = {
 	.depth = LIMIT_DOC_DEPTH,
 	.tag = LIMIT_DOC_TAG,
 	.attrs = LIMIT_DOC_ATTRIBUTES,
+	.namespaces = LIMIT_DOC_NAMESPACES,
 	.elements = UINT32_MAX, /* bounded by the bytes */
 };
 
 #define MAX_DEPTH LIMIT_DOC_DEPTH
 #define MAX_ATTRS LIMIT_DOC_ATTRIBUTES
-#define MAX_NS 128              /* declarations in scope; a lookup walks them, so this bounds its cost */
+#define MAX_NS LIMIT_DOC_NAMESPACES
 #define NS_BYTES (16 << 10)     /* their prefixes and URIs */
 #define NAME_BYTES (24 << 10)   /* names of open elements, when streaming */
 #define WINDOW ((size_t)256 << 10) /* plus the largest tag */
@@ -369,8 +371,8 @@ static bool declare(struct xml *x, const struct xml_attr *a)
 		return true;
 	}
 	char *kept = ns_keep(x, prefix);
-	if (!kept || x->nns == MAX_NS)
-		return fail(x, E_LIMIT, a->name.p, "more than %d namespaces in scope", MAX_NS), false;
+	if (!kept || x->nns == x->lim.namespaces)
+		return fail(x, E_LIMIT, a->name.p, "more than %u namespaces in scope", x->lim.namespaces), false;
 	x->scope[x->nns++] = (struct ns){{kept, prefix.n}, uri};
 	if (prefix.n == 0)
 		x->dflt = uri;

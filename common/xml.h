@@ -33,6 +33,7 @@ struct xml_limits {
 	unsigned depth;   /* of elements */
 	size_t tag;       /* bytes of one start tag */
 	unsigned attrs;   /* attributes of one tag, declarations included */
+	unsigned namespaces; /* declarations in scope, those that repeat what holds not counted */
 	unsigned elements;
 };
 extern const struct xml_limits xml_message_limits, xml_document_limits;

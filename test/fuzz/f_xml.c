@@ -6,7 +6,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Small limits, so that inputs of a fuzzer's size meet them. */
-static const struct xml_limits small = {.bytes = 4096, .depth = 6, .tag = 200, .attrs = 5, .elements = 40};
+static const struct xml_limits small = {.bytes = 4096, .depth = 6, .tag = 200, .attrs = 5, .namespaces = 4, .elements = 40};
 
 static void check_shape(struct xml *x, struct slice in)
 {
