@@ -59,11 +59,21 @@ port_user() {
 	echo "another program"
 }
 
-# is_ours PID PROGRAM DIR: the process lives, is that program, and works in that directory.  A pid file may be older
-# than the process that now has its number.
+# started PID: when the process began, in ticks since the machine did.
+started() {
+	sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
+# is_ours PID PROGRAM DIR [STARTED]: the process lives, is that program, and works in that directory.  A pid file may
+# be older than the process that now has its number.  What keeps secrets shows its directory to root only; then it
+# must have begun when our process did.
 is_ours() {
 	is_number "$1" && [ -d "/proc/$1" ] || return 1
-	[ "$(readlink "/proc/$1/cwd" 2>/dev/null)" = "$3" ] || return 1
+	if directory=$(readlink "/proc/$1/cwd" 2>/dev/null); then
+		[ "$directory" = "$3" ] || return 1
+	elif [ -z "${4:-}" ] || [ "$(started "$1")" != "$4" ]; then
+		return 1
+	fi
 	tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q -- "$2"
 }
 

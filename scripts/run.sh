@@ -105,7 +105,7 @@ lock_state() {
 	mkdir -p "$state/run"
 	exec 9>>"$state/run/lock"
 	flock -n 9 || die "an instance runs already from $state; end it with: $0 --state $state --stop"
-	rm -f "$state/run/stopping" "$state"/run/*.pid "$state"/run/*.sock
+	rm -f "$state/run/stopping" "$state"/run/*.pid "$state"/run/*.started "$state"/run/*.sock
 }
 
 fill_state() {
@@ -229,6 +229,7 @@ start_service() {
 		exec setsid "$bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group" -g "$group"} \
 			"$@" </dev/null >>"log/$service.log" 2>&1
 	) &
+	started $! >"$state/run/$service.started"
 	echo $! >"$state/run/$service.pid"
 }
 
@@ -255,6 +256,12 @@ pid_of() {
 	cat "$state/run/$1.pid" 2>/dev/null || true
 }
 
+# lives PART: its process is there and is the one that was started.
+lives() {
+	pid=$(pid_of "$1")
+	is_ours "${pid:-none}" "$(program_of "$1")" "$state" "$(cat "$state/run/$1.started" 2>/dev/null || true)"
+}
+
 program_of() {
 	case $1 in
 	nginx) echo nginx ;;
@@ -267,22 +274,20 @@ program_of() {
 stop_all() {
 	stopped=
 	for part in $PARTS; do
-		pid=$(pid_of "$part")
-		if is_ours "${pid:-none}" "$(program_of "$part")" "$state"; then
+		if lives "$part"; then
 			signal=TERM
 			[ "$part" != nginx ] || signal=QUIT
 			end_process "$pid" "$signal" 10
 			stopped=yes
 		fi
-		rm -f "$state/run/$part.pid" "$state/run/$part.sock"
+		rm -f "$state/run/$part.pid" "$state/run/$part.started" "$state/run/$part.sock"
 	done
 }
 
 # The first part that does not live, if any.
 dead_part() {
 	for part in $PARTS; do
-		pid=$(pid_of "$part")
-		if ! is_ours "${pid:-none}" "$(program_of "$part")" "$state"; then
+		if ! lives "$part"; then
 			echo "$part"
 			return 0
 		fi
