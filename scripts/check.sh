@@ -1,7 +1,7 @@
 #!/bin/sh
 # check.sh -- every test there is.
 #   check.sh [--long] [--built] [GROUP...]
-#   --long     fuzz each target 10 minutes instead of 10 seconds
+#   --long     fuzz each target 10 minutes instead of 10 seconds, and serve 100,000 revisions
 #   --built    packages and programs are there already
 #   GROUP      only these: lint unit model case fuzz sanitized e2e
 # A line for each group; of what failed, the part of its log that says why.  The last line is
@@ -13,11 +13,12 @@ cd "$here" || exit 1
 
 USAGE='usage: check.sh [--long] [--built] [lint|unit|model|case|fuzz|sanitized|e2e]...'
 fuzz_seconds=10
+export WSUS_LONG=
 built=
 groups=
 while [ $# -gt 0 ]; do
 	case $1 in
-	--long) fuzz_seconds=600 ;;
+	--long) fuzz_seconds=600 WSUS_LONG=1 ;;
 	--built) built=yes ;;
 	lint | unit | model | case | fuzz | sanitized | e2e) groups="$groups $1" ;;
 	-h | --help) echo "$USAGE" && exit 0 ;;
