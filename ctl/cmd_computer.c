@@ -166,12 +166,9 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 	}
 	out_field(&c->out, "protocol", "Protocol", CELL_TEXT);
 	out_text(&c->out, k->major ? arena_printf(&c->arena, "%u.%u", k->major, k->minor) : SL0);
-	out_field(&c->out, "first_seen", "First seen", CELL_TIME);
-	out_number(&c->out, k->first_seen);
-	out_field(&c->out, "last_seen", "Last seen", CELL_TIME);
-	out_number(&c->out, k->last_seen);
-	out_field(&c->out, "registered", "Registered", CELL_BOOL);
-	out_number(&c->out, k->registered);
+	out_field_number(&c->out, "first_seen", "First seen", CELL_TIME, k->first_seen);
+	out_field_number(&c->out, "last_seen", "Last seen", CELL_TIME, k->last_seen);
+	out_field_number(&c->out, "registered", "Registered", CELL_BOOL, k->registered);
 }
 
 static const struct column info_columns[] = {

@@ -109,12 +109,6 @@ static int add_file(struct ctl *c, const char *path, uint64_t size, void *arg)
 	return rc == E_OK ? place(c, path, &d, &f, a) : rc;
 }
 
-static void number_field(struct ctl *c, const char *key, const char *title, enum cell kind, uint64_t v)
-{
-	out_field(&c->out, key, title, kind);
-	out_number(&c->out, (int64_t)v);
-}
-
 static int run_add(struct ctl *c)
 {
 	struct adding a = {.marks = {.c = c, .stored = true}};
@@ -131,11 +125,11 @@ static int run_add(struct ctl *c)
 	if (rc != E_OK)
 		return rc;
 	out_object_begin(&c->out);
-	number_field(c, "added", "Added", CELL_NUMBER, a.added);
-	number_field(c, "bytes", "Bytes", CELL_BYTES, a.bytes);
-	number_field(c, "known", "Here already", CELL_NUMBER, a.known);
-	number_field(c, "unknown", "Not named by any update", CELL_NUMBER, a.unknown);
-	number_field(c, "bad", "Refused", CELL_NUMBER, a.bad);
+	out_field_number(&c->out, "added", "Added", CELL_NUMBER, a.added);
+	out_field_number(&c->out, "bytes", "Bytes", CELL_BYTES, a.bytes);
+	out_field_number(&c->out, "known", "Here already", CELL_NUMBER, a.known);
+	out_field_number(&c->out, "unknown", "Not named by any update", CELL_NUMBER, a.unknown);
+	out_field_number(&c->out, "bad", "Refused", CELL_NUMBER, a.bad);
 	out_object_end(&c->out);
 	return E_OK;
 }
@@ -184,13 +178,13 @@ static int run_status(struct ctl *c)
 	if (rc != E_OK)
 		return rc;
 	out_object_begin(&c->out);
-	number_field(c, "files", "Files named by updates", CELL_NUMBER, t.files);
-	number_field(c, "bytes", "Their size", CELL_BYTES, t.bytes);
-	number_field(c, "stored", "Here and verified", CELL_NUMBER, t.stored);
-	number_field(c, "stored_bytes", "Their size", CELL_BYTES, t.stored_bytes);
-	number_field(c, "waiting_approvals", "Approvals that wait for files", CELL_NUMBER, t.waiting);
-	number_field(c, "missing_files", "Files they wait for", CELL_NUMBER, t.missing_files);
-	number_field(c, "missing_bytes", "Their size", CELL_BYTES, t.missing_bytes);
+	out_field_number(&c->out, "files", "Files named by updates", CELL_NUMBER, t.files);
+	out_field_number(&c->out, "bytes", "Their size", CELL_BYTES, t.bytes);
+	out_field_number(&c->out, "stored", "Here and verified", CELL_NUMBER, t.stored);
+	out_field_number(&c->out, "stored_bytes", "Their size", CELL_BYTES, t.stored_bytes);
+	out_field_number(&c->out, "waiting_approvals", "Approvals that wait for files", CELL_NUMBER, t.waiting);
+	out_field_number(&c->out, "missing_files", "Files they wait for", CELL_NUMBER, t.missing_files);
+	out_field_number(&c->out, "missing_bytes", "Their size", CELL_BYTES, t.missing_bytes);
 	out_object_end(&c->out);
 	return E_OK;
 }
@@ -272,9 +266,9 @@ static int run_verify(struct ctl *c)
 	if (rc != E_OK)
 		return rc;
 	out_object_begin(&c->out);
-	number_field(c, "checked", "Checked", CELL_NUMBER, v.n);
-	number_field(c, "bytes", "Bytes", CELL_BYTES, v.bytes);
-	number_field(c, "bad", "Bad, withdrawn", CELL_NUMBER, nbad);
+	out_field_number(&c->out, "checked", "Checked", CELL_NUMBER, v.n);
+	out_field_number(&c->out, "bytes", "Bytes", CELL_BYTES, v.bytes);
+	out_field_number(&c->out, "bad", "Bad, withdrawn", CELL_NUMBER, nbad);
 	out_object_end(&c->out);
 	return E_OK;
 }

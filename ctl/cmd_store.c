@@ -10,12 +10,6 @@
 #include "ctl/cmd.h"
 #include "ctl/walk.h"
 
-static void number_field(struct ctl *c, const char *key, const char *title, enum cell kind, uint64_t v)
-{
-	out_field(&c->out, key, title, kind);
-	out_number(&c->out, (int64_t)v);
-}
-
 /* ---- create ---- */
 
 /* E_OK where there is none, or one whose making was cut short. */
@@ -59,7 +53,7 @@ static void show_sizes(struct ctl *c, const struct store_stat *s)
 		{"document_bytes", "Documents held", s->doc_bytes},
 	};
 	for (unsigned i = 0; i < COUNTOF(sizes); i++)
-		number_field(c, sizes[i].key, sizes[i].title, CELL_BYTES, sizes[i].v);
+		out_field_number(&c->out, sizes[i].key, sizes[i].title, CELL_BYTES, sizes[i].v);
 }
 
 static void show_counts(struct ctl *c, const struct store_stat *s)
@@ -76,7 +70,7 @@ static void show_counts(struct ctl *c, const struct store_stat *s)
 		{"generation", "Generation", s->state.generation},
 	};
 	for (unsigned i = 0; i < COUNTOF(counts); i++)
-		number_field(c, counts[i].key, counts[i].title, CELL_NUMBER, counts[i].v);
+		out_field_number(&c->out, counts[i].key, counts[i].title, CELL_NUMBER, counts[i].v);
 }
 
 static int run_stat(struct ctl *c)
@@ -92,8 +86,8 @@ static int run_stat(struct ctl *c)
 	out_str(&c->out, id);
 	show_counts(c, &s);
 	show_sizes(c, &s);
-	number_field(c, "last_change", "Configuration changed", CELL_TIME, (uint64_t)s.state.last_change);
-	number_field(c, "created", "Made", CELL_TIME, (uint64_t)s.state.created);
+	out_field_number(&c->out, "last_change", "Configuration changed", CELL_TIME, s.state.last_change);
+	out_field_number(&c->out, "created", "Made", CELL_TIME, s.state.created);
 	out_object_end(&c->out);
 	return E_OK;
 }
@@ -136,10 +130,10 @@ static int report_tick(struct ctl *c)
 	if (ctl_option(c, "quiet") && c->published.shown + c->published.flipped + c->published.changed == 0)
 		return E_OK;
 	out_object_begin(&c->out);
-	number_field(c, "epoch", "Epoch", CELL_NUMBER, c->published.epoch);
-	number_field(c, "shown", "Revisions published", CELL_NUMBER, c->published.shown);
-	number_field(c, "flipped", "Approvals that took or lost effect", CELL_NUMBER, c->published.flipped);
-	number_field(c, "held", "Bundles held back", CELL_NUMBER, c->published.held);
+	out_field_number(&c->out, "epoch", "Epoch", CELL_NUMBER, c->published.epoch);
+	out_field_number(&c->out, "shown", "Revisions published", CELL_NUMBER, c->published.shown);
+	out_field_number(&c->out, "flipped", "Approvals that took or lost effect", CELL_NUMBER, c->published.flipped);
+	out_field_number(&c->out, "held", "Bundles held back", CELL_NUMBER, c->published.held);
 	out_object_end(&c->out);
 	return E_OK;
 }

@@ -85,16 +85,11 @@ static void import_summary(struct ctl *c, const struct batch *b)
 	struct out *o = &c->out;
 	double seconds = (double)(time_now() - c->now) / (double)TICKS_PER_SECOND;
 	out_object_begin(o);
-	out_field(o, "new", "New", CELL_NUMBER);
-	out_number(o, (int64_t)b->added);
-	out_field(o, "known", "Known already", CELL_NUMBER);
-	out_number(o, (int64_t)b->known);
-	out_field(o, "refused", "Refused", CELL_NUMBER);
-	out_number(o, (int64_t)b->refused);
-	out_field(o, "bytes", "Document text", CELL_BYTES);
-	out_number(o, (int64_t)b->bytes);
-	out_field(o, "milliseconds", "Milliseconds", CELL_NUMBER);
-	out_number(o, (int64_t)(seconds * 1000));
+	out_field_number(o, "new", "New", CELL_NUMBER, b->added);
+	out_field_number(o, "known", "Known already", CELL_NUMBER, b->known);
+	out_field_number(o, "refused", "Refused", CELL_NUMBER, b->refused);
+	out_field_number(o, "bytes", "Document text", CELL_BYTES, b->bytes);
+	out_field_number(o, "milliseconds", "Milliseconds", CELL_NUMBER, (int64_t)(seconds * 1000));
 	out_object_end(o);
 }
 
@@ -285,18 +280,6 @@ static int show_fragment(struct ctl *c, const struct revision *r, const char *wh
 		what);
 }
 
-static void text_field(struct ctl *c, const char *key, const char *title, struct slice s)
-{
-	out_field(&c->out, key, title, CELL_TEXT);
-	out_text(&c->out, s.n ? s : SL0);
-}
-
-static void number_field(struct ctl *c, const char *key, const char *title, enum cell kind, int64_t v)
-{
-	out_field(&c->out, key, title, kind);
-	out_number(&c->out, v);
-}
-
 static struct slice guid_field_text(struct ctl *c, const struct guid *g)
 {
 	char text[GUID_TEXT + 1];
@@ -306,29 +289,29 @@ static struct slice guid_field_text(struct ctl *c, const struct guid *g)
 
 static void show_head(struct ctl *c, const struct revision *r, const struct update *u)
 {
-	text_field(c, "title", "Title", r->title);
-	text_field(c, "id", "Update", guid_field_text(c, &r->update));
-	number_field(c, "revision", "Revision", CELL_NUMBER, r->number);
-	number_field(c, "revision_id", "RevisionID", CELL_NUMBER, r->id);
-	text_field(c, "type", "Type", slice_of(update_type_names[r->type]));
-	text_field(c, "kb", "KB", r->kb);
-	text_field(c, "severity", "Severity", r->severity);
-	text_field(c, "state", "State", slice_of(update_state(c, r, u->declined)));
-	number_field(c, "explicitly_deployable", "Can be approved", CELL_BOOL, (r->flags & REV_EXPLICIT) != 0);
-	text_field(c, "language", "Language", r->language);
-	number_field(c, "created", "Created", CELL_TIME, r->created);
-	number_field(c, "imported", "Imported", CELL_TIME, r->imported);
-	number_field(c, "published", "Published", CELL_TIME, r->published);
-	number_field(c, "max_download", "Download", CELL_BYTES, (int64_t)r->max_download);
-	number_field(c, "document_bytes", "Document", CELL_BYTES, (int64_t)r->doc_bytes);
+	out_field_text(&c->out, "title", "Title", r->title);
+	out_field_text(&c->out, "id", "Update", guid_field_text(c, &r->update));
+	out_field_number(&c->out, "revision", "Revision", CELL_NUMBER, r->number);
+	out_field_number(&c->out, "revision_id", "RevisionID", CELL_NUMBER, r->id);
+	out_field_text(&c->out, "type", "Type", slice_of(update_type_names[r->type]));
+	out_field_text(&c->out, "kb", "KB", r->kb);
+	out_field_text(&c->out, "severity", "Severity", r->severity);
+	out_field_text(&c->out, "state", "State", slice_of(update_state(c, r, u->declined)));
+	out_field_number(&c->out, "explicitly_deployable", "Can be approved", CELL_BOOL, (r->flags & REV_EXPLICIT) != 0);
+	out_field_text(&c->out, "language", "Language", r->language);
+	out_field_number(&c->out, "created", "Created", CELL_TIME, r->created);
+	out_field_number(&c->out, "imported", "Imported", CELL_TIME, r->imported);
+	out_field_number(&c->out, "published", "Published", CELL_TIME, r->published);
+	out_field_number(&c->out, "max_download", "Download", CELL_BYTES, r->max_download);
+	out_field_number(&c->out, "document_bytes", "Document", CELL_BYTES, r->doc_bytes);
 	if (u->declined) {
-		number_field(c, "declined", "Declined", CELL_TIME, u->declined_at);
-		text_field(c, "declined_by", "Declined by", u->declined_by);
+		out_field_number(&c->out, "declined", "Declined", CELL_TIME, u->declined_at);
+		out_field_text(&c->out, "declined_by", "Declined by", u->declined_by);
 	}
 	if (guid_is_zero(&r->eula))
 		return;
-	text_field(c, "eula", "EULA", guid_field_text(c, &r->eula));
-	number_field(c, "eula_accepted", "EULA accepted", CELL_BOOL, eula_accepted(c->txn, &r->eula));
+	out_field_text(&c->out, "eula", "EULA", guid_field_text(c, &r->eula));
+	out_field_number(&c->out, "eula_accepted", "EULA accepted", CELL_BOOL, eula_accepted(c->txn, &r->eula));
 }
 
 static const struct column file_columns[] = {

@@ -155,6 +155,18 @@ void out_number(struct out *o, int64_t v)
 	add_value(o, o->json ? number_as_json(o, kind, v) : number_for_people(o, kind, v));
 }
 
+void out_field_text(struct out *o, const char *key, const char *title, struct slice s)
+{
+	out_field(o, key, title, CELL_TEXT);
+	out_text(o, s.n ? s : SL0);
+}
+
+void out_field_number(struct out *o, const char *key, const char *title, enum cell kind, int64_t v)
+{
+	out_field(o, key, title, kind);
+	out_number(o, v);
+}
+
 /* ---- tables ---- */
 
 /* Columns on a screen: code points, which is right for all but wide East Asian characters. */

@@ -72,6 +72,10 @@ void out_text(struct out *o, struct slice s); /* absent = null, shown as "-" */
 void out_str(struct out *o, const char *z);
 void out_number(struct out *o, int64_t v); /* CELL_NUMBER, CELL_BYTES, CELL_TIME, CELL_BOOL */
 
+/* ---- a field with its value ---- */
+void out_field_text(struct out *o, const char *key, const char *title, struct slice s); /* empty counts as absent */
+void out_field_number(struct out *o, const char *key, const char *title, enum cell kind, int64_t v);
+
 /* "312 MB", "1.4 GB"; decimal units, as download sizes are given. */
 struct slice bytes_text(struct arena *a, uint64_t n);
 struct slice when_text(struct arena *a, tick_t t); /* 2026-11-21 20:15, UTC; "never" for 0 */
