@@ -1,6 +1,7 @@
 """test_run.py -- scripts/run.sh: setting up, refusing, stopping, and leaving nothing behind."""
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -224,14 +225,18 @@ class Stopping(unittest.TestCase):
         self.assertEqual(processes_in(server.state), [])
 
 
+def copy_of_the_clone(clone):
+    """With what is built, so that nothing is built again."""
+    ignore = shutil.ignore_patterns("var", "check", "fuzz", "1", ".git", "*.gcda")
+    return pathlib.Path(shutil.copytree(ROOT, clone, ignore=ignore, symlinks=True))
+
+
 class Places(unittest.TestCase):
     @unittest.skipUnless(os.geteuid() == 0, "needs a directory that only root may enter")
     def test_a_clone_below_a_directory_that_only_root_may_enter(self):
         closed = temporary()
         closed.chmod(0o700)
-        clone = closed / "clone"
-        ignore = shutil.ignore_patterns("var", "check", "fuzz", "1", ".git", "*.gcda")
-        shutil.copytree(ROOT, clone, ignore=ignore, symlinks=True)
+        clone = copy_of_the_clone(closed / "clone")
         server = Instance("none", root=clone, state=clone / "var")
         server.start()
         self.addCleanup(server.stop)
@@ -245,6 +250,28 @@ class Places(unittest.TestCase):
         computer = harness.Computer(server).handshake()
         self.assertEqual(harness.find(computer.sync_once(), "Truncated"), "false")
         self.assertIn(computer.id, server.ctl("computer", "list").stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_an_ordinary_user_starts_and_stops(self):
+        clone = copy_of_the_clone(temporary() / "clone")
+        run("chown", "-R", "nobody", clone)
+        server = Instance("none", root=clone, state=clone / "var")
+        nobody = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
+        stop = [clone / "scripts/run.sh", "--state", server.state, "--stop"]
+        self.addCleanup(run, *stop)
+        run(*server.command("--detach", "--catalog", "none"), **nobody)
+        self.assertTrue(server.answers())
+        run(*stop, **nobody)
+        self.assertEqual(processes_in(server.state), [])
+        process = subprocess.Popen([str(c) for c in server.command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True, **nobody)
+        self.addCleanup(process.stdout.close)
+        self.assertIn("Ctrl-C ends it.\n", iter(process.stdout.readline, ""))
+        self.assertTrue(server.answers())
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(processes_in(server.state), [])
 
     def test_plain_web_services_stay_closed_on_other_than_loopback(self):
         server = Instance("none", options=["--listen", "0.0.0.0"])
