@@ -124,9 +124,11 @@ static void try_assign(struct txn *t)
 	size_t n;
 	struct settings set = {.targeting = TARGETING_SERVER};
 	struct client_groups g;
-	if (assign_get(t, SL("pc"), &v, &n, NULL) == E_OK)
-		ASSERT(n <= LIMIT_CLIENT_GROUPS);
-	ASSERT(client_groups_get(t, &set, SL("pc"), &g, NULL) == E_OK);
+	int rc = assign_get(t, SL("pc"), &v, &n, NULL);
+	ASSERT(client_groups_get(t, &set, SL("pc"), &g, NULL) == rc); /* what cannot be read is not a computer without group */
+	if (rc != E_OK)
+		return;
+	ASSERT(n <= LIMIT_CLIENT_GROUPS);
 	ASSERT(g.n >= 1 && g.n <= LIMIT_CLIENT_GROUPS && g.no[g.n - 1] == GROUP_ALL_COMPUTERS);
 }
 
