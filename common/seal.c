@@ -219,10 +219,11 @@ int seal(struct sealer *s, enum seal_purpose purpose, tick_t now, const void *pl
 
 int unseal(struct sealer *s, enum seal_purpose purpose, struct slice sealed, void *to, size_t *n)
 {
-	const uint8_t *head = (const uint8_t *)sealed.p, *nonce = head + HEAD, *text = nonce + NONCE;
+	const uint8_t *head = (const uint8_t *)sealed.p;
 	*n = 0;
 	if (sealed.n < SEAL_OVERHEAD || sealed.n > LIMIT_COOKIE || head[0] != VERSION || head[1] != purpose)
 		return E_FORM;
+	const uint8_t *nonce = head + HEAD, *text = nonce + NONCE; /* not before it is known that they are there */
 	size_t size = sealed.n - SEAL_OVERHEAD;
 	struct month_key *k = month_key(s, get_be16(head + 2));
 	if (!k)
