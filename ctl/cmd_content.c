@@ -273,6 +273,34 @@ static int run_verify(struct ctl *c)
 	return E_OK;
 }
 
+/* ---- url ---- */
+
+/* http or https and printable ASCII without what would need escaping in an XML text or a URL. */
+static bool is_address(struct slice s)
+{
+	if (!(text_starts(s, SL("http://")) || text_starts(s, SL("https://"))) || s.n < 12 || s.n > LIMIT_STRING)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("<>\"\\^`{|}", s.p[i]))
+			return false;
+	return true;
+}
+
+static int run_url(struct ctl *c)
+{
+	struct slice digest = slice_of(c->pos[0]), url = slice_of(c->pos[1]);
+	struct sha1 sha1;
+	if (!text_hex(digest, sha1.b, sizeof(sha1.b)))
+		return err_set(&c->err, E_USAGE, "%s: a file is named by the 40 digits of its SHA-1; `wsusctl update show` has them",
+			c->pos[0]);
+	if (!is_address(url))
+		return err_set(&c->err, E_USAGE, "%s: an address is http://... or https://...", c->pos[1]);
+	int rc = file_set_url(c->txn, &sha1, url, &c->err);
+	if (rc == E_NOTFOUND)
+		return err_set(&c->err, rc, "no update names the file %s", c->pos[0]);
+	return rc == E_OK ? audit_note(c->txn, c->admin, "content url %s %s", c->pos[0], c->pos[1]) : rc;
+}
+
 const struct command content_commands[] = {
 	{"content", "add", "PATH...", "add content files (files, or everything below directories)", 1, 1000000,
 		NEED_STORE, NULL, run_add, NULL,
@@ -280,6 +308,10 @@ const struct command content_commands[] = {
 		"names do not matter."},
 	{"content", "status", "", "how much content is here and what approvals wait for", 0, 0, NEED_READ, NULL,
 		run_status, NULL, NULL},
+	{"content", "url", "SHA1 URL", "say where the vendor has a file, for content.store = microsoft", 2, 2, NEED_WRITE,
+		NULL, run_url, NULL,
+		"Computers are sent there then, and approvals wait for no file.  A file whose address is not known is announced at "
+		"this server's."},
 	{"content", "verify", "", "read every content file again and withdraw what is damaged", 0, 0, NEED_STORE, NULL,
 		run_verify, NULL, NULL},
 	{0},

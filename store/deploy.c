@@ -243,21 +243,22 @@ static int judge_member(const struct relation *m, void *arg)
 	int32_t id;
 	if (member_find(j->t, m, &id) == E_OK)
 		return judge_enter(j, id);
-	j->d->waiting |= WAIT_FILES; /* it may bring files when it comes */
+	if (!j->microsoft)
+		j->d->waiting |= WAIT_FILES; /* it may bring files when it comes */
 	return E_OK;
 }
 
-/* EULA files hold nothing back: an administrator accepts, clients do not show them (POPULATE-34). */
+/* EULA files hold nothing back: an administrator accepts, clients do not show them (POPULATE-34).  With
+ * content at the vendor's no file does: it was there before the metadata came. */
 static int judge_file(const struct revision_file *rf, void *arg)
 {
 	struct judge *j = arg;
 	struct file f = {0};
 	bool fresh = false;
-	int rc = rf->eula ? E_OK : set_add(&j->files, &rf->digest, &fresh);
+	int rc = rf->eula || j->microsoft ? E_OK : set_add(&j->files, &rf->digest, &fresh);
 	if (rc != E_OK || !fresh)
 		return rc;
-	bool known = file_get(j->t, &rf->digest, &f, NULL) == E_OK;
-	if (known && (f.stored || (j->microsoft && f.mu_url.n > 0)))
+	if (file_get(j->t, &rf->digest, &f, NULL) == E_OK && f.stored)
 		return E_OK;
 	j->d->waiting |= WAIT_FILES;
 	j->d->missing_files++;

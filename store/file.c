@@ -93,11 +93,8 @@ int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, str
 	int rc = file_get(t, digest, &f, e);
 	if (rc != E_OK || slice_eq(f.mu_url, url))
 		return rc;
-	bool lost = url.n == 0;
 	f.mu_url = url;
 	rc = file_put(t, &f, e);
-	if (rc == E_OK && lost)
-		rc = deployments_rejudge(t, e);
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 

@@ -207,6 +207,7 @@ int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, 
 /* Marks a file as verified on disk or as gone.  Deployments that wait for it take effect with the next
  * publish(), those that need it wait again.  Needs TXN_CATALOG. */
 int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e) MUST_CHECK;
+/* The vendor's address, which clients get with content.store = microsoft.  Needs TXN_CATALOG. */
 int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e) MUST_CHECK;
 
 /* ================= groups, assignments, deployments ================= */

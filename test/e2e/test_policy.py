@@ -1,4 +1,5 @@
 """test_policy.py -- what an administrator decides, as computers see it at their next call."""
+import base64
 import re
 import unittest
 
@@ -111,6 +112,34 @@ class Policy(unittest.TestCase):
             server.ctl("content", "add", folder / "content")
             computer.scan()
             self.assertEqual(computer.offered()[update][1], "Install")
+
+    def test_with_content_at_the_vendors_nothing_waits_and_locations_are_the_vendors(self):
+        with Instance("none") as server:
+            folder = harness.sample("--revisions", "300", "--content", "--languages", "2")
+            server.ctl("update", "import", folder / "updates")
+            server.ctl("config", "set", "content.store", "microsoft")
+            computer = Computer(server).handshake()
+            computer.scan()
+            for row in server.ctl_json("update", "list", "--type", "software"):
+                shown = server.ctl_json("update", "show", row["id"])
+                bundle = any(r["relation"] == "contains" for r in shown["relations"])
+                if row["id"].lower() in computer.offered() and bundle and not shown.get("eula"):
+                    break
+            server.ctl("approve", shown["id"], "--group", ALL_COMPUTERS)
+            computer.scan()
+            self.assertEqual(computer.offered()[shown["id"].lower()][1], "Install")
+            for row in server.ctl_json("update", "list", "--all", "--type", "software"):
+                if row["id"].lower() in computer.offered():
+                    part = server.ctl_json("update", "show", f'{row["id"]}:{row["revision"]}')
+                    if part["files"] and part["revision_id"] == computer.offered()[row["id"].lower()][0]:
+                        break
+            digest, url = part["files"][0]["sha1"], "http://vendor.example/d/file.cab"
+            server.ctl("content", "url", digest, url)
+            answer = computer.extended([computer.offered()[part["id"].lower()][0]])
+            urls = {find(f, "FileDigest"): find(f, "Url") for f in find_all(answer, "FileLocations/FileLocation")}
+            self.assertEqual(urls.pop(base64.b64encode(bytes.fromhex(digest)).decode()), url)
+            for other in urls.values():
+                self.assertIn(f":{server.port}/Content/", other)
 
     def test_an_approval_waits_until_its_eula_is_accepted(self):
         computer = self.computer()
