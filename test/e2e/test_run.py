@@ -36,6 +36,18 @@ def processes_in(path):
     return found
 
 
+def in_the_foreground(case, server, **kw):
+    """run.sh as a process that has said it can be interrupted.  Tests in the background may have been started with
+    the interrupt ignored, which a shell cannot undo."""
+    process = subprocess.Popen([str(c) for c in server.command("--catalog", "none")], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **kw)
+    case.addCleanup(process.stdout.close)
+    case.addCleanup(run, harness.RUN, "--state", server.state, "--stop")
+    case.assertIn("Ctrl-C ends it.\n", iter(process.stdout.readline, ""))
+    return process
+
+
 class Life(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -198,12 +210,7 @@ class Stopping(unittest.TestCase):
 
     def test_interrupt_in_the_foreground_ends_everything(self):
         server = Instance("none")
-        process = subprocess.Popen([str(c) for c in server.command("--catalog", "none")], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        self.addCleanup(process.stdout.close)
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                break
+        process = in_the_foreground(self, server)
         self.assertIsNone(process.poll())
         self.assertTrue(server.answers())
         os.killpg(process.pid, signal.SIGINT)
@@ -213,12 +220,7 @@ class Stopping(unittest.TestCase):
 
     def test_stop_from_elsewhere_ends_the_foreground_too(self):
         server = Instance("none")
-        process = subprocess.Popen([str(c) for c in server.command("--catalog", "none")], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        self.addCleanup(process.stdout.close)
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                break
+        process = in_the_foreground(self, server)
         run(harness.RUN, "--state", server.state, "--stop")
         process.wait(60)
         self.assertEqual(process.returncode, 0)
@@ -263,10 +265,7 @@ class Places(unittest.TestCase):
         self.assertTrue(server.answers())
         run(*stop, **nobody)
         self.assertEqual(processes_in(server.state), [])
-        process = subprocess.Popen([str(c) for c in server.command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, start_new_session=True, **nobody)
-        self.addCleanup(process.stdout.close)
-        self.assertIn("Ctrl-C ends it.\n", iter(process.stdout.readline, ""))
+        process = in_the_foreground(self, server, **nobody)
         self.assertTrue(server.answers())
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)

@@ -24,7 +24,8 @@ import uuid
 import harness
 from harness import ROOT, Computer, Instance, run, temporary
 
-CTL = pathlib.Path(os.environ.get("WSUSCTL") or ROOT / "bin/wsusctl")
+# A copy, so that another user can run it wherever the clone is.
+CTL = shutil.copy(os.environ.get("WSUSCTL") or ROOT / "bin/wsusctl", temporary())
 NOWHERE = str(uuid.UUID(int=1))
 
 
