@@ -21,16 +21,20 @@ end() {
 	trap '' TERM INT HUP
 	[ -z "$child" ] || kill "$child" 2>/dev/null || true
 	wait
-	rm -f "$said"
 	exit 0
 }
-said=$(mktemp)
 trap end TERM INT HUP
+
+# What a round said, in a file without a name: nothing is left behind however this ends.
+name=$(mktemp)
+exec 8<>"$name"
+rm -f "$name"
+said=/proc/$$/fd/8
 
 # in_background COMMAND...: waits for it, but a signal's trap runs at once.  The lock of the instance (9) is this
 # script's, not that of what it starts: who is killed here leaves nobody behind that holds it.
 in_background() {
-	"$@" 9<&- &
+	"$@" 8<&- 9<&- &
 	child=$!
 	status=0
 	wait "$child" || status=$?
