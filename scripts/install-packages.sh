@@ -66,3 +66,9 @@ if ! { apt_get update && apt_get install -y --no-install-recommends $missing; } 
 	die "the packages could not be installed; the whole log: $log"
 fi
 rm -f "$log"
+case " $missing " in
+*' nginx '*)
+	[ ! -d /run/systemd/system ] || say "Debian's own nginx was not started, but it will be at the next boot, on port 80;" \
+		"systemctl disable nginx prevents that"
+	;;
+esac
