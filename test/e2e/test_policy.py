@@ -131,12 +131,13 @@ class Policy(unittest.TestCase):
             for row in server.ctl_json("update", "list", "--all", "--type", "software"):
                 if row["id"].lower() in computer.offered():
                     part = server.ctl_json("update", "show", f'{row["id"]}:{row["revision"]}')
-                    if part["files"] and part["revision_id"] == computer.offered()[row["id"].lower()][0]:
+                    files = [f for f in part["files"] if not f["eula"]]
+                    if files and part["revision_id"] == computer.offered()[row["id"].lower()][0]:
                         break
-            digest, url = part["files"][0]["sha1"], "http://vendor.example/d/file.cab"
+            digest, url = files[0]["sha1"], "http://vendor.example/d/file.cab"
             server.ctl("content", "url", digest, url)
             answer = computer.extended([computer.offered()[part["id"].lower()][0]])
-            urls = {find(f, "FileDigest"): find(f, "Url") for f in find_all(answer, "FileLocations/FileLocation")}
+            urls = {find(f, "FileDigest"): find(f, "Url") for f in find_all(answer, "GetExtendedUpdateInfoResult/FileLocations/FileLocation")}
             self.assertEqual(urls.pop(base64.b64encode(bytes.fromhex(digest)).decode()), url)
             for other in urls.values():
                 self.assertIn(f":{server.port}/Content/", other)
