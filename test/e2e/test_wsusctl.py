@@ -271,7 +271,7 @@ class Manual(unittest.TestCase):
             self.assertEqual(everywhere, set(re.findall(r"^      --([a-z-]+)", general, re.M)))
             options = set(re.findall(r"^      --([a-z-]+)", own, re.M))
             self.assertEqual(set(re.findall(r"Fl -([a-z-]+)", page[name])), options, name)
-            arguments = re.findall(r"[A-Z][A-Z-]+", own.splitlines()[0].replace(f"wsusctl {name}", ""))
+            arguments = re.findall(r"[A-Z][A-Z0-9-]+", own.splitlines()[0].replace(f"wsusctl {name}", ""))
             head = page[name].splitlines()[0]
             for argument in arguments:
                 self.assertRegex(head, rf"\b{argument}\b")
