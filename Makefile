@@ -67,6 +67,9 @@ $(MODEL): $(BUILD)/test/m_%: $(BUILD)/test/model/m_%.o
 $(BUILD)/test/b_%: $(BUILD)/test/bench/b_%.o $(BUILD)/libstore.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/test/b_count: $(BUILD)/test/bench/b_count.o $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
 $(CATALOG): $(call obj,$(wildcard test/catalog/*.c)) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm

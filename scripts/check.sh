@@ -3,7 +3,7 @@
 #   check.sh [--long] [--built] [GROUP...]
 #   --long     fuzz each target 10 minutes instead of 10 seconds, and serve 100,000 revisions
 #   --built    packages and programs are there already
-#   GROUP      only these: lint unit model case fuzz sanitized e2e
+#   GROUP      only these: lint unit model case fuzz sanitized counts e2e
 # A line for each group; of what failed, the part of its log that says why.  The last line is
 # "N passed, N failed", with ", N skipped" behind it if something could not be tried here.
 set -u
@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
 cd "$here" || exit 1
 
-USAGE='usage: check.sh [--long] [--built] [lint|unit|model|case|fuzz|sanitized|e2e]...'
+USAGE='usage: check.sh [--long] [--built] [lint|unit|model|case|fuzz|sanitized|counts|e2e]...'
 fuzz_seconds=10
 export WSUS_LONG=
 built=
@@ -20,13 +20,13 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--long) fuzz_seconds=600 WSUS_LONG=1 ;;
 	--built) built=yes ;;
-	lint | unit | model | case | fuzz | sanitized | e2e) groups="$groups $1" ;;
+	lint | unit | model | case | fuzz | sanitized | counts | e2e) groups="$groups $1" ;;
 	-h | --help) echo "$USAGE" && exit 0 ;;
 	*) usage_error "unknown argument $1" "$USAGE" ;;
 	esac
 	shift
 done
-: "${groups:=lint unit model case fuzz sanitized e2e}"
+: "${groups:=lint unit model case fuzz sanitized counts e2e}"
 
 logs=$here/build/check
 rm -rf "$logs"
@@ -207,6 +207,14 @@ group_sanitized() {
 	cases 'case sanitized' build/1/test/case-run
 	torture 'torture sanitized' build/1/test/case-run
 	unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+# Instructions instead of seconds, which say nothing on a machine that others use too.
+group_counts() {
+	build counts build/test/b_count || return
+	since=$(date +%s) p=0 f=0 s=0
+	run_one count_own "$logs/counts.log" scripts/counts.sh
+	report counts "$p" "$f" "$s" "$since"
 }
 
 group_e2e() {
