@@ -32,6 +32,7 @@ SERVICES = $(patsubst cgi/main_%.c,$(BIN)/wsus-%,$(wildcard cgi/main_*.c))
 TOOLS = $(patsubst ctl/main_%.c,$(BIN)/%,$(wildcard ctl/main_*.c))
 UNIT = $(patsubst test/unit/t_%.c,$(BUILD)/test/t_%,$(wildcard test/unit/t_*.c))
 MODEL = $(patsubst test/model/m_%.c,$(BUILD)/test/m_%,$(wildcard test/model/m_*.c))
+BENCH = $(patsubst test/bench/b_%.c,$(BUILD)/test/b_%,$(wildcard test/bench/b_*.c))
 CATALOG = $(if $(wildcard test/catalog/*.c),$(BUILD)/test/make-catalog)
 CASES = $(if $(wildcard test/case/run.c),$(BUILD)/test/case-run)
 FUZZ = $(patsubst test/fuzz/f_%.c,build/fuzz/f_%,$(wildcard test/fuzz/f_*.c))
@@ -70,6 +71,7 @@ $(BUILD)/test/b_%: $(BUILD)/test/bench/b_%.o $(BUILD)/libstore.a $(BUILD)/libcom
 $(BUILD)/test/b_count: $(BUILD)/test/bench/b_count.o $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+$(BUILD)/test/b_floor: LDLIBS += -lfcgi
 $(CATALOG): $(call obj,$(wildcard test/catalog/*.c)) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
@@ -88,6 +90,7 @@ $(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o build/fuzz/libwsus.a
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi $(LDLIBS)
 fuzz: $(FUZZ)
 
+benches: $(BENCH)
 tests: $(UNIT) $(MODEL) $(CASES) $(CATALOG)
 check:
 	scripts/check.sh --built
@@ -96,6 +99,6 @@ lint:
 clean:
 	rm -rf build bin
 
-.PHONY: all fuzz tests check lint clean
+.PHONY: all fuzz benches tests check lint clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

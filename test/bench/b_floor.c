@@ -1,0 +1,100 @@
+/* b_floor.c -- the floor of every figure: a FastCGI program that takes the request as our services do and sends
+ * recorded bytes.
+ *
+ *   b_floor -s SOCKET [options of every service] -d DIR
+ *
+ * DIR holds NNN.head (header lines as in struct answer) and NNN.body, from 000 on, as test/bench/bench.py records
+ * them.  The query of a request is the number of its reply: the path, and so the way through nginx, stays the
+ * service's own. */
+#include <stdlib.h>
+
+#include "common/buf.h"
+#include "common/limits.h"
+#include "common/serve.h"
+#include "common/text.h"
+
+#define REPLIES 1000
+
+struct reply {
+	struct buf head, body;
+	struct iovec iov;
+};
+
+static const char *directory;
+static struct reply reply[REPLIES];
+static size_t replies;
+
+static int option(int c, const char *arg, struct err *e)
+{
+	(void)c;
+	(void)e;
+	directory = arg;
+	return E_OK;
+}
+
+/* E_NOTFOUND if there is no such file. */
+static int load(size_t number, const char *kind, struct buf *to, struct err *e)
+{
+	char path[4096], part[16384];
+	snprintf(path, sizeof(path), "%s/%03zu.%s", directory, number, kind);
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return err_set(e, E_NOTFOUND, "cannot open %s", path);
+	buf_init(to, LIMIT_REPLY);
+	for (size_t n; (n = fread(part, 1, sizeof(part), f)) > 0;)
+		buf_add(to, part, n);
+	int rc = ferror(f) ? err_set(e, E_IO, "cannot read %s", path) : to->rc;
+	fclose(f);
+	return rc;
+}
+
+static int start(void **worker, struct err *e)
+{
+	int rc = directory ? E_OK : err_set(e, E_USAGE, "-d DIR is missing");
+	*worker = NULL;
+	for (replies = 0; rc == E_OK && replies < REPLIES; replies++) {
+		struct reply *r = &reply[replies];
+		rc = load(replies, "head", &r->head, e);
+		if (rc == E_OK)
+			rc = load(replies, "body", &r->body, e);
+		r->iov = (struct iovec){r->body.p, r->body.n};
+		if (rc == E_NOTFOUND && replies > 0)
+			return E_OK;
+	}
+	return rc;
+}
+
+static void handle(void *worker, const struct request *q, struct answer *a)
+{
+	uint64_t n;
+	(void)worker;
+	if (!text_u64(q->query, &n) || n >= replies || q->body_short || q->body_too_large) {
+		*a = (struct answer){.status = 404, .headers = SL("Content-Type: text/plain\r\n")};
+		return;
+	}
+	const struct reply *r = &reply[n];
+	*a = (struct answer){200, buf_bytes(&r->head), (struct iovec *)&r->iov, 1, r->body.n, false};
+}
+
+static void stop(void **worker)
+{
+	(void)worker;
+	for (size_t i = 0; i < replies; i++) {
+		buf_free(&reply[i].head);
+		buf_free(&reply[i].body);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct serve_ops ops = {
+		.name = "b_floor",
+		.usage = "  -d DIR         recorded replies\n",
+		.options = "d:",
+		.option = option,
+		.start = start,
+		.handle = handle,
+		.stop = stop,
+	};
+	return serve_main(argc, argv, &ops);
+}
