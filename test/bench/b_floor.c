@@ -20,20 +20,11 @@ struct reply {
 	struct iovec iov;
 };
 
-static const char *directory;
 static struct reply reply[REPLIES];
 static size_t replies;
 
-static int option(int c, const char *arg, struct err *e)
-{
-	(void)c;
-	(void)e;
-	directory = arg;
-	return E_OK;
-}
-
 /* E_NOTFOUND if there is no such file. */
-static int load(size_t number, const char *kind, struct buf *to, struct err *e)
+static int load(const char *directory, size_t number, const char *kind, struct buf *to, struct err *e)
 {
 	char path[4096], part[16384];
 	snprintf(path, sizeof(path), "%s/%03zu.%s", directory, number, kind);
@@ -48,20 +39,28 @@ static int load(size_t number, const char *kind, struct buf *to, struct err *e)
 	return rc;
 }
 
-static int start(void **worker, struct err *e)
+/* In the parent: the workers share what it loads, until the end of all of them. */
+static int option(int c, const char *directory, struct err *e)
 {
-	int rc = directory ? E_OK : err_set(e, E_USAGE, "-d DIR is missing");
-	*worker = NULL;
-	for (replies = 0; rc == E_OK && replies < REPLIES; replies++) {
+	int rc = E_OK;
+	(void)c;
+	while (rc == E_OK && replies < REPLIES) {
 		struct reply *r = &reply[replies];
-		rc = load(replies, "head", &r->head, e);
+		rc = load(directory, replies, "head", &r->head, e);
 		if (rc == E_OK)
-			rc = load(replies, "body", &r->body, e);
-		r->iov = (struct iovec){r->body.p, r->body.n};
+			rc = load(directory, replies, "body", &r->body, e);
 		if (rc == E_NOTFOUND && replies > 0)
 			return E_OK;
+		r->iov = (struct iovec){r->body.p, r->body.n};
+		replies++;
 	}
 	return rc;
+}
+
+static int start(void **worker, struct err *e)
+{
+	*worker = NULL;
+	return replies > 0 ? E_OK : err_set(e, E_USAGE, "-d DIR is missing");
 }
 
 static void handle(void *worker, const struct request *q, struct answer *a)
@@ -76,15 +75,6 @@ static void handle(void *worker, const struct request *q, struct answer *a)
 	*a = (struct answer){200, buf_bytes(&r->head), (struct iovec *)&r->iov, 1, r->body.n, false};
 }
 
-static void stop(void **worker)
-{
-	(void)worker;
-	for (size_t i = 0; i < replies; i++) {
-		buf_free(&reply[i].head);
-		buf_free(&reply[i].body);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static const struct serve_ops ops = {
@@ -94,7 +84,6 @@ int main(int argc, char **argv)
 		.option = option,
 		.start = start,
 		.handle = handle,
-		.stop = stop,
 	};
 	return serve_main(argc, argv, &ops);
 }

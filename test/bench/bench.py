@@ -131,6 +131,9 @@ def cases(server, quick):
     small = r.walk("--max-calls", "1000")
     set_page(server, PAGE_UPDATES)
     plain = r.walk("--plain") if not quick else []
+    server.ctl("config", "set", "xpress", "stream")
+    stream = syncs_of(r.walk())
+    server.ctl("config", "set", "xpress", "mixed")
     syncs = syncs_of(fresh)
     out = [Case("handshake", [c for c in fresh if c.operation != "SyncUpdates"], 16, unit="handshakes")]
     single = [("page of 30", page(small, 30), SMALL_PAGE), ("page of 200, small", page(fresh, 200, 0), PAGE_UPDATES),
@@ -145,13 +148,13 @@ def cases(server, quick):
         out.append(Case("differential scan", syncs_of(differential), connections, unit="scans"))
     # the floor keeps only what a case asks for
     used = {id(c) for case in out for c in case.calls}
-    return out, [c for c in r.calls if id(c) in used], walk_facts(fresh, syncs)
+    return out, [c for c in r.calls if id(c) in used], walk_facts(syncs, stream)
 
 
-def walk_facts(fresh, syncs):
+def walk_facts(syncs, stream):
     wire = sum(len(c.reply) for c in syncs)
     text = sum(len(unpress(c.reply) if c.packed else c.reply) for c in syncs)
-    return {"calls": len(fresh), "scan_calls": len(syncs), "scan_wire_bytes": wire, "scan_plain_bytes": text}
+    return {"calls": len(syncs), "wire_bytes": wire, "plain_bytes": text, "stream_bytes": sum(len(c.reply) for c in stream)}
 
 
 # ---- rounds ----
@@ -357,7 +360,8 @@ def facts(c):
         f"import: {i['seconds']:.1f} s, {i['mb_per_second']:.0f} MB/s of documents, peak {i['peak_kb'] / 1024:.0f} MB resident; "
         f"store {i['store_bytes'] / 1e6:.0f} MB for {i['document_bytes'] / 1e6:.0f} MB of UTF-8, "
         f"{i['store_to_utf16']:.2f} of them as UTF-16",
-        f"a fresh scan: {f['scan_calls']} calls, {f['scan_wire_bytes'] / 1e6:.1f} MB packed, {f['scan_plain_bytes'] / 1e6:.1f} MB plain",
+        f"a fresh scan: {f['calls']} calls, {f['wire_bytes'] / 1e6:.1f} MB packed, {f['plain_bytes'] / 1e6:.1f} MB plain, "
+        f"{f['wire_bytes'] / f['stream_bytes']:.2f} of what xpress = stream sends",
         f"approve (the command): {ranged(a['command_seconds'], lambda v: f'{v * 1000:.0f}')} ms, seen by the next scan "
         f"{a['seen_by_next_scan']} of {a['times']} times; one fsync {a['fsync_us']:.0f} us",
         f"private memory, idle: all processes {c['memory_idle']['all_private_kb'] / 1024:.0f} MB, largest worker "
@@ -365,6 +369,17 @@ def facts(c):
         f"and {c['memory_after_load']['largest_worker_kb'] / 1024:.1f} MB",
         f"run.sh --detach with this store: {c['restart_seconds']:.1f} s",
     ]
+
+
+def growth(catalogs):
+    """p99 of the largest catalog against the smallest, where both had the case."""
+    small, large = catalogs[0], catalogs[-1]
+    for k in small["cases"]:
+        for g in large["cases"]:
+            if (k["case"], k["connections"]) == (g["case"], g["connections"]) and "fresh" not in k["case"]:
+                yield (f"{k['case']}, {k['connections']} connections: {g['server']['p99_us'] / k['server']['p99_us']:.2f} times "
+                       f"(a reply of {g['reply_bytes'] / 1024:,.0f} instead of {k['reply_bytes'] / 1024:,.0f} KB, a request of "
+                       f"{g['request_bytes'] / 1024:,.0f} instead of {k['request_bytes'] / 1024:,.0f})")
 
 
 def report(result):
@@ -375,6 +390,10 @@ def report(result):
         print(f"\n## {c['revisions']:,} revisions, {c['approvals']} approvals\n")
         print(table([HEAD, *(case_row(k) for k in c["cases"])]) + "\n")
         print("\n".join(f"- {line}" for line in facts(c)))
+
+
+    if len(result["catalogs"]) > 1:
+        print("\n## p99 at the last catalog against the first\n\n" + "\n".join(f"- {line}" for line in growth(result["catalogs"])))
 
 
 def processor():
