@@ -276,6 +276,32 @@ static void text_is_escaped_once_and_comes_back(void **state)
 	buf_free(&c);
 }
 
+/* Each byte at each place of texts of up to three words, among bytes that differ from the escaped ones in a bit. */
+static void every_byte_is_escaped_or_kept_wherever_it_stands(void **state)
+{
+	(void)state;
+	struct buf b;
+	buf_init(&b, 1000);
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t n = 1; n <= 24; n++)
+			for (size_t at = 0; at < n; at++) {
+				char text[24], expected[64];
+				for (size_t i = 0; i < n; i++)
+					text[i] = "\xbc=\xa6?'%:\x7f\x01"[i % 9];
+				text[at] = (char)c;
+				const char *as = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : NULL;
+				size_t width = as ? strlen(as) : 1;
+				memcpy(expected, text, n);
+				memcpy(expected + at, as ? as : text + at, width);
+				memcpy(expected + at + width, text + at + 1, n - at - 1);
+				buf_reset(&b);
+				xml_escape_add(&b, (struct slice){text, n});
+				assert_int_equal(b.n, n + width - 1);
+				assert_memory_equal(b.p, expected, b.n);
+			}
+	buf_free(&b);
+}
+
 /* holds: WUSP-TRANSPORT-39 */
 static void terminals_and_json_get_no_control_bytes(void **state)
 {
@@ -316,6 +342,7 @@ int main(void)
 		cmocka_unit_test(slices_are_cut_trimmed_and_compared),
 		cmocka_unit_test(utf8_faults_are_found_wherever_they_stand),
 		cmocka_unit_test(text_is_escaped_once_and_comes_back),
+		cmocka_unit_test(every_byte_is_escaped_or_kept_wherever_it_stands),
 		cmocka_unit_test(terminals_and_json_get_no_control_bytes),
 		cmocka_unit_test(a_full_arena_is_no_base64),
 	};
