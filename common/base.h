@@ -57,6 +57,14 @@ static inline bool slice_eq(struct slice a, struct slice b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* By bytes; a beginning stands before what it begins. */
+static inline int slice_cmp(struct slice a, struct slice b)
+{
+	size_t n = a.n < b.n ? a.n : b.n;
+	int d = n ? memcmp(a.p, b.p, n) : 0;
+	return d ? d : (a.n > b.n) - (a.n < b.n);
+}
+
 static inline struct slice slice_of(const char *z)
 {
 	return (struct slice){z, z ? strlen(z) : 0};

@@ -13,6 +13,7 @@
 #include "common/xpress.h"
 #include "store/env.h"
 #include "store/index.h"
+#include "store/langpack.h"
 
 /* ================= the record of administrative changes ================= */
 
@@ -456,6 +457,29 @@ static void check_chunk(struct audit *a, struct slice key, struct slice value, i
 	a->before.bytes = value.n - 8;
 }
 
+static int add_plain(const struct language *l, void *arg)
+{
+	uint64_t *plain = arg;
+	*plain += l->n;
+	return E_OK;
+}
+
+/* The row that languages share; its blocks are looked at by their headers, like those of other fragments. */
+static bool is_langpack(struct slice key)
+{
+	return key.p[4] == FRAG_LOCALIZED && key.p[5] == 0;
+}
+
+static bool plain_size(struct slice key, struct slice value, uint64_t *plain)
+{
+	struct slice bytes = {value.p + 8, value.n - 8};
+	*plain = 0;
+	if (is_langpack(key))
+		return langpack_each(bytes, add_plain, plain) == E_OK;
+	*plain = bytes.n;
+	return value.p[1] == 0 || xpress_plain_size(bytes, plain);
+}
+
 static int audit_fragment(struct slice key, struct slice value, void *arg)
 {
 	struct audit *a = arg;
@@ -465,14 +489,13 @@ static int audit_fragment(struct slice key, struct slice value, void *arg)
 	}
 	int32_t id = (int32_t)get_be32(key.p);
 	int type = key.p[4];
-	struct slice bytes = {value.p + 8, value.n - 8};
-	uint64_t plain = bytes.n;
+	uint64_t plain;
 	check_id(a, COUNT_REVISION, (uint32_t)id, "fragment of revision");
 	if (type < FRAG_CORE || type >= FRAG__N)
 		say(a, "revision %d has a fragment of the unknown type %d", (int)id, type);
 	if (!live_revision(a, id))
 		say(a, "there is a fragment of revision %d, which is not there", (int)id);
-	if ((value.p[1] != 0 && !xpress_plain_size(bytes, &plain)) || plain != get_be32(value.p + 4))
+	if (!plain_size(key, value, &plain) || plain != get_be32(value.p + 4))
 		say(a, "revision %d: a chunk of fragment type %d does not have the size it claims", (int)id, type);
 	check_chunk(a, key, value, id);
 	return E_OK;

@@ -13,6 +13,7 @@
  *  relation    RevisionID be32               -> v1 | prereq, bundle, superseded
  *  fragment    RevisionID be32, type u8, locale, 0, geo, 0, chunk be16
  *                                            -> v1 | packed u8, pad be16, plain be32 | bytes   (<= LIMIT_CHUNK)
+ *              localized, locale empty       -> the same, bytes: the short ones of all languages but en, langpack.h
  *  file        sha1[20]                      -> v1 | struct file
  *  rev_file    RevisionID be32, n be16       -> v1 | sha1, kind, name, locale, geo
  *  file_rev    sha1[20]                      -> RevisionID be32               (DUPSORT)

@@ -11,6 +11,7 @@
 #include "common/text.h"
 #include "store/db.h"
 #include "store/document.h"
+#include "store/langpack.h"
 #include "store/publish.h"
 
 /* Chunks beyond these bytes go to the store as they come. */
@@ -36,6 +37,7 @@ struct import {
 	 * rows fill the pages of the store, and a refused document has put nothing. */
 	struct buf held;       /* struct held */
 	struct buf held_bytes;
+	struct langpack languages; /* of those chunks */
 	bool holding;
 
 	/* ---- of the document being read ---- */
@@ -83,6 +85,7 @@ static void import_free(struct import **out)
 		buf_free(&i->relations[k]);
 	buf_free(&i->held);
 	buf_free(&i->held_bytes);
+	langpack_free(&i->languages);
 	free(i);
 	*out = NULL;
 }
@@ -99,6 +102,7 @@ int import_begin(struct import **out, struct store *s, tick_t now, struct err *e
 		buf_init(&i->relations[k], LIMIT_DOC_PREREQUISITES * sizeof(struct relation));
 	buf_init(&i->held, HELD_MAX * sizeof(struct held));
 	buf_init(&i->held_bytes, HOLD_MAX);
+	langpack_init(&i->languages);
 	int rc = begin(i, e);
 	if (rc != E_OK)
 		import_free(out);
@@ -154,35 +158,56 @@ static int put_chunk(struct import *i, const struct chunk *c, struct slice local
 	return rc;
 }
 
-static int by_text(struct slice a, struct slice b)
-{
-	int d = memcmp(a.p, b.p, MIN(a.n, b.n));
-	return d ? d : (a.n > b.n) - (a.n < b.n);
-}
-
 static int by_key(const void *pa, const void *pb)
 {
 	const struct held *a = pa, *b = pb;
 	if (a->chunk.type != b->chunk.type)
 		return a->chunk.type < b->chunk.type ? -1 : 1;
-	int d = by_text(a->locale, b->locale);
+	int d = slice_cmp(a->locale, b->locale);
 	if (d == 0)
-		d = by_text(a->geo, b->geo);
+		d = slice_cmp(a->geo, b->geo);
 	return d ? d : (int)a->chunk.n - (int)b->chunk.n;
+}
+
+/* Every client asks for English: it stays as it goes on the wire (EXTINFO-17). */
+static bool shares_a_row(struct import *i, const struct held *h)
+{
+	return h->chunk.type == FRAG_LOCALIZED && h->chunk.n == 0 && !slice_eq(h->locale, SL("en")) &&
+		langpack_add(&i->languages, h->locale, h->chunk.bytes);
+}
+
+/* The localized chunks, sorted, that can share a row become one row behind all others. */
+static int pack_languages(struct import *i, struct held *h, size_t *n, struct err *e)
+{
+	size_t left = 0;
+	langpack_reset(&i->languages);
+	for (size_t k = 0; k < *n; k++)
+		if (!shares_a_row(i, &h[k]))
+			h[left++] = h[k];
+	if (left == *n)
+		return E_OK;
+	struct held *row = &h[left++];
+	*row = (struct held){.chunk = {.type = FRAG_LOCALIZED, .packed = true, .plain = i->languages.plain},
+		.locale = SL(""), .geo = SL("")};
+	*n = left;
+	int rc = langpack_end(&i->languages, &row->chunk.bytes);
+	return rc == E_OK ? E_OK : err_set(e, (enum errcode)rc, "packing languages: %s", err_name(rc));
 }
 
 static int put_held(struct import *i, struct err *e)
 {
 	struct held *h = (struct held *)(void *)i->held.p;
 	size_t n = i->held.n / sizeof(*h);
-	int rc = E_OK;
 	i->holding = false;
-	if (n)
-		qsort(h, n, sizeof(*h), by_key);
-	for (size_t k = 0; k < n && rc == E_OK; k++) {
+	if (n == 0)
+		return E_OK;
+	for (size_t k = 0; k < n; k++)
 		h[k].chunk.bytes.p = i->held_bytes.p + h[k].at;
+	qsort(h, n, sizeof(*h), by_key);
+	int rc = pack_languages(i, h, &n, e);
+	qsort(h, n, sizeof(*h), by_key); /* the shared row is of no language, thus before the others */
+	for (size_t k = 0; k < n && rc == E_OK; k++)
 		rc = put_chunk(i, &h[k].chunk, h[k].locale, h[k].geo, e);
-	}
 	return rc;
 }
 

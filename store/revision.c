@@ -2,8 +2,11 @@
  *
  * An update is a row from the moment anybody names its guid (prerequisites name updates that we may never
  * hold); `known` tells whether a revision of it is held. */
+#include <stdlib.h>
+
 #include "common/buf.h"
 #include "store/db.h"
+#include "store/langpack.h"
 
 const char *const update_type_names[TYPE__N] = {
 	[TYPE_SOFTWARE] = "Software",
@@ -462,6 +465,28 @@ static int chunk_get(struct txn *t, struct fragment_name *k, uint16_t chunk, str
 	return out->packed || out->plain == out->bytes.n ? E_OK : E_CORRUPT;
 }
 
+/* The row of the languages that share one: chunk 0 of the localized fragment of no locale. */
+static int langpack_row(struct txn *t, int32_t id, struct slice *out)
+{
+	struct fragment_name k;
+	struct piece row;
+	size_t bytes;
+	int rc = fragment_name(&k, id, FRAG_LOCALIZED, SL(""), SL("")) ? chunk_get(t, &k, 0, &row, &bytes) : E_NOTFOUND;
+	*out = rc == E_OK ? row.bytes : SL0;
+	return rc;
+}
+
+static int language_get(struct txn *t, int32_t id, struct slice locale, struct piece *out)
+{
+	struct slice row, text;
+	int rc = langpack_row(t, id, &row);
+	if (rc == E_OK)
+		rc = langpack_find(row, locale, txn_arena(t), &text);
+	if (rc == E_OK)
+		*out = (struct piece){.bytes = text, .plain = (uint32_t)text.n};
+	return rc;
+}
+
 static bool grow(struct arena *a, struct piece **v, size_t n, size_t *cap)
 {
 	if (n < *cap)
@@ -482,11 +507,15 @@ int fragment_get(struct txn *t, int32_t id, enum fragment_type type, struct slic
 	struct piece *v = NULL, one;
 	size_t n = 0, cap = 0, bytes = FRAGMENT_FULL;
 	*out = (struct frag){0};
-	if (!fragment_name(&k, id, type, locale, geo))
+	if (!fragment_name(&k, id, type, locale, geo) || (type == FRAG_LOCALIZED && locale.n == 0))
 		return err_set(e, E_NOTFOUND, "revision %d has no such fragment", (int)id);
 	int rc = E_OK;
 	while (bytes >= FRAGMENT_FULL && n <= UINT16_MAX) {
 		rc = chunk_get(t, &k, (uint16_t)n, &one, &bytes);
+		if (rc == E_NOTFOUND && n == 0 && type == FRAG_LOCALIZED) {
+			rc = language_get(t, id, locale, &one);
+			bytes = 0;
+		}
 		if (rc != E_OK)
 			break;
 		if (!grow(txn_arena(t), &v, n, &cap))
@@ -541,9 +570,23 @@ struct keys {
 	size_t n, cap;
 };
 
+static int add_one_key(struct keys *w, struct slice locale, struct slice geo)
+{
+	struct fragment_key *v = ARENA_MORE(w->a, w->v, w->n, &w->cap);
+	if (!v)
+		return E_NOMEM;
+	w->v = v;
+	w->v[w->n++] = (struct fragment_key){locale, geo};
+	return E_OK;
+}
+
+static int add_language(const struct language *l, void *arg)
+{
+	return add_one_key(arg, l->locale, SL(""));
+}
+
 static int add_key(struct slice key, struct slice value, void *arg)
 {
-	(void)value;
 	struct keys *w = arg;
 	const char *p = key.p + 5, *end = key.p + key.n;
 	const char *locale_end = key.n >= 9 ? memchr(p, 0, (size_t)(end - p)) : NULL;
@@ -552,13 +595,18 @@ static int add_key(struct slice key, struct slice value, void *arg)
 		return E_CORRUPT;
 	if (get_be16(geo_end + 1) != 0)
 		return E_OK;
-	struct fragment_key *v = ARENA_MORE(w->a, w->v, w->n, &w->cap);
-	if (!v)
-		return E_NOMEM;
-	w->v = v;
-	w->v[w->n++] = (struct fragment_key){{p, (size_t)(locale_end - p)},
-		{locale_end + 1, (size_t)(geo_end - locale_end - 1)}};
-	return E_OK;
+	if (p == locale_end && key.p[4] == FRAG_LOCALIZED)
+		return value.n < FRAGMENT_HEADER ? E_CORRUPT : langpack_each((struct slice){value.p + FRAGMENT_HEADER,
+			value.n - FRAGMENT_HEADER}, add_language, w);
+	return add_one_key(w, (struct slice){p, (size_t)(locale_end - p)},
+		(struct slice){locale_end + 1, (size_t)(geo_end - locale_end - 1)});
+}
+
+static int by_locale(const void *pa, const void *pb)
+{
+	const struct fragment_key *a = pa, *b = pb;
+	int d = slice_cmp(a->locale, b->locale);
+	return d ? d : slice_cmp(a->geo, b->geo);
 }
 
 int fragment_keys(struct txn *t, int32_t id, enum fragment_type type, struct fragment_key **out, size_t *n,
@@ -569,6 +617,8 @@ int fragment_keys(struct txn *t, int32_t id, enum fragment_type type, struct fra
 	put_be32(prefix, (uint32_t)id);
 	prefix[4] = (char)type;
 	int rc = db_each(t, DB_FRAGMENT, (struct slice){prefix, sizeof(prefix)}, add_key, &w, NULL);
+	if (w.n > 1) /* those that share a row came first */
+		qsort(w.v, w.n, sizeof(*w.v), by_locale);
 	*out = w.v;
 	*n = w.n;
 	return rc == E_OK ? rc

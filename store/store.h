@@ -171,7 +171,8 @@ int relations_get(struct txn *t, int32_t id, struct relations *out, struct err *
 
 enum fragment_type { FRAG_CORE = 1, FRAG_EXTENDED, FRAG_LOCALIZED, FRAG_EULA, FRAG_ORIGINAL, FRAG__N };
 /* Bytes as they go on the wire: escaped once.  locale lower case, empty unless LOCALIZED or EULA; geo empty
- * unless EULA.  The pieces lie in the map.  E_NOTFOUND. */
+ * unless EULA.  The pieces lie in the map, but those of languages other than en, unpacked, in the arena.
+ * E_NOTFOUND. */
 int fragment_get(struct txn *t, int32_t id, enum fragment_type type, struct slice locale, struct slice geo,
 	struct frag *out, struct err *e) MUST_CHECK;
 /* Locales present for a type, ascending, in the arena; geo set for EULAs. */

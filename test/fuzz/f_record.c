@@ -87,6 +87,13 @@ static void try_fragment(struct txn *t)
 	if (fragment_get(t, 1, FRAG_CORE, SL(""), SL(""), &v, NULL) == E_OK)
 		for (size_t i = 0; i < v.n; i++)
 			inside(v.v[i].bytes);
+	struct fragment_key *k;
+	size_t n;
+	if (fragment_keys(t, 1, FRAG_LOCALIZED, &k, &n, NULL) != E_OK)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (fragment_get(t, 1, FRAG_LOCALIZED, k[i].locale, SL(""), &v, NULL) == E_OK)
+			ASSERT(v.n == 1 && v.v[0].plain == v.v[0].bytes.n && !v.v[0].packed);
 }
 
 static void try_file(struct txn *t)

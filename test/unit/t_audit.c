@@ -139,6 +139,8 @@ static void d_chunk_gap(void) { chunk(member, FRAG_CORE, 2, false, 1, SL("x")); 
 static void d_chunk_short(void) { chunk(member, FRAG_CORE, 1, false, 1, SL("x")); }
 static void d_chunk_size(void) { chunk(member, FRAG_CORE, 0, false, 7, SL("four")); }
 static void d_chunk_packed(void) { chunk(member, FRAG_CORE, 0, true, 9, SL("\x04\0\0\0\x04\0\0\0four")); }
+static void d_languages_size(void) { chunk(member, FRAG_LOCALIZED, 0, true, 5, SL("\0\5\x82" "de\0\4\4\0\0\0\4\0\0\0four")); }
+static void d_languages_torn(void) { chunk(member, FRAG_LOCALIZED, 0, true, 4, SL("\0\5\x82" "de\0\4\4\0\0\0\4\0\0\0fou")); }
 static void d_fragment_alone(void) { chunk(99, FRAG_CORE, 0, false, 1, SL("x")); }
 static void d_fragment_type(void) { chunk(member, 77, 0, false, 1, SL("x")); }
 static void d_file_gone(void) { struct sha1 d = fx_sha1(1); del(DB_FILE, key_sha1(&d)); }
@@ -226,6 +228,8 @@ static const struct {
 	{d_chunk_short, "short chunk", TXN_CATALOG},
 	{d_chunk_size, "size it claims", TXN_CATALOG},
 	{d_chunk_packed, "size it claims", TXN_CATALOG},
+	{d_languages_size, "size it claims", TXN_CATALOG},
+	{d_languages_torn, "size it claims", TXN_CATALOG},
 	{d_fragment_alone, "fragment of revision 99, which is not there", TXN_CATALOG},
 	{d_fragment_type, "unknown type 77", TXN_CATALOG},
 	{d_file_gone, "names a file that is not there", TXN_CATALOG},

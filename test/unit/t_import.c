@@ -373,6 +373,65 @@ static void test_a_refused_document_leaves_nothing(void **state)
 	audit_is_clean();
 }
 
+/* The texts of one language with a description of n bytes. */
+static void language(struct buf *b, const char *locale, size_t n)
+{
+	buf_printf(b, "<LocalizedProperties><Language>%s</Language><Title>T</Title><Description>", locale);
+	for (size_t i = 0; i < n; i++)
+		buf_char(b, (char)('a' + (i * 2654435761u >> 7) % 26));
+	buf_str(b, "</Description></LocalizedProperties>");
+}
+
+static const struct {
+	const char *locale;
+	size_t n;
+} languages[] = {{"zh-tw", 10}, {"en", 40}, {"de", 9000}, {"de-at", 9000}, {"fr", 20000}, {"xx", 400000}, {"en-gb", 1}};
+
+static void many_languages(struct buf *b)
+{
+	buf_str(b, "<Update xmlns=\"" NS_UPD "\">" IDENTITY(ID_A, "7") SOFTWARE "<LocalizedPropertiesCollection>");
+	for (size_t i = 0; i < COUNTOF(languages); i++)
+		language(b, languages[i].locale, languages[i].n);
+	buf_str(b, "</LocalizedPropertiesCollection></Update>");
+}
+
+/* Short ones share a row, English and long ones have their own: nobody who asks can tell. */
+static void test_languages_share_a_row(void **state)
+{
+	(void)state;
+	struct buf doc, got, want;
+	buf_init(&doc, (size_t)1 << 20);
+	buf_init(&got, (size_t)1 << 20);
+	buf_init(&want, (size_t)1 << 20);
+	many_languages(&doc);
+	struct import_report r = put_alone(buf_bytes(&doc), 0);
+	assert_int_equal(r.outcome, IMPORT_NEW);
+	struct txn *t = reading();
+	assert_int_equal(rows(t, DB_FRAGMENT), 3 /* core, extended, original */ + 1 /* shared */ + 2 /* en, fr */ + 2 /* xx */);
+	for (size_t i = 0; i < COUNTOF(languages); i++) {
+		buf_reset(&want);
+		language(&want, languages[i].locale, languages[i].n);
+		stored(t, r.revision, FRAG_LOCALIZED, languages[i].locale, &got);
+		assert_true(slice_eq(buf_bytes(&got), buf_bytes(&want)));
+	}
+	static const char *const sorted[] = {"de", "de-at", "en", "en-gb", "fr", "xx", "zh-tw"};
+	struct fragment_key *keys;
+	struct frag f;
+	size_t n;
+	assert_int_equal(fragment_keys(t, r.revision, FRAG_LOCALIZED, &keys, &n, NULL), E_OK);
+	assert_int_equal(n, COUNTOF(sorted));
+	for (size_t i = 0; i < n; i++)
+		assert_true(slice_eq(keys[i].locale, slice_of(sorted[i])));
+	static const char *const none[] = {"", "d", "de-", "it"};
+	for (size_t i = 0; i < COUNTOF(none); i++)
+		assert_int_equal(fragment_get(t, r.revision, FRAG_LOCALIZED, slice_of(none[i]), SL(""), &f, NULL), E_NOTFOUND);
+	txn_end(&t);
+	buf_free(&doc);
+	buf_free(&got);
+	buf_free(&want);
+	audit_is_clean();
+}
+
 /* The longest locale and region that the reader lets through have room in the store's keys. */
 static void test_the_longest_locale_fits(void **state)
 {
@@ -651,6 +710,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_known_and_different, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_refused_document_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_longest_locale_fits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_languages_share_a_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_batch_commits_by_documents_and_an_aborted_tail_is_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows_are_the_same_however_the_bytes_arrive, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_killed_import_leaves_nothing_and_can_be_done_again, setup, teardown),
