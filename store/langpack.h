@@ -11,7 +11,7 @@
 #include "common/buf.h"
 #include "common/limits.h"
 
-#define LANGPACK_BLOCK ((size_t)16 << 10)  /* plain bytes of a block */
+#define LANGPACK_BLOCK ((size_t)8 << 10)   /* plain bytes of a block */
 #define LANGPACK_PLAIN ((size_t)192 << 10) /* of all: however badly it packs, the value is no larger than LIMIT_CHUNK */
 
 /* ---- writing ---- */
