@@ -49,14 +49,18 @@ $(BUILD)/libcommon.a: $(call obj,$(COMMON))
 	$(AR) rcs $@ $^
 $(BUILD)/libstore.a: $(call obj,$(STORE))
 	$(AR) rcs $@ $^
+$(BUILD)/libctl.a: $(call obj,$(CTL))
+	$(AR) rcs $@ $^
 
 $(SERVICES): $(BIN)/wsus-%: $(BUILD)/cgi/main_%.o $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
 
-$(TOOLS): $(BIN)/%: $(BUILD)/ctl/main_%.o $(call obj,$(CTL)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
+# Of ctl/ each takes what it needs: libcurl comes with thirty libraries, and to load them is most of what a command
+# of wsusctl, which has no use for it, would take.
+$(TOOLS): $(BIN)/%: $(BUILD)/ctl/main_%.o $(BUILD)/libctl.a $(BUILD)/libstore.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi -lcurl $(LDLIBS)
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lfcgi -lcurl $(LDLIBS)
 
 $(UNIT) $(MODEL): $(BUILD)/test/%: $(BUILD)/libstore.a $(BUILD)/libcommon.a
 $(UNIT): $(BUILD)/test/t_%: $(BUILD)/test/unit/t_%.o $(call obj,$(CGI)) $(call obj,$(CTL))
