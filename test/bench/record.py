@@ -7,10 +7,13 @@ what the floor must send.  For each call of one walk:
   NNN.body  its body, packed as it came
 """
 import contextlib
+import functools
 import http.client
 import http.server
 import pathlib
 import threading
+
+from harness import unpress
 
 NGINX = {"date", "server", "connection", "content-length", "transfer-encoding", "keep-alive"}
 
@@ -27,10 +30,16 @@ class Call:
         self.head = "".join(f"{k}: {v}\r\n" for k, v in answer.getheaders() if k.lower() not in NGINX).encode("latin-1")
         self.reply = reply
 
+    @functools.cached_property
+    def content(self):
+        """(bytes, new updates) of the answer, unpacked."""
+        text = unpress(self.reply) if self.packed else self.reply
+        return len(text), text.count(b"<UpdateInfo>")
+
     def save(self, directory, number):
         directory.mkdir(parents=True, exist_ok=True)
-        for kind, content in (("req", self.request), ("head", self.head), ("body", self.reply)):
-            (directory / f"{number:03}.{kind}").write_bytes(content)
+        for kind, data in (("req", self.request), ("head", self.head), ("body", self.reply)):
+            (directory / f"{number:03}.{kind}").write_bytes(data)
 
 
 def handler(port, calls):
