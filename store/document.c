@@ -79,6 +79,7 @@ struct document {
 	enum section section;
 	unsigned bom;         /* bytes of a byte order mark seen so far; 3: seen or none */
 	bool wanted;
+	size_t identity_at;
 	unsigned out_depth;   /* of the element that began the fragment being copied */
 	unsigned collecting;  /* depth of the element whose text goes to `text` */
 	struct fragment_name part_name;
@@ -293,6 +294,7 @@ static int close_update(struct document *d)
 
 static int open_identity(struct document *d)
 {
+	d->identity_at = xml_offset(d->x);
 	int rc = attr_must(d, "UpdateID", K_GUID, &d->rev.update);
 	if (rc == E_OK)
 		rc = attr_must(d, "RevisionNumber", K_NUMBER, &d->rev.number);
@@ -849,6 +851,7 @@ static int finish(struct document *d, struct document_facts *out)
 		out->rel[k] = (struct document_relations){(const void *)d->rel[k].rows.p,
 			d->rel[k].rows.n / sizeof(struct document_relation)};
 	out->files = (const void *)d->files.p;
+	out->identity_at = d->identity_at;
 	out->nfiles = d->files.n / sizeof(struct document_file);
 	return E_OK;
 }

@@ -38,6 +38,7 @@ struct document_facts {
 	struct document_relations rel[REL__N];
 	const struct document_file *files;
 	size_t nfiles;
+	size_t identity_at; /* byte of UpdateIdentity */
 };
 
 struct document_sink {

@@ -330,7 +330,8 @@ static int compare(struct import *i, const struct document_facts *f, struct impo
 	char id[GUID_TEXT + 1];
 	guid_text(&i->update, id);
 	out->outcome = IMPORT_DIFFERENT;
-	err_set(e, E_EXISTS, "%s:%d is here already with other content", id, (int)i->number);
+	err_set(e, E_EXISTS, "byte %zu: %s:%d is here already with other content; a revision never changes", f->identity_at,
+		id, (int)i->number);
 	return E_OK;
 }
 
