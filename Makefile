@@ -21,7 +21,8 @@ ifneq ($(SAN),)
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DARENA_DEBUG
 LDFLAGS += -fsanitize=address,undefined
 endif
-LDLIBS = -llmdb -lmbedcrypto
+# Services digest nothing and are not linked to libcrypto.
+LDLIBS = -llmdb -lmbedcrypto -Wl,--as-needed -lcrypto
 
 # ---- lists: a program is its main file plus the layers below it ----
 COMMON = $(wildcard common/*.c)

@@ -4,27 +4,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <mbedtls/sha1.h>
-#include <mbedtls/sha256.h>
-#include <mbedtls/version.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/digest.h"
 #include "common/text.h"
 
 #define PIECE ((size_t)1 << 20)
 #define INCOMING ".incoming-"
-
-#if MBEDTLS_VERSION_NUMBER < 0x03000000
-#define mbedtls_sha1_starts mbedtls_sha1_starts_ret
-#define mbedtls_sha1_update mbedtls_sha1_update_ret
-#define mbedtls_sha1_finish mbedtls_sha1_finish_ret
-#define mbedtls_sha256_starts mbedtls_sha256_starts_ret
-#define mbedtls_sha256_update mbedtls_sha256_update_ret
-#define mbedtls_sha256_finish mbedtls_sha256_finish_ret
-#endif
 
 bool content_path(const char *dir, const struct sha1 *digest, char out[CONTENT_PATH])
 {
@@ -48,38 +37,43 @@ static int write_all(int fd, const uint8_t *p, size_t n)
 	return 0;
 }
 
+struct pump {
+	struct digest *sha1, *sha256;
+	uint8_t *piece;
+};
+
 /* Reads `from` to its end, hashing, and writing each piece to `to` unless that is -1. */
-static int pump(int from, int to, uint8_t *piece, struct digests *out, struct err *e)
+static int pump(struct pump *p, int from, int to, struct digests *out, struct err *e)
 {
-	mbedtls_sha1_context one;
-	mbedtls_sha256_context two;
-	mbedtls_sha1_init(&one);
-	mbedtls_sha256_init(&two);
-	bool bad = mbedtls_sha1_starts(&one) != 0 || mbedtls_sha256_starts(&two, 0) != 0;
 	int rc = E_OK;
 	ssize_t n = 0;
 	out->size = 0;
-	while (rc == E_OK && (n = read(from, piece, PIECE)) != 0) {
+	digest_start(p->sha1);
+	digest_start(p->sha256);
+	while (rc == E_OK && (n = read(from, p->piece, PIECE)) != 0) {
 		if (n < 0) {
 			rc = errno == EINTR ? E_OK : err_errno(e, "reading failed");
 			continue;
 		}
-		out->size += (uint64_t)n;
-		bad |= mbedtls_sha1_update(&one, piece, (size_t)n) != 0 || mbedtls_sha256_update(&two, piece, (size_t)n) != 0;
-		if (to >= 0 && write_all(to, piece, (size_t)n) != 0)
+		struct slice s = {(const char *)p->piece, (size_t)n};
+		out->size += s.n;
+		digest_add(p->sha1, s);
+		digest_add(p->sha256, s);
+		if (to >= 0 && write_all(to, p->piece, s.n) != 0)
 			rc = err_errno(e, "writing failed");
 	}
-	bad |= mbedtls_sha1_finish(&one, out->sha1.b) != 0 || mbedtls_sha256_finish(&two, out->sha256.b) != 0;
-	mbedtls_sha1_free(&one);
-	mbedtls_sha256_free(&two);
-	return rc == E_OK && bad ? err_set(e, E_IO, "the digest library failed") : rc;
+	bool good = digest_end(p->sha1, out->sha1.b) && digest_end(p->sha256, out->sha256.b);
+	return rc == E_OK && !good ? err_set(e, E_IO, "the digest library failed") : rc;
 }
 
 static int copy_hashing(int from, int to, struct digests *out, struct err *e)
 {
-	uint8_t *piece = malloc(PIECE);
-	int rc = piece ? pump(from, to, piece, out, e) : err_set(e, E_NOMEM, "out of memory");
-	free(piece);
+	struct pump p = {digest_new(DIGEST_SHA1), digest_new(DIGEST_SHA256), malloc(PIECE)};
+	bool all = p.sha1 && p.sha256 && p.piece;
+	int rc = all ? pump(&p, from, to, out, e) : err_set(e, E_NOMEM, "out of memory");
+	digest_free(&p.sha1);
+	digest_free(&p.sha256);
+	free(p.piece);
 	return rc;
 }
 

@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#include <mbedtls/md.h>
-
+#include "common/digest.h"
 #include "common/text.h"
 #include "common/wusp.h"
 
@@ -247,19 +246,17 @@ int probe_locations(struct probe *p, struct err *e)
 
 /* ---- the files themselves ---- */
 struct digests {
-	mbedtls_md_context_t sha1, sha256;
+	struct digest *sha1, *sha256;
 };
 
-static bool digest_start(mbedtls_md_context_t *c, mbedtls_md_type_t type)
+static bool digests_start(struct digests *d)
 {
-	mbedtls_md_init(c);
-	return mbedtls_md_setup(c, mbedtls_md_info_from_type(type), 0) == 0 && mbedtls_md_starts(c) == 0;
-}
-
-static bool digest_more(struct digests *d, const struct buf *b)
-{
-	const unsigned char *from = (const unsigned char *)(b->p ? b->p : "");
-	return mbedtls_md_update(&d->sha1, from, b->n) == 0 && mbedtls_md_update(&d->sha256, from, b->n) == 0;
+	*d = (struct digests){digest_new(DIGEST_SHA1), digest_new(DIGEST_SHA256)};
+	if (!d->sha1 || !d->sha256)
+		return false;
+	digest_start(d->sha1);
+	digest_start(d->sha256);
+	return true;
 }
 
 /* false: the range is not as asked for, and the file is given up. */
@@ -293,7 +290,9 @@ static int fetch(struct probe *p, const struct probe_file *f, struct digests *d,
 		c->wire += p->reply.wire;
 		c->plain += p->reply.body.n;
 		c->usec += probe_usec() - start;
-		*whole = check_range(p, f, at, last) && digest_more(d, &p->reply.body);
+		*whole = check_range(p, f, at, last);
+		digest_add(d->sha1, buf_bytes(&p->reply.body));
+		digest_add(d->sha256, buf_bytes(&p->reply.body));
 	}
 	return E_OK;
 }
@@ -301,7 +300,7 @@ static int fetch(struct probe *p, const struct probe_file *f, struct digests *d,
 static void check_digests(struct probe *p, struct probe_file *f, struct digests *d)
 {
 	uint8_t sha1[20], sha256[32];
-	f->done = mbedtls_md_finish(&d->sha1, sha1) == 0 && mbedtls_md_finish(&d->sha256, sha256) == 0;
+	f->done = digest_end(d->sha1, sha1) && digest_end(d->sha256, sha256);
 	if (memcmp(sha1, f->sha1.b, sizeof(sha1)) != 0)
 		probe_problem(p, "file %s: its SHA-1 is not the metadata's", f->url);
 	else if (f->has_sha256 && memcmp(sha256, f->sha256.b, sizeof(sha256)) != 0)
@@ -316,13 +315,11 @@ static int download_one(struct probe *p, struct probe_file *f, struct err *e)
 {
 	struct digests d;
 	bool whole = false;
-	bool ok = digest_start(&d.sha1, MBEDTLS_MD_SHA1);
-	ok = digest_start(&d.sha256, MBEDTLS_MD_SHA256) && ok;
-	int rc = ok ? fetch(p, f, &d, &whole, e) : err_set(e, E_NOMEM, "out of memory");
+	int rc = digests_start(&d) ? fetch(p, f, &d, &whole, e) : err_set(e, E_NOMEM, "out of memory");
 	if (rc == E_OK && whole)
 		check_digests(p, f, &d);
-	mbedtls_md_free(&d.sha1);
-	mbedtls_md_free(&d.sha256);
+	digest_free(&d.sha1);
+	digest_free(&d.sha256);
 	return rc;
 }
 

@@ -7,7 +7,7 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
 
-RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libcurl4-openssl-dev nginx openssl curl
+RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev nginx openssl curl
 	ca-certificates'
 TEST='clang libclang-rt-dev libcmocka-dev libmspack-dev cabextract fcgiwrap shellcheck mandoc jq universal-ctags lmdb-utils
 	python3 python3-zeep python3-lxml libfwnt-dev git valgrind'

@@ -5,9 +5,9 @@
  * namespace is checked.  A rule may begin a fragment; copier.c then copies all elements below into it. */
 #include "store/document.h"
 
-#include <mbedtls/md.h>
 #include <stdlib.h>
 
+#include "common/digest.h"
 #include "common/limits.h"
 #include "common/text.h"
 #include "store/copier.h"
@@ -61,7 +61,7 @@ struct relation_list {
 
 struct document {
 	struct xml *x;
-	mbedtls_md_context_t md;
+	struct digest *digest;
 	struct packer core, extended, part /* localized or EULA, one after the other */, original;
 	struct buf text, scratch;
 	struct copier copy;
@@ -767,8 +767,7 @@ static int original(struct document *d, struct slice s, struct err *e)
 		s = (struct slice){s.p + 1, s.n - 1};
 	}
 	d->rev.doc_bytes += s.n;
-	if (mbedtls_md_update(&d->md, (const unsigned char *)s.p, s.n) != 0)
-		return err_set(e, E_IO, "SHA-256 failed");
+	digest_add(d->digest, s);
 	while (s.n) {
 		struct slice part = {s.p, MIN(s.n, PACKER_PORTION / 8)};
 		xml_escape_add(packer_text(&d->original), part);
@@ -840,7 +839,7 @@ static int finish(struct document *d, struct document_facts *out)
 		rc = packer_finish(&d->extended, d->e);
 	if (rc == E_OK)
 		rc = packer_finish(&d->original, d->e);
-	if (rc == E_OK && mbedtls_md_finish(&d->md, d->rev.doc_digest.b) != 0)
+	if (rc == E_OK && !digest_end(d->digest, d->rev.doc_digest.b))
 		rc = err_set(d->e, E_IO, "SHA-256 failed");
 	if (rc != E_OK)
 		return rc;
@@ -865,8 +864,7 @@ int document_read(struct document *d, xml_refill_fn *refill, void *arg, const st
 	d->refill = refill;
 	d->refill_arg = arg;
 	reset(d);
-	if (mbedtls_md_starts(&d->md) != 0)
-		return err_set(d->e, E_IO, "SHA-256 failed");
+	digest_start(d->digest);
 	xml_init_stream(d->x, tee, d, &xml_document_limits, d->e);
 	int rc = read_tokens(d);
 	return rc == E_OK ? finish(d, out) : rc;
@@ -886,10 +884,10 @@ struct document *document_new(void)
 	for (int k = 0; k < REL__N; k++)
 		buf_init(&d->rel[k].rows, LIMIT_DOC_PREREQUISITES * sizeof(struct document_relation));
 	arena_init(&d->facts, FACTS_MAX);
-	mbedtls_md_init(&d->md);
+	d->digest = digest_new(DIGEST_SHA256);
 	d->x = xml_new();
 	copier_init(&d->copy, d->x);
-	if (!d->x || mbedtls_md_setup(&d->md, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) != 0)
+	if (!d->x || !d->digest)
 		document_free(&d);
 	return d;
 }
@@ -908,7 +906,7 @@ void document_free(struct document **pd)
 		buf_free(bufs[i]);
 	copier_free(&d->copy);
 	arena_free(&d->facts);
-	mbedtls_md_free(&d->md);
+	digest_free(&d->digest);
 	xml_free(&d->x);
 	free(d);
 	*pd = NULL;
