@@ -212,7 +212,8 @@ static const struct {
 static_assert(COUNTOF(codings) == CODING_XPRESS_STREAM + 1, "a row per coding");
 
 /* The most that will be appended to the packed buffer: decoded pieces in a plain reply; else everything
- * raw, with a header per block, runs between finished pieces being cut on their own. */
+ * raw, with a header per block, runs between finished pieces being cut on their own, and what the coder wants beyond
+ * its result. */
 static size_t reserve_size(const struct rope *r, enum coding coding)
 {
 	size_t sum = 0;
@@ -222,7 +223,7 @@ static size_t reserve_size(const struct rope *r, enum coding coding)
 		bool goes = coding == CODING_XPRESS_STREAM || s->packed == (coding == CODING_PLAIN);
 		sum += goes ? n + XPRESS_HEADER * (n / codings[coding].block + 1) : 0;
 	}
-	return sum;
+	return sum > 0 ? sum + XPRESS_WORST(XPRESS_BLOCK) - XPRESS_BLOCK : 0;
 }
 
 static int render_all(struct render *d, enum coding coding)

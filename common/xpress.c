@@ -1,4 +1,5 @@
-/* xpress.c -- the plain LZ77 coder: one hash probe per position going in, whole literal runs coming out.
+/* xpress.c -- the plain LZ77 coder: one hash probe per position, and fewer where nothing matches, going in;
+ * whole literal runs both ways.
  *
  * A block is masks and elements: 32 bits say for the next 32 elements, highest bit first, whether each is
  * a literal byte or a match; a 1 bit with nothing behind it is the end (MS-XCA 2.3.4).  A match word holds
@@ -18,18 +19,18 @@
 enum {
 	MATCH_MIN = 3,
 	WINDOW = 8192,
+	LITERALS_AT_ONCE = 16,
+	/* The fast matcher; see doc/ARCHITECTURE.md 7 for what was measured. */
 	HASH_BITS_MAX = 13,
-	HASH_BITS_MIN = 11,
+	HASH_BITS_MIN = 8,
+	HASHED = 6,     /* bytes: shorter matches save little and cost a branch each */
+	PROBED = 8,     /* bytes read to hash; none begins behind the last place where they are there */
+	SKIP_AFTER = 4, /* after 2^4 misses each second place is tried, after 2^4 more each third */
 	/* Length above MATCH_MIN at which each continuation begins. */
 	LENGTH_NIBBLE = 7,
 	LENGTH_BYTE = LENGTH_NIBBLE + 15,
 	LENGTH_WORD = LENGTH_BYTE + 255,
 };
-
-static uint32_t load24(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
-}
 
 static uint32_t load32(const uint8_t *p)
 {
@@ -57,34 +58,32 @@ static void store32(uint8_t *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-/* ---- encoder ---- */
+/* ---- encoder: what every matcher writes with ---- */
 
 struct packer {
 	uint8_t *o;
 	uint8_t *mask;   /* where the current mask goes once it is full */
 	uint8_t *nibble; /* a byte whose high half is free, or NULL */
-	uint64_t flags;  /* a 1 that has moved up to bit 32 when the mask is full, the flags below it */
+	uint32_t flags;  /* of the current mask, so far */
+	unsigned left;   /* flags that it still takes, 1 to 32 */
 };
 
-static void next_mask(struct packer *p)
+static inline void next_mask(struct packer *p)
 {
 	p->mask = p->o;
 	p->o += 4;
-	p->flags = 1;
+	p->left = 32;
 }
 
 /* A full mask is followed at once by the next one (XPRESS-13, -15). */
-static inline void flag(struct packer *p, unsigned bit)
+static inline void end_mask(struct packer *p)
 {
-	p->flags = p->flags << 1 | bit;
-	if (p->flags >> 32) {
-		store32(p->mask, (uint32_t)p->flags);
-		next_mask(p);
-	}
+	store32(p->mask, p->flags);
+	next_mask(p);
 }
 
 /* The rest of a length (above MATCH_MIN) that filled its three bits. */
-static void put_long(struct packer *p, size_t over)
+static inline void put_long(struct packer *p, size_t over)
 {
 	unsigned half = over < LENGTH_BYTE ? (unsigned)(over - LENGTH_NIBBLE) : 15;
 	if (p->nibble) {
@@ -110,22 +109,34 @@ static inline void put_match(struct packer *p, size_t distance, size_t length)
 	p->o += 2;
 	if (over >= LENGTH_NIBBLE)
 		put_long(p, over);
-	flag(p, 1);
+	p->flags = p->flags << 1 | 1;
+	if (--p->left == 0)
+		end_mask(p);
 }
 
-static inline void put_literal(struct packer *p, uint8_t c)
+/* Most runs are short: LITERALS_AT_ONCE bytes are copied whatever n is, if the input has them; the output has, since its
+ * worst case leaves room for all that is not yet read. */
+static inline void put_literals(struct packer *p, const uint8_t *from, size_t n, const uint8_t *end)
 {
-	*p->o++ = c;
-	flag(p, 0);
+	while (n >= p->left) {
+		size_t some = p->left;
+		memcpy(p->o, from, some);
+		p->o += some;
+		p->flags = (uint32_t)((uint64_t)p->flags << some);
+		end_mask(p);
+		from += some;
+		n -= some;
+	}
+	memcpy(p->o, from, n <= LITERALS_AT_ONCE && end - from >= LITERALS_AT_ONCE ? LITERALS_AT_ONCE : n);
+	p->o += n;
+	p->flags <<= n;
+	p->left -= (unsigned)n;
 }
 
 /* The end is a 1 bit; the bits below it are 1 too (XPRESS-14). */
 static void finish(struct packer *p)
 {
-	do
-		p->flags = p->flags << 1 | 1;
-	while (!(p->flags >> 32));
-	store32(p->mask, (uint32_t)p->flags);
+	store32(p->mask, (uint32_t)(((uint64_t)p->flags + 1) << p->left) - 1);
 }
 
 /* How many bytes at a and b agree, b ending at end; the two may overlap. */
@@ -142,48 +153,56 @@ static inline size_t common_length(const uint8_t *a, const uint8_t *b, const uin
 	return (size_t)(b - start);
 }
 
-static inline uint32_t hash3(uint32_t v, unsigned bits)
+/* ---- encoder: the fast matcher ---- */
+
+static inline uint32_t hash(uint64_t v, unsigned bits)
 {
-	return (v << 8) * UINT32_C(2654435761) >> (32 - bits);
+	return (uint32_t)((v << (64 - 8 * HASHED)) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
 }
 
-/* A table about as large as the input: small blocks are many, and clearing 16 KB for each would show. */
+/* A table of half the input's size: small blocks are many, and clearing 16 KB for each would show. */
 static unsigned hash_bits(size_t n)
 {
 	unsigned bits = HASH_BITS_MIN;
-	while (bits < HASH_BITS_MAX && (size_t)1 << bits < n)
+	while (bits < HASH_BITS_MAX && (size_t)2 << bits < n)
 		bits++;
 	return bits;
 }
 
+/* One probe where a match may begin; after misses it may not begin everywhere. */
 size_t xpress_encode(const char *from, size_t n, char *to)
 {
 	uint16_t seen[1 << HASH_BITS_MAX]; /* latest position of a hash; 0 is a fair guess for "none" */
-	const uint8_t *base = (const uint8_t *)from, *p = base, *end = base + n;
+	const uint8_t *base = (const uint8_t *)from, *end = base + n, *p = base, *literals = base;
 	struct packer out = {.o = (uint8_t *)to};
-	unsigned bits = hash_bits(n);
+	unsigned bits = hash_bits(n), step = 1 << SKIP_AFTER;
 
 	ASSERT(n <= XPRESS_BLOCK);
 	memset(seen, 0, sizeof(seen[0]) << bits);
 	next_mask(&out);
-	while (end - p >= MATCH_MIN) {
-		uint32_t v = end - p > MATCH_MIN ? load32(p) : load24(p);
-		uint16_t *slot = &seen[hash3(v, bits)];
-		size_t distance = (size_t)(p - base) - *slot;
+	while (end - p >= PROBED) {
+		uint64_t v = load64(p);
+		uint16_t *slot = &seen[hash(v, bits)];
+		const uint8_t *at = base + *slot;
 		*slot = (uint16_t)(p - base);
-		if (distance - 1 < WINDOW && !((load32(p - distance) ^ v) << 8)) {
-			size_t length = MATCH_MIN + common_length(p - distance + MATCH_MIN, p + MATCH_MIN, end);
-			put_match(&out, distance, length);
-			p += length;
-		} else {
-			put_literal(&out, *p++);
+		if ((size_t)(p - at) - 1 >= WINDOW || load32(at) != (uint32_t)v) {
+			p += step++ >> SKIP_AFTER;
+			continue;
 		}
+		for (; p > literals && at > base && p[-1] == at[-1]; p--)
+			at--;
+		put_literals(&out, literals, (size_t)(p - literals), end);
+		size_t length = common_length(at, p, end);
+		put_match(&out, (size_t)(p - at), length);
+		literals = p += length;
+		step = 1 << SKIP_AFTER;
 	}
-	while (p < end)
-		put_literal(&out, *p++);
+	put_literals(&out, literals, (size_t)(end - literals), end);
 	finish(&out);
 	return (size_t)(out.o - (uint8_t *)to);
 }
+
+/* ---- blocks ---- */
 
 size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room)
 {
@@ -195,17 +214,32 @@ size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room)
 	return size;
 }
 
-static void add_block(struct buf *out, const char *p, size_t n)
+void xpress_add_stored(struct buf *out, struct slice s)
 {
-	char packed[XPRESS_HEADER + XPRESS_BLOCK];
-	size_t size = xpress_pack_block(p, n, packed + XPRESS_HEADER, n);
-	if (size == 0) {
-		memcpy(packed + XPRESS_HEADER, p, n);
-		size = n;
+	char *to = s.n ? buf_room(out, XPRESS_HEADER + s.n) : NULL;
+	if (!to)
+		return;
+	ASSERT(s.n <= XPRESS_BLOCK);
+	store32((uint8_t *)to, (uint32_t)s.n);
+	store32((uint8_t *)to + 4, (uint32_t)s.n);
+	memcpy(to + XPRESS_HEADER, s.p, s.n);
+	out->n += XPRESS_HEADER + s.n;
+}
+
+/* Packed where it will lie. */
+static void add_block(struct buf *out, struct slice s)
+{
+	char *to = buf_room(out, XPRESS_HEADER + XPRESS_WORST(s.n));
+	if (!to)
+		return;
+	size_t size = xpress_encode(s.p, s.n, to + XPRESS_HEADER);
+	if (size >= s.n) {
+		xpress_add_stored(out, s);
+		return;
 	}
-	store32((uint8_t *)packed, (uint32_t)n);
-	store32((uint8_t *)packed + 4, (uint32_t)size);
-	buf_add(out, packed, XPRESS_HEADER + size);
+	store32((uint8_t *)to, (uint32_t)s.n);
+	store32((uint8_t *)to + 4, (uint32_t)size);
+	out->n += XPRESS_HEADER + size;
 }
 
 void xpress_add(struct buf *out, struct slice s, size_t block)
@@ -213,7 +247,7 @@ void xpress_add(struct buf *out, struct slice s, size_t block)
 	ASSERT(block >= 1 && block <= XPRESS_BLOCK);
 	while (s.n > 0 && out->rc == E_OK) {
 		size_t n = MIN(s.n, block);
-		add_block(out, s.p, n);
+		add_block(out, (struct slice){s.p, n});
 		s.p += n;
 		s.n -= n;
 	}

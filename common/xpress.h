@@ -11,7 +11,8 @@
 #define XPRESS_HEADER 8
 
 /* Encodes n <= 65,535 bytes into to, which has room for XPRESS_WORST(n), and returns the size, larger than n
- * for what does not shrink.  Fast single-probe matcher; output always decodes to its input. */
+ * for what does not shrink.  Output always decodes to its input.  Made for packing while a client waits: fast, with
+ * matches of mostly 6 bytes and more. */
 #define XPRESS_WORST(n) ((n) + 4 * ((n) / 32 + 1))
 size_t xpress_encode(const char *from, size_t n, char *to);
 
@@ -23,7 +24,11 @@ size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room);
  * outside the two ranges. */
 bool xpress_unpack_block(const char *from, size_t n, char *to, size_t plain);
 
-/* Appends `s` as blocks of at most `block` plain bytes (1..65535), headers included.  Empty s: no block. */
+/* Appends `s`, at most 65,535 bytes, as one block that is not packed.  Empty s: no block. */
+void xpress_add_stored(struct buf *out, struct slice s);
+
+/* Appends `s` as blocks of at most `block` plain bytes (1..65535), headers included.  Empty s: no block.  Needs room
+ * for XPRESS_WORST of the last one, though less may be added. */
 void xpress_add(struct buf *out, struct slice s, size_t block);
 
 /* Decodes a whole stream of blocks, appending to out (whose max bounds the result). E_FORM if malformed. */

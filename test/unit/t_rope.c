@@ -118,10 +118,14 @@ static char text[300000];
 
 static void make_text(void)
 {
+	static const char *const words[] = {"<UpdateIdentity ", "RevisionNumber=", "&quot;", "/>", "Prerequisites", "7", "x"};
 	unsigned seed = 11;
-	for (size_t i = 0; i < sizeof(text); i++) {
+	for (size_t i = 0; i < sizeof(text);) {
 		seed = seed * 1103515245u + 12345u;
-		text[i] = "<Update ID=&lt;/>"[(seed >> 16) % 17];
+		const char *w = words[(seed >> 16) % COUNTOF(words)];
+		size_t n = MIN(strlen(w), sizeof(text) - i);
+		memcpy(text + i, w, n);
+		i += n;
 	}
 }
 
