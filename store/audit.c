@@ -269,6 +269,10 @@ struct audit {
 		uint32_t chunk;
 		bool any;
 	} before;
+	struct { /* a chunk that lies in several rows, as one: what has been seen of it */
+		char value[FRAGMENT_HEADER + UINT16_MAX];
+		size_t n, missing;
+	} chunk;
 	struct sha1 *digests; /* files of one revision */
 	size_t ndigests, cap;
 	int32_t of_revision;
@@ -441,20 +445,30 @@ static int audit_relation(struct slice key, struct slice value, void *arg)
 
 /* ---- fragments ---- */
 
-static void check_chunk(struct audit *a, struct slice key, struct slice value, int32_t id)
+static bool same_fragment(const struct audit *a, struct slice key)
 {
-	uint32_t chunk = get_be16(key.p + key.n - 2);
-	bool same = a->before.any && a->before.n == key.n && memcmp(a->before.key, key.p, key.n - 2) == 0;
-	if (chunk != (same ? a->before.chunk + 1 : 0))
-		say(a, "revision %d: a fragment has no chunk before chunk %u", (int)id, (unsigned)chunk);
-	if (same && a->before.bytes < FRAGMENT_FULL)
-		say(a, "revision %d: a short chunk of a fragment is not its last", (int)id);
+	return a->before.any && a->before.n == key.n && memcmp(a->before.key, key.p, key.n - 2) == 0;
+}
+
+static void remember(struct audit *a, struct slice key, size_t bytes)
+{
 	a->before.n = key.n;
 	a->before.any = key.n <= sizeof(a->before.key);
 	if (a->before.any)
 		memcpy(a->before.key, key.p, key.n);
-	a->before.chunk = chunk;
-	a->before.bytes = value.n - 8;
+	a->before.chunk = get_be16(key.p + key.n - 2);
+	a->before.bytes = bytes;
+}
+
+static void check_chunk(struct audit *a, struct slice key, struct slice value, int32_t id)
+{
+	uint32_t chunk = get_be16(key.p + key.n - 2);
+	bool same = same_fragment(a, key);
+	if (chunk != (same ? a->before.chunk + 1 : 0))
+		say(a, "revision %d: a fragment has no chunk before chunk %u", (int)id, (unsigned)chunk);
+	if (same && a->before.bytes < FRAGMENT_FULL)
+		say(a, "revision %d: a short chunk of a fragment is not its last", (int)id);
+	remember(a, key, value.n - FRAGMENT_HEADER);
 }
 
 static int add_plain(const struct language *l, void *arg)
@@ -472,7 +486,7 @@ static bool is_langpack(struct slice key)
 
 static bool plain_size(struct slice key, struct slice value, uint64_t *plain)
 {
-	struct slice bytes = {value.p + 8, value.n - 8};
+	struct slice bytes = {value.p + FRAGMENT_HEADER, value.n - FRAGMENT_HEADER};
 	*plain = 0;
 	if (is_langpack(key))
 		return langpack_each(bytes, add_plain, plain) == E_OK;
@@ -480,24 +494,72 @@ static bool plain_size(struct slice key, struct slice value, uint64_t *plain)
 	return value.p[1] == 0 || xpress_plain_size(bytes, plain);
 }
 
+static void check_plain(struct audit *a, struct slice key, struct slice value)
+{
+	uint64_t plain;
+	if (!plain_size(key, value, &plain) || plain != get_be32(value.p + 4))
+		say(a, "revision %d: a chunk of fragment type %d does not have the size it claims", (int)get_be32(key.p), key.p[4]);
+}
+
+/* The first row of a chunk that says how many bytes it has with those that follow. */
+static void begin_chunk(struct audit *a, struct slice key, struct slice value, size_t all)
+{
+	if (value.n - FRAGMENT_HEADER >= all) {
+		say(a, "revision %d: a chunk of a fragment is in one row and says that it is in several", (int)get_be32(key.p));
+		return;
+	}
+	memcpy(a->chunk.value, value.p, value.n);
+	a->chunk.n = value.n;
+	a->chunk.missing = all - (value.n - FRAGMENT_HEADER);
+}
+
+static int chunk_ends(struct audit *a)
+{
+	if (a->chunk.missing)
+		say(a, "revision %d: the last %zu bytes of a chunk of a fragment are missing", (int)get_be32(a->before.key),
+			a->chunk.missing);
+	a->chunk.missing = 0;
+	return E_OK;
+}
+
+/* Is the row the next of the chunk that has begun? */
+static bool continues_chunk(struct audit *a, struct slice key, struct slice value)
+{
+	bool next = a->chunk.missing && same_fragment(a, key) && get_be16(key.p + key.n - 2) == a->before.chunk + 1;
+	if (!next || value.n == 0 || value.n > a->chunk.missing) {
+		chunk_ends(a);
+		return false;
+	}
+	memcpy(a->chunk.value + a->chunk.n, value.p, value.n);
+	a->chunk.n += value.n;
+	a->chunk.missing -= value.n;
+	remember(a, key, a->chunk.n - FRAGMENT_HEADER);
+	if (!a->chunk.missing)
+		check_plain(a, key, (struct slice){a->chunk.value, a->chunk.n});
+	return true;
+}
+
 static int audit_fragment(struct slice key, struct slice value, void *arg)
 {
 	struct audit *a = arg;
-	if (key.n < 9 || value.n < 8 || value.p[0] != 1) {
+	if (key.n >= 9 && continues_chunk(a, key, value))
+		return E_OK;
+	if (key.n < 9 || value.n < FRAGMENT_HEADER || value.p[0] != 1) {
 		say(a, "a chunk of a fragment cannot be read");
 		return E_OK;
 	}
 	int32_t id = (int32_t)get_be32(key.p);
 	int type = key.p[4];
-	uint64_t plain;
 	check_id(a, COUNT_REVISION, (uint32_t)id, "fragment of revision");
 	if (type < FRAG_CORE || type >= FRAG__N)
 		say(a, "revision %d has a fragment of the unknown type %d", (int)id, type);
 	if (!live_revision(a, id))
 		say(a, "there is a fragment of revision %d, which is not there", (int)id);
-	if (!plain_size(key, value, &plain) || plain != get_be32(value.p + 4))
-		say(a, "revision %d: a chunk of fragment type %d does not have the size it claims", (int)id, type);
 	check_chunk(a, key, value, id);
+	if (get_be16(value.p + 2))
+		begin_chunk(a, key, value, get_be16(value.p + 2));
+	else
+		check_plain(a, key, value);
 	return E_OK;
 }
 
@@ -882,7 +944,7 @@ static const struct {
 	{DB_UPDATE, audit_update, NULL},
 	{DB_UPDATE_ID, audit_update_id, NULL},
 	{DB_RELATION, audit_relation, NULL},
-	{DB_FRAGMENT, audit_fragment, NULL},
+	{DB_FRAGMENT, audit_fragment, chunk_ends},
 	{DB_REV_FILE, audit_rev_file, NULL},
 	{DB_FILE_REV, audit_file_rev, audit_file_pairs},
 	{DB_FILE, audit_file, NULL},

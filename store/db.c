@@ -57,11 +57,48 @@ int db_get(struct txn *t, enum db db, struct slice key, struct slice *value)
 	return E_OK;
 }
 
+/* ---- how LMDB 0.9 lays rows onto pages; to be wrong about it would waste some space and nothing else ---- */
+enum { PAGE_HEADER = 16, NODE_HEADER = 8, NODE_INDEX = 2, PAGE_NUMBER = 8, ROWS_OF_PAGE = 2 };
+#define PART_MIN ((size_t)256) /* a row for less is mostly key and headers */
+
+static size_t page_of(const struct txn *t, enum db db)
+{
+	return t->store->env[env_of(db)].page - PAGE_HEADER;
+}
+
+/* The largest value behind a key that shares a page with other rows. */
+static size_t shared_max(const struct txn *t, enum db db, size_t key)
+{
+	return (page_of(t, db) / ROWS_OF_PAGE & ~(size_t)1) - NODE_INDEX - NODE_HEADER - key;
+}
+
+/* Rows that are appended fill a page until one does not fit. */
+static void appended(struct txn *t, enum db db, size_t key, size_t value)
+{
+	if (value > shared_max(t, db, key))
+		value = PAGE_NUMBER;
+	size_t row = ((NODE_HEADER + key + value + 1) & ~(size_t)1) + NODE_INDEX;
+	t->left[db] = (row <= t->left[db] ? t->left[db] : page_of(t, db)) - row;
+}
+
+size_t db_fit(const struct txn *t, enum db db, size_t key, size_t n)
+{
+	size_t page = t->store->env[env_of(db)].page, around = NODE_HEADER + key + NODE_INDEX;
+	size_t most = shared_max(t, db, key);
+	if (n >= page_of(t, db))
+		return (n + PAGE_HEADER) / page * page - PAGE_HEADER;
+	if (n > t->left[db] - MIN(t->left[db], around) && t->left[db] >= around + PART_MIN)
+		most = MIN(most, t->left[db] - around);
+	return MIN(n, most);
+}
+
 static int put(struct txn *t, enum db db, struct slice key, MDB_val *v, unsigned flags, struct err *e)
 {
 	MDB_val k = val(key);
 	size_t n = v->mv_size;
 	int rc = mdb_put(mdb_of(t, db), t->store->dbi[db], &k, v, flags);
+	if (rc == 0 && (flags & MDB_APPEND))
+		appended(t, db, key.n, n);
 	if (rc == MDB_KEYEXIST && (flags & MDB_APPEND))
 		rc = mdb_put(mdb_of(t, db), t->store->dbi[db], &k, v, flags & ~(unsigned)MDB_APPEND);
 	return written(t, db, rc, key.n + n, e);

@@ -12,7 +12,8 @@
  *  revision    RevisionID be32               -> v1 | struct revision          (below 2,000 bytes)
  *  relation    RevisionID be32               -> v1 | prereq, bundle, superseded
  *  fragment    RevisionID be32, type u8, locale, 0, geo, 0, chunk be16
- *                                            -> v1 | packed u8, pad be16, plain be32 | bytes   (<= LIMIT_CHUNK)
+ *                                            -> v1 | packed u8, all be16, plain be32 | bytes   (<= LIMIT_CHUNK)
+ *              behind a row with all > 0     -> bytes: the rest of a chunk of `all` bytes, up to where they are complete
  *              localized, locale empty       -> the same, bytes: the short ones of all languages but en, langpack.h
  *  file        sha1[20]                      -> v1 | struct file
  *  rev_file    RevisionID be32, n be16       -> v1 | sha1, kind, name, locale, geo
@@ -88,6 +89,10 @@ int db_each_from(struct txn *t, enum db db, struct slice from, db_row_fn *fn, vo
 	MUST_CHECK;
 /* Is this pair there?  For databases that hold several values of a key. */
 bool db_has_pair(struct txn *t, enum db db, struct slice key, struct slice value);
+/* How large the next part of a value of n bytes should be that is cut into rows, so that nothing of a page is lost:
+ * whole pages where it fills some (a value that is too large for half a page gets pages of its own, in LMDB), else
+ * what is left on the page onto which rows are being appended, else the most that shares one.  1 to n. */
+size_t db_fit(const struct txn *t, enum db db, size_t key, size_t n);
 /* The last key of a database. */
 int db_last(struct txn *t, enum db db, struct slice *key) MUST_CHECK; /* E_NOTFOUND */
 /* Removes all rows below a prefix; *n counts them (may be NULL). */
@@ -174,8 +179,10 @@ int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *mem
 int member_find(struct txn *t, const struct relation *member, int32_t *id) MUST_CHECK;
 /* One chunk of a fragment, ascending from 0, at most LIMIT_CHUNK bytes; packed: whole Xpress blocks with
  * headers.  Every chunk but the last has at least FRAGMENT_FULL bytes (so a reader knows a short chunk for
- * the last one and asks for no further): E_LIMIT otherwise. */
+ * the last one and asks for no further): E_LIMIT otherwise.  A last chunk of the original below that is cut into
+ * several rows: as one each would lose half a page, a fifth of the store. */
 #define FRAGMENT_FULL ((size_t)32 << 10)
+#define FRAGMENT_HEADER 8 /* of a chunk in its first row: version, packed, be16 all its bytes if they lie in several rows, plain size */
 int fragment_put(struct txn *t, int32_t id, enum fragment_type type, struct slice locale, struct slice geo,
 	uint16_t chunk, bool packed, uint32_t plain, struct slice bytes, struct err *e) MUST_CHECK;
 /* Names the file by a revision; makes or completes the file row (never un-stores it). */

@@ -12,6 +12,7 @@ struct env {
 	MDB_txn *reader; /* kept between read transactions: reset, then renewed */
 	unsigned kind;
 	char *path;
+	size_t page; /* bytes */
 };
 
 struct txn {
@@ -21,6 +22,7 @@ struct txn {
 	struct err failed;           /* the first write that failed: commit then refuses */
 	uint64_t bytes[DB__N];       /* written so far, for txn_dirty() */
 	uint64_t rows[DB__N];
+	size_t left[DB__N];          /* on the page onto which rows are being appended, see db_fit() */
 };
 
 struct store {

@@ -419,7 +419,7 @@ int member_find(struct txn *t, const struct relation *m, int32_t *id)
 
 /* ================= fragments ================= */
 
-#define FRAGMENT_HEADER 8 /* version, packed, two spare bytes, plain size */
+static_assert(FRAGMENT_FULL <= UINT16_MAX, "a chunk in several rows has a size of 16 bits");
 
 struct fragment_name { /* the key of a fragment without its chunk */
 	char b[4 + 1 + 2 * (LIMIT_LOCALE + 1) + 2];
@@ -449,11 +449,39 @@ static bool fragment_name(struct fragment_name *k, int32_t id, enum fragment_typ
 	return true;
 }
 
+static int row_get(struct txn *t, struct fragment_name *k, uint16_t row, struct slice *v)
+{
+	put_be16(k->b + k->n, row);
+	return db_get(t, DB_FRAGMENT, (struct slice){k->b, k->n + 2}, v);
+}
+
+/* Puts a chunk of n bytes whose first are in row `row` together, in the transaction's memory. */
+static int chunk_join(struct txn *t, struct fragment_name *k, uint16_t row, size_t n, struct slice *bytes)
+{
+	struct slice v;
+	size_t have = bytes->n;
+	if (have == 0 || have >= n)
+		return E_CORRUPT;
+	char *to = arena_alloc(txn_arena(t), n, 1);
+	if (!to)
+		return E_NOMEM;
+	memcpy(to, bytes->p, have);
+	for (; have < n; have += v.n) {
+		int rc = row_get(t, k, ++row, &v);
+		if (rc != E_OK)
+			return rc == E_NOTFOUND ? E_CORRUPT : rc;
+		if (v.n == 0 || v.n > n - have)
+			return E_CORRUPT;
+		memcpy(to + have, v.p, v.n);
+	}
+	*bytes = (struct slice){to, n};
+	return E_OK;
+}
+
 static int chunk_get(struct txn *t, struct fragment_name *k, uint16_t chunk, struct piece *out, size_t *bytes)
 {
 	struct slice v;
-	put_be16(k->b + k->n, chunk);
-	int rc = db_get(t, DB_FRAGMENT, (struct slice){k->b, k->n + 2}, &v);
+	int rc = row_get(t, k, chunk, &v);
 	if (rc != E_OK)
 		return rc;
 	if (v.n < FRAGMENT_HEADER || v.p[0] != 1)
@@ -461,7 +489,11 @@ static int chunk_get(struct txn *t, struct fragment_name *k, uint16_t chunk, str
 	out->packed = v.p[1] != 0;
 	out->plain = get_be32(v.p + 4);
 	out->bytes = (struct slice){v.p + FRAGMENT_HEADER, v.n - FRAGMENT_HEADER};
+	if (get_be16(v.p + 2))
+		rc = chunk_join(t, k, chunk, get_be16(v.p + 2), &out->bytes);
 	*bytes = out->bytes.n;
+	if (rc != E_OK)
+		return rc;
 	return out->packed || out->plain == out->bytes.n ? E_OK : E_CORRUPT;
 }
 
@@ -540,28 +572,54 @@ static int fragment_follows(struct txn *t, struct fragment_name *k, uint16_t chu
 	return txn_fail(t, err_set(e, E_LIMIT, "chunk %u of a fragment follows a missing or a short one", chunk), e);
 }
 
+static int row_put(struct txn *t, struct fragment_name *k, uint16_t row, size_t n, char **to, struct err *e)
+{
+	void *p;
+	put_be16(k->b + k->n, row);
+	int rc = db_reserve(t, DB_FRAGMENT, (struct slice){k->b, k->n + 2}, n, &p, e);
+	*to = p;
+	return rc;
+}
+
+/* What a chunk's first row, of n bytes, did not take. */
+static int rest_put(struct txn *t, struct fragment_name *k, uint16_t row, struct slice rest, struct err *e)
+{
+	int rc = E_OK;
+	while (rc == E_OK && rest.n) {
+		char *to;
+		size_t n = db_fit(t, DB_FRAGMENT, k->n + 2, rest.n);
+		rc = row_put(t, k, ++row, n, &to, e);
+		if (rc == E_OK)
+			memcpy(to, rest.p, n);
+		rest = (struct slice){rest.p + n, rest.n - n};
+	}
+	return rc;
+}
+
 int fragment_put(struct txn *t, int32_t id, enum fragment_type type, struct slice locale, struct slice geo,
 	uint16_t chunk, bool packed, uint32_t plain, struct slice bytes, struct err *e)
 {
 	struct fragment_name k;
-	void *to;
+	size_t n = FRAGMENT_HEADER + bytes.n;
+	char *p;
 	if (!fragment_name(&k, id, type, locale, geo) || bytes.n > LIMIT_CHUNK)
 		return txn_fail(t, err_set(e, E_LIMIT, "a fragment's locale or a chunk of it is too long"), e);
 	int rc = fragment_follows(t, &k, chunk, e);
 	if (rc != E_OK)
 		return rc;
-	put_be16(k.b + k.n, chunk);
-	rc = db_reserve(t, DB_FRAGMENT, (struct slice){k.b, k.n + 2}, FRAGMENT_HEADER + bytes.n, &to, e);
+	if (type == FRAG_ORIGINAL && bytes.n < FRAGMENT_FULL)
+		n = db_fit(t, DB_FRAGMENT, k.n + 2, n);
+	rc = row_put(t, &k, chunk, n, &p, e);
 	if (rc != E_OK)
 		return rc;
-	char *p = to;
+	n -= FRAGMENT_HEADER;
 	p[0] = 1;
 	p[1] = packed;
-	p[2] = p[3] = 0;
+	put_be16(p + 2, n < bytes.n ? (uint16_t)bytes.n : 0);
 	put_be32(p + 4, plain);
-	if (bytes.n)
-		memcpy(p + FRAGMENT_HEADER, bytes.p, bytes.n);
-	return E_OK;
+	if (n)
+		memcpy(p + FRAGMENT_HEADER, bytes.p, n);
+	return rest_put(t, &k, chunk, (struct slice){bytes.p + n, bytes.n - n}, e);
 }
 
 struct keys {

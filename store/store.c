@@ -15,7 +15,7 @@
 #include "common/text.h"
 #include "store/env.h"
 
-#define FORMAT 1u   /* of the records; a change needs a row in migrations[] */
+#define FORMAT 2u   /* of the records; a change needs a row in migrations[] */
 #define READERS 1024 /* slots: workers of all services and the tools */
 
 const struct db_info db_table[DB__N] = {
@@ -160,6 +160,10 @@ static int env_open(struct env *v, unsigned flags, struct err *e)
 		rc = mdb_env_set_mapsize(v->mdb, map_size(k));
 	if (rc == 0)
 		rc = mdb_env_open(v->mdb, v->path, flags | MDB_NOTLS, k->lock_mode);
+	MDB_stat st = {0};
+	if (rc == 0)
+		rc = mdb_env_stat(v->mdb, &st);
+	v->page = st.ms_psize;
 	if (rc == ENOENT)
 		return err_set(e, E_NOTFOUND, "%s: no store there; make one with `wsusctl store create`", v->path);
 	return rc == 0 ? E_OK : env_error(v, rc, e);
@@ -366,7 +370,7 @@ static const struct migration {
 	int (*catalog)(struct txn *, struct err *);
 	int (*fleet)(struct txn *, struct err *);
 } migrations[] = {
-	{0, NULL, NULL, NULL}, /* the first format is 1: nothing to come from yet */
+	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
 };
 
 static enum db meta_of(unsigned kind)

@@ -141,6 +141,21 @@ static void d_chunk_size(void) { chunk(member, FRAG_CORE, 0, false, 7, SL("four"
 static void d_chunk_packed(void) { chunk(member, FRAG_CORE, 0, true, 9, SL("\x04\0\0\0\x04\0\0\0four")); }
 static void d_languages_size(void) { chunk(member, FRAG_LOCALIZED, 0, true, 5, SL("\0\5\x82" "de\0\4\4\0\0\0\4\0\0\0four")); }
 static void d_languages_torn(void) { chunk(member, FRAG_LOCALIZED, 0, true, 4, SL("\0\5\x82" "de\0\4\4\0\0\0\4\0\0\0fou")); }
+static void rows(uint16_t all, uint32_t plain, struct slice first, struct slice second)
+{
+	char v[64] = {1};
+	put_be16(v + 2, all);
+	put_be32(v + 4, plain);
+	memcpy(v + 8, first.p, first.n);
+	put(DB_FRAGMENT, fragment_key(member, FRAG_ORIGINAL, 0), (struct slice){v, 8 + first.n});
+	if (second.n)
+		put(DB_FRAGMENT, fragment_key(member, FRAG_ORIGINAL, 1), second);
+}
+static void d_rows_torn(void) { rows(9, 9, SL("torn"), SL("")); }
+static void d_rows_short(void) { rows(9, 9, SL("torn"), SL("off")); }
+static void d_rows_long(void) { rows(9, 9, SL("torn"), SL("and more")); }
+static void d_rows_size(void) { rows(9, 8, SL("torn"), SL("apart")); }
+static void d_rows_one(void) { rows(4, 4, SL("torn"), SL("")); }
 static void d_fragment_alone(void) { chunk(99, FRAG_CORE, 0, false, 1, SL("x")); }
 static void d_fragment_type(void) { chunk(member, 77, 0, false, 1, SL("x")); }
 static void d_file_gone(void) { struct sha1 d = fx_sha1(1); del(DB_FILE, key_sha1(&d)); }
@@ -230,6 +245,11 @@ static const struct {
 	{d_chunk_packed, "size it claims", TXN_CATALOG},
 	{d_languages_size, "size it claims", TXN_CATALOG},
 	{d_languages_torn, "size it claims", TXN_CATALOG},
+	{d_rows_torn, "last 5 bytes of a chunk of a fragment are missing", TXN_CATALOG},
+	{d_rows_short, "last 2 bytes of a chunk of a fragment are missing", TXN_CATALOG},
+	{d_rows_long, "last 5 bytes of a chunk of a fragment are missing", TXN_CATALOG},
+	{d_rows_size, "size it claims", TXN_CATALOG},
+	{d_rows_one, "is in one row and says", TXN_CATALOG},
 	{d_fragment_alone, "fragment of revision 99, which is not there", TXN_CATALOG},
 	{d_fragment_type, "unknown type 77", TXN_CATALOG},
 	{d_file_gone, "names a file that is not there", TXN_CATALOG},

@@ -454,6 +454,60 @@ static void a_long_fragment_is_the_chain_of_its_chunks(void **state)
 	IS(E_LIMIT, txn_commit(&f->t, &fx_err));
 }
 
+/* Text of n bytes that is another for each n. */
+static struct slice text_of(char *to, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = (char)('a' + (n * 7 + i * i / 5) % 26);
+	return (struct slice){to, n};
+}
+
+/* Sizes about those at which a row fills a page, half of one, or none. */
+static void originals_of_all_sizes_come_back_and_fill_their_pages(void **state)
+{
+	struct fixture *f = *state;
+	static char text[FRAGMENT_FULL + 1];
+	struct store_stat before, after;
+	struct txn *t = fx_begin(f, TXN_CATALOG);
+	OK(store_stat(t, &before, &fx_err));
+	size_t sizes[600], n = 0, sum = 0;
+	for (size_t page = 0; page <= FRAGMENT_FULL; page += 2048)
+		for (size_t off = 0; off < 64; off += 4)
+			if (page + off >= 32 && page + off - 32 <= FRAGMENT_FULL)
+				sizes[n++] = page + off - 32;
+	for (size_t i = 0; i < n; i++, sum += sizes[i - 1])
+		OK(fragment_put(t, (int32_t)i + 1, FRAG_ORIGINAL, SL(""), SL(""), 0, false, (uint32_t)sizes[i],
+			text_of(text, sizes[i]), &fx_err));
+	for (size_t i = 0; i < n; i++) {
+		struct frag v;
+		OK(fragment_get(t, (int32_t)i + 1, FRAG_ORIGINAL, SL(""), SL(""), &v, &fx_err));
+		assert_int_equal(v.n, 1);
+		assert_true(v.v[0].plain == sizes[i] && slice_eq(v.v[0].bytes, text_of(text, sizes[i])));
+	}
+	OK(store_stat(t, &after, &fx_err));
+	uint64_t used = after.catalog_used - before.catalog_used;
+	if (used > sum * 103 / 100)
+		fail_msg("%llu bytes of pages for %zu of originals", (unsigned long long)used, sum);
+	txn_end(&f->t);
+}
+
+static void an_original_with_a_row_missing_is_corrupt(void **state)
+{
+	struct fixture *f = *state;
+	static char text[5000];
+	struct frag v;
+	struct txn *t = fx_begin(f, TXN_CATALOG);
+	OK(fragment_put(t, 1, FRAG_ORIGINAL, SL(""), SL(""), 0, false, sizeof(text), text_of(text, sizeof(text)), &fx_err));
+	struct key second = key_u32(1);
+	memcpy(second.b + 4, "\5\0\0\0\1", 5);
+	second.n = 9;
+	OK(db_del(t, DB_FRAGMENT, key_bytes(&second), &fx_err));
+	IS(E_CORRUPT, fragment_get(t, 1, FRAG_ORIGINAL, SL(""), SL(""), &v, &fx_err));
+	OK(db_put(t, DB_FRAGMENT, key_bytes(&second), SL("far too little"), &fx_err));
+	IS(E_CORRUPT, fragment_get(t, 1, FRAG_ORIGINAL, SL(""), SL(""), &v, &fx_err));
+	txn_end(&f->t);
+}
+
 static void a_wiped_revision_leaves_nothing_but_numbers(void **state)
 {
 	struct fixture *f = *state;
@@ -525,6 +579,8 @@ int main(void)
 		T(relations_come_back_in_document_order_with_clauses),
 		T(fragments_are_told_apart_by_type_locale_and_region),
 		T(a_long_fragment_is_the_chain_of_its_chunks),
+		T(originals_of_all_sizes_come_back_and_fill_their_pages),
+		T(an_original_with_a_row_missing_is_corrupt),
 		T(a_wiped_revision_leaves_nothing_but_numbers),
 		T(a_title_is_cut_between_characters),
 	};
