@@ -76,6 +76,9 @@ $(BUILD)/test/b_%: $(BUILD)/test/bench/b_%.o $(BUILD)/libstore.a $(BUILD)/libcom
 $(BUILD)/test/b_count: $(BUILD)/test/bench/b_count.o $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+$(BUILD)/test/b_storm: $(BUILD)/test/bench/b_storm.o $(call obj,$(wildcard test/bench/storm_*.c)) $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/test/b_floor: LDLIBS += -lfcgi
 $(CATALOG): $(call obj,$(wildcard test/catalog/*.c)) $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
