@@ -64,5 +64,9 @@
 #define XPRESS_BLOCK 65535        /* the largest block, plain */
 #define XPRESS_STREAM_BLOCK 16352 /* what the product cuts at; used by xpress = stream */
 #define XPRESS_PACK_MIN 2000      /* a core fragment from this size on is a block of its own */
+/* A run of glue below this size is not packed: that between two finished blocks has 310 bytes and would have 200.  A scan
+ * of 5,000 revisions grows by 1.5 %, a page costs 0.88 of what it did.  From 1,300 on small fragments would be left
+ * unpacked too: at 2,000 a scan grows by 4.6 %, without any packing by 13 %, a page of small fragments to 4.6 times. */
+#define XPRESS_RUN_MIN 512
 
 #endif

@@ -148,7 +148,11 @@ static void emit_packed(struct render *d)
 
 static void flush(struct render *d)
 {
-	xpress_add(d->packed, (struct slice){d->hold, d->held}, d->block);
+	struct slice run = {d->hold, d->held};
+	if (run.n < XPRESS_RUN_MIN)
+		xpress_add_stored(d->packed, run);
+	else
+		xpress_add(d->packed, run, d->block);
 	d->held = 0;
 	emit_packed(d);
 }

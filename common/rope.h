@@ -3,7 +3,8 @@
  * Glue (tags, numbers) is written into a buffer of the rope; fragments are spliced by reference, either
  * plain or as finished Xpress blocks, and must stay valid until the reply is sent (the transaction stays
  * open as long).  At the end rope_render() makes the iovec for one of three codings; glue and small plain
- * pieces between finished blocks are packed together, so that small fragments share a block. */
+ * pieces between finished blocks are packed together, so that small fragments share a block, or stored as they are if
+ * all of it is short (XPRESS_RUN_MIN). */
 #ifndef COMMON_ROPE_H
 #define COMMON_ROPE_H
 
@@ -28,7 +29,7 @@ struct frag {
 
 enum coding {
 	CODING_PLAIN,
-	CODING_XPRESS_MIXED,  /* finished blocks pass through, the rest is packed in blocks of up to 65,535 */
+	CODING_XPRESS_MIXED,  /* finished blocks pass through, the rest is in blocks of up to 65,535 */
 	CODING_XPRESS_STREAM, /* everything re-cut at 16,352, as the product does */
 };
 

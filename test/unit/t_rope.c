@@ -188,6 +188,27 @@ static void finished_pieces_pass_through_untouched(void **state)
 	made_free(&m);
 }
 
+static void only_a_run_that_is_worth_it_is_packed(void **state)
+{
+	(void)state;
+	for (size_t n = XPRESS_RUN_MIN - 1; n <= XPRESS_RUN_MIN; n++) {
+		struct made m;
+		made_init(&m);
+		splice(&m, (struct slice){text, 5000}, true);
+		splice(&m, (struct slice){text, 100}, false);
+		splice(&m, (struct slice){text, n - 100}, false);
+		splice(&m, (struct slice){text, 5000}, true);
+		check(&m);
+		render(&m, CODING_XPRESS_MIXED);
+		assert_int_equal(m.niov, 3);
+		const char *run = m.iov[1].iov_base;
+		assert_int_equal(le32(run), n);
+		assert_int_equal(le32(run + 4), m.iov[1].iov_len - XPRESS_HEADER);
+		assert_int_equal(le32(run + 4) == n, n < XPRESS_RUN_MIN);
+		made_free(&m);
+	}
+}
+
 static void plain_pieces_are_not_copied(void **state)
 {
 	(void)state;
@@ -359,6 +380,7 @@ int main(void)
 		cmocka_unit_test(an_empty_rope_is_no_bytes),
 		cmocka_unit_test(glue_and_small_pieces_share_a_block),
 		cmocka_unit_test(finished_pieces_pass_through_untouched),
+		cmocka_unit_test(only_a_run_that_is_worth_it_is_packed),
 		cmocka_unit_test(plain_pieces_are_not_copied),
 		cmocka_unit_test(blocks_are_cut_at_their_size),
 		cmocka_unit_test(mixtures_of_many_pieces_decode_the_same),
