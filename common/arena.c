@@ -68,6 +68,12 @@ static struct arena_chunk *grow(struct arena *a, size_t need)
 	return c;
 }
 
+/* What n bytes take of a chunk: never nothing. */
+static size_t room_for(size_t n)
+{
+	return (n + !n + ALIGN - 1) & ~(ALIGN - 1);
+}
+
 void *arena_alloc(struct arena *a, size_t count, size_t size)
 {
 	size_t n;
@@ -75,7 +81,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 		a->failed = true;
 		return NULL;
 	}
-	size_t need = (n + !n + ALIGN - 1) & ~(ALIGN - 1);
+	size_t need = room_for(n);
 	struct arena_chunk *c = a->head;
 	if (!c || c->size - c->used < need)
 		c = grow(a, need);
@@ -87,6 +93,18 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 	c->used += need;
 	a->used += MIN(need, a->cap - a->used);
 	return p;
+}
+
+void arena_trim(struct arena *a, void *p, size_t n, size_t keep)
+{
+	struct arena_chunk *c = a->head;
+	size_t back = room_for(n) - room_for(keep);
+	ASSERT(c && (char *)p + room_for(n) == c->data + c->used);
+#ifndef ARENA_DEBUG /* where the next allocation must have a chunk of its own */
+	c->used -= back;
+	a->used -= MIN(back, a->used);
+#endif
+	(void)back;
 }
 
 #define FIRST_ITEMS 16

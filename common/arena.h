@@ -27,6 +27,9 @@ void *arena_alloc(struct arena *a, size_t count, size_t size);
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), 1, sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), (n), sizeof(type)))
 
+/* Of the latest allocation, n bytes at p, all but the first `keep` are given back; they were never written to. */
+void arena_trim(struct arena *a, void *p, size_t n, size_t keep);
+
 /* For lists that grow: v, if it has room for one more behind its n items, else a copy with twice the room; *cap says
  * how many fit.  NULL on failure: v is as it was. */
 void *arena_more(struct arena *a, void *v, size_t n, size_t *cap, size_t size);

@@ -506,14 +506,32 @@ size_t text_utf8_char(struct slice s)
 	return overlong || beyond || surrogate || fffe ? 0 : n;
 }
 
-#define ONES (~UINT64_C(0) / 255)
+/* 16 bytes of a text as signed numbers: those beyond ASCII are negative. */
+typedef int8_t bytes16 __attribute__((vector_size(16)));
 
-/* True if all eight bytes are in 0x20..0x7F. */
-static bool plain8(const char *p)
+static inline bytes16 load16(const char *p)
 {
-	uint64_t w;
-	memcpy(&w, p, sizeof(w));
-	return ((w | (w - ONES * 0x20)) & ONES * 0x80) == 0;
+	bytes16 v;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline bool none(bytes16 v)
+{
+	uint64_t w[2];
+	memcpy(w, &v, sizeof(w));
+	return (w[0] | w[1]) == 0;
+}
+
+/* Bytes that are not in 0x20..0x7F. */
+static inline bytes16 not_plain(const char *p)
+{
+	return load16(p) < 0x20;
+}
+
+static inline bool plain64(const char *p)
+{
+	return none((not_plain(p) | not_plain(p + 16)) | (not_plain(p + 32) | not_plain(p + 48)));
 }
 
 /* text_utf8_char() for the scripts that texts are mostly in, without its exceptions. */
@@ -534,7 +552,9 @@ size_t text_utf8_bad(struct slice s)
 {
 	size_t i = 0;
 	while (i < s.n) {
-		while (s.n - i >= 16 && plain8(s.p + i) && plain8(s.p + i + 8))
+		while (s.n - i >= 64 && plain64(s.p + i))
+			i += 64;
+		while (s.n - i >= 16 && none(not_plain(s.p + i)))
 			i += 16;
 		size_t stop = MIN(s.n, i + 16);
 		while (i < stop) {

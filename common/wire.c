@@ -282,15 +282,27 @@ static int add_item(struct reader *r, const struct wfield *f, struct growing *g)
 	return rc;
 }
 
+/* Room for all numbers that can follow, at once: a list that grows as it is read is copied and cleared several times
+ * over.  What can follow shrinks as items are read, so that this happens once. */
+static bool reserve(struct reader *r, struct growing *g, size_t room)
+{
+	if (room <= g->cap)
+		return true;
+	char *v = arena_alloc(r->a, room, g->size);
+	if (!v)
+		return false;
+	memcpy(v, g->v, g->n * g->size);
+	g->v = v;
+	g->cap = room;
+	return true;
+}
+
 /* Numbers that follow one like it come in runs, straight from the scanner. */
 static int add_run(struct reader *r, const struct wfield *f, struct growing *g)
 {
-	for (size_t got = 1; got && g->n < f->max;) {
-		if (g->n == g->cap && !grow(r, g))
-			return no_memory(r);
-		got = xml_ints(r->x, (int32_t *)(void *)g->v + g->n, MIN(g->cap, (size_t)f->max) - g->n);
-		g->n += got;
-	}
+	if (!reserve(r, g, MIN(g->n + xml_ints_most(r->x), (size_t)f->max)))
+		return no_memory(r);
+	g->n += xml_ints(r->x, (int32_t *)(void *)g->v + g->n, MIN(g->cap, (size_t)f->max) - g->n);
 	return E_OK;
 }
 
@@ -315,6 +327,8 @@ static int read_list(struct reader *r, const struct wfield *f, void *to)
 	}
 	if (!g.v && !grow(r, &g))
 		return no_memory(r);
+	if (f->kind == W_INTS) /* reading numbers allocates nothing else */
+		arena_trim(r->a, g.v, g.cap * g.size, g.n * g.size);
 	struct wlist l = {g.v, g.n};
 	memcpy(to, &l, sizeof(l));
 	return E_OK;

@@ -1131,6 +1131,9 @@ int xml_read_text(struct xml *x, struct buf *out)
 
 /* ---- long lists of numbers ---- */
 
+#define ONES (~UINT64_C(0) / 0xFF)         /* a one in each byte */
+#define HALVES (~UINT64_C(0) / 0xFFFFFFFF) /* in each half */
+
 /* A tag to look for: its first eight bytes as a masked word, since most tags are shorter. */
 struct pattern {
 	char bytes[72];
@@ -1160,6 +1163,42 @@ static inline bool stands(const char *p, const struct pattern *t)
 	return ((w ^ t->word) & t->mask) == 0 && (t->n <= sizeof(w) || memcmp(p + 8, t->bytes + 8, t->n - 8) == 0);
 }
 
+/* Up to eight digits at p as a number, all at once; *n: how many there are.  p has eight bytes. */
+static inline int32_t digits8(const char *p, size_t *n)
+{
+	uint64_t w;
+	memcpy(&w, p, sizeof(w));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	w = __builtin_bswap64(w);
+#endif
+	w ^= ONES * '0';
+	/* 0x80 in each byte over 9; what carries out of such a byte changes bytes behind it only */
+	uint64_t other = ((w + ONES * 0x76) | w) & ONES * 0x80;
+	*n = other ? (size_t)__builtin_ctzll(other) / 8 : 8;
+	if (*n == 0)
+		return 0;
+	/* the last digit to the top, zeros before the first; then pairs, fours, eights */
+	w <<= 64 - *n * 8;
+	w = w * 10 + (w >> 8);
+	uint64_t outer = (w & HALVES * 0xFF) * (UINT64_C(1000000) << 32 | 100);
+	uint64_t inner = (w >> 16 & HALVES * 0xFF) * (UINT64_C(10000) << 32 | 1);
+	return (int32_t)((outer + inner) >> 32);
+}
+
+/* One to nine digits; *n: how many there are. */
+static inline int32_t digits(const char *p, size_t *n)
+{
+	int32_t v = digits8(p, n);
+	if (*n == 8 && (unsigned char)(p[8] - '0') < 10)
+		v = v * 10 + (p[(*n)++] - '0');
+	return v;
+}
+
+size_t xml_ints_most(const struct xml *x)
+{
+	return x->end > x->p ? (size_t)(x->end - x->p) / (2 * x->qname.n + sizeof("<>0</>") - 1) : 0;
+}
+
 size_t xml_ints(struct xml *x, int32_t *out, size_t max)
 {
 	struct pattern open, close;
@@ -1171,18 +1210,16 @@ size_t xml_ints(struct xml *x, int32_t *out, size_t max)
 	const char *p = x->p, *end = x->end;
 	for (; n < count; n++) {
 		const char *q = skip_space(p, end);
+		size_t length;
 		/* room for both tags and more digits than an int32 has */
 		if ((size_t)(end - q) < 3 * sizeof(open.bytes) || !stands(q, &open))
 			break;
 		q += open.n;
-		const char *from = q;
-		int32_t v = 0;
-		for (; (unsigned char)(*q - '0') < 10 && q - from < 9; q++)
-			v = v * 10 + (*q - '0');
-		if (q == from || !stands(q, &close))
+		int32_t v = digits(q, &length);
+		if (length == 0 || !stands(q + length, &close))
 			break;
 		out[n] = v;
-		p = q + close.n;
+		p = q + length + close.n;
 	}
 	x->p = p;
 	x->elements += (unsigned)n;

@@ -91,5 +91,7 @@ int xml_failed(const struct xml *x, struct err *e);
  * they are spelled like it, without attributes, and hold up to nine digits and nothing else; white space
  * between them is skipped.  Returns how many of them out got; xml_next() goes on behind them. */
 size_t xml_ints(struct xml *x, int32_t *out, size_t max);
+/* At most so many siblings like the item just closed can follow in what is there of the input. */
+size_t xml_ints_most(const struct xml *x);
 
 #endif

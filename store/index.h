@@ -79,6 +79,15 @@ static inline uint32_t view_u32(const struct view *v, size_t i)
 	return x;
 }
 
+/* Numbers from .. end - 1 as far as they lie in one piece: *n of them, at least one, unaligned. */
+static inline const char *view_run(const struct view *v, uint32_t from, uint32_t end, uint32_t *n)
+{
+	size_t byte = (size_t)from * sizeof(uint32_t), last = (size_t)end * sizeof(uint32_t);
+	ASSERT(from < end && last <= v->bytes);
+	*n = (uint32_t)(MIN(last - byte, LIMIT_CHUNK - byte % LIMIT_CHUNK) / sizeof(uint32_t));
+	return view_at(v, byte);
+}
+
 /* Word i of a bitmap; 0 past its end. */
 static inline uint64_t view_word(const struct view *v, size_t i)
 {

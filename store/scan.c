@@ -236,6 +236,15 @@ static size_t count_bits(const uint64_t *w, size_t words)
 	return n;
 }
 
+/* Of bits that are not in `other`. */
+static size_t count_without(const uint64_t *w, const uint64_t *other, size_t words)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < words; i++)
+		n += (size_t)__builtin_popcountll(w[i] & ~other[i]);
+	return n;
+}
+
 #define EACH_BIT(word, i, id)                                                                                      \
 	for (uint64_t x_ = (word); x_ && ((id) = (uint32_t)((i) << 6) + (uint32_t)__builtin_ctzll(x_), true); x_ &= x_ - 1)
 
@@ -479,13 +488,55 @@ static int i32_cmp(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Ids come mostly in order: the bits of a word are gathered before it is touched. */
 static void cache_ids(const struct scan *s, struct call *c, const int32_t *ids, size_t n)
 {
+	uint64_t bits = 0, *at = c->cached;
+	uint32_t most = s->ix.rows ? s->ix.rows - 1 : 0;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t id = (uint32_t)ids[i];
+		if (id - 1 >= most) { /* not known() */
+			c->nunknown++;
+			continue;
+		}
+		if (at != c->cached + (id >> 6)) {
+			*at |= bits;
+			bits = 0;
+			at = c->cached + (id >> 6);
+		}
+		bits |= UINT64_C(1) << (id & 63);
+	}
+	if (bits)
+		*at |= bits;
+}
+
+static size_t keep_unknown(const struct scan *s, int32_t *to, const int32_t *ids, size_t n)
+{
+	size_t kept = 0;
 	for (size_t i = 0; i < n; i++)
-		if (known(s, ids[i]))
-			bit_set(c->cached, (uint32_t)ids[i]);
-		else
-			c->unknown[c->nunknown++] = ids[i];
+		if (!known(s, ids[i]))
+			to[kept++] = ids[i];
+	return kept;
+}
+
+/* Ascending, each once; usually there is none. */
+static int list_unknown(const struct scan *s, struct call *c, struct err *e)
+{
+	const struct scan_request *q = c->q;
+	int32_t *v = c->unknown = ARENA_ARRAY(txn_arena(s->t), int32_t, c->nunknown);
+	size_t n = 0, kept = 0;
+	if (!v)
+		return err_set(e, E_NOMEM, "scan");
+	if (c->nunknown > 0 && q->pass == PASS_SOFTWARE)
+		n = keep_unknown(s, v, q->installed, q->ninstalled);
+	if (c->nunknown > 0)
+		n += keep_unknown(s, v + n, q->other, q->nother);
+	qsort(v, n, sizeof(*v), i32_cmp);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || v[kept - 1] != v[i])
+			v[kept++] = v[i];
+	c->nunknown = kept;
+	return E_OK;
 }
 
 /* CachedRevisions: of the software pass both lists, of a driver pass CachedDriverIDs alone. */
@@ -493,28 +544,30 @@ static int read_cached(const struct scan *s, struct call *c, struct err *e)
 {
 	const struct scan_request *q = c->q;
 	struct arena *a = txn_arena(s->t);
-	size_t kept = 0;
 	c->cached = ARENA_ARRAY(a, uint64_t, s->ix.words);
 	c->needed = ARENA_ARRAY(a, uint64_t, s->ix.words);
-	c->unknown = ARENA_ARRAY(a, int32_t, q->ninstalled + q->nother);
-	if (!c->cached || !c->needed || !c->unknown)
+	if (!c->cached || !c->needed)
 		return err_set(e, E_NOMEM, "scan");
 	if (q->pass == PASS_SOFTWARE)
 		cache_ids(s, c, q->installed, q->ninstalled);
 	cache_ids(s, c, q->other, q->nother);
-	qsort(c->unknown, c->nunknown, sizeof(*c->unknown), i32_cmp);
-	for (size_t i = 0; i < c->nunknown; i++)
-		if (kept == 0 || c->unknown[kept - 1] != c->unknown[i])
-			c->unknown[kept++] = c->unknown[i];
-	c->nunknown = kept;
-	return E_OK;
+	return list_unknown(s, c, e);
 }
 
 static void add_members(const struct scan *s, uint32_t cset, uint64_t *needed)
 {
 	uint32_t at, end;
-	for (index_list(&s->ix, ARRAY_MEMBERS_AT, cset, &at, &end); at < end; at++)
-		bit_set(needed, view_u32(&s->ix.v[ARRAY_MEMBERS], at));
+	index_list(&s->ix, ARRAY_MEMBERS_AT, cset, &at, &end);
+	while (at < end) {
+		uint32_t n;
+		const char *p = view_run(&s->ix.v[ARRAY_MEMBERS], at, end, &n);
+		for (uint32_t i = 0; i < n; i++) {
+			uint32_t id;
+			memcpy(&id, p + i * sizeof(id), sizeof(id));
+			bit_set(needed, id);
+		}
+		at += n;
+	}
 }
 
 /* Notes that an update is installed in every clause that names it. */
@@ -638,7 +691,7 @@ static int list_gone(struct scan *s, const struct call *c, struct scan_result *o
 {
 	struct arena *a = txn_arena(s->t);
 	const uint64_t *deployed = NULL;
-	size_t n = count_bits(c->cached, s->ix.words), u = 0;
+	size_t n = count_without(c->cached, c->needed, s->ix.words), u = 0;
 	uint32_t id;
 	if (c->q->two_groups) {
 		struct selection key = unfiltered(s, c->q->groups);

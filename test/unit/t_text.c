@@ -243,10 +243,10 @@ static void utf8_faults_are_found_wherever_they_stand(void **state)
 	};
 	static const char good[] =
 		"\t\n\r \x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBD\xF0\x90\x80\x80\xF4\x8F\xBF\xBF";
-	char text[80];
+	char text[200]; /* behind and inside the strides of the search */
 	assert_int_equal(text_utf8_bad(slice_of(good)), strlen(good));
 	for (size_t k = 0; k < COUNTOF(bad); k++)
-		for (size_t at = 0; at < 40; at++) {
+		for (size_t at = 0; at < 160; at++) {
 			memset(text, 'x', sizeof(text));
 			memcpy(text + at, bad[k].z, bad[k].n);
 			assert_int_equal(text_utf8_bad((struct slice){text, sizeof(text)}), at);

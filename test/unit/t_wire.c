@@ -328,6 +328,30 @@ static void long_lists_keep_every_number_in_order(void **state)
 		assert_int_equal(m.OtherCachedUpdateIDs.v[i], i % 13 == 12 ? -i : i * 997);
 }
 
+/* Items of ever shorter names and runs that break off: room for all that can follow was made too small, or too large. */
+static void lists_of_mixed_spelling_keep_every_number(void **state)
+{
+	struct fixture *f = *state;
+	struct SyncUpdateParameters m;
+	enum { MANY = 3000 };
+	buf_reset(&f->file);
+	buf_str(&f->file, "<p xmlns:aaaaaaaa='urn:t' xmlns:b='urn:t'><OtherCachedUpdateIDs>");
+	for (int i = 0; i < MANY; i++) {
+		const char *prefix = i < 3 ? "aaaaaaaa:" : i < 6 || i % 500 == 0 ? "b:" : "";
+		buf_printf(&f->file, "<%sint>%d</%sint>", prefix, i % 300 == 299 ? -i : i, prefix);
+	}
+	buf_str(&f->file, "</OtherCachedUpdateIDs><InstalledNonLeafUpdateIDs><int>1</int><int>2</int></InstalledNonLeafUpdateIDs></p>");
+	buf_char(&f->file, 0);
+	assert_int_equal(read_it(f, f->file.p, &SyncUpdateParameters_wire, &m), E_OK);
+	assert_int_equal(m.OtherCachedUpdateIDs.n, MANY);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(m.OtherCachedUpdateIDs.v[i], i % 300 == 299 ? -i : i);
+	assert_int_equal(m.InstalledNonLeafUpdateIDs.n, 2);
+	assert_true(m.InstalledNonLeafUpdateIDs.v[0] == 1 && m.InstalledNonLeafUpdateIDs.v[1] == 2);
+	/* two lists with room for all that could follow, or one that grew step by step, would have taken more */
+	assert_true(f->a.used < MANY * sizeof(int32_t) * 3);
+}
+
 static const struct {
 	const char *in, *path;
 	const struct wtype *t;
@@ -612,6 +636,7 @@ int main(void)
 		T(empty_lists_are_there_and_absent_ones_are_not),
 		T(the_last_of_a_repeated_field_counts),
 		T(long_lists_keep_every_number_in_order),
+		T(lists_of_mixed_spelling_keep_every_number),
 		T(a_bad_value_is_an_invalid_parameter_with_its_path),
 		T(lists_and_texts_are_bounded),
 		T(every_list_and_text_of_every_request_holds_its_limit_exactly),

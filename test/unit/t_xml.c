@@ -556,6 +556,32 @@ static void runs_of_numbers_stop_before_anything_else(void **state)
 	}
 }
 
+/* Read eight digits at a time: numbers of each length, with a digit of each value in each place. */
+static void runs_hold_numbers_of_one_to_nine_digits(void **state)
+{
+	struct fixture *f = *state;
+	int32_t want[9 * 10 * 9], out[9 * 10 * 9 + 1];
+	size_t n = 0;
+	buf_reset(&f->in);
+	buf_str(&f->in, "<r><i>0</i>");
+	for (int length = 1, top = 1; length <= 9; length++, top *= 10)
+		for (int digit = 0; digit <= 9; digit++)
+			for (int place = 1; place <= top; place *= 10) {
+				want[n] = place == top ? digit * place : (9 - digit) * top + digit * place;
+				buf_printf(&f->in, "<i>%0*d</i>", length, (int)want[n++]);
+				if (place == 100000000)
+					break;
+			}
+	buf_printf(&f->in, "%*s</r>", 400, "");
+	xml_init(f->x, buf_bytes(&f->in), &xml_message_limits, &f->e);
+	for (int i = 0; i < 4; i++)
+		assert_int_not_equal(xml_next(f->x), XML_BAD);
+	assert_true(xml_ints_most(f->x) >= n);
+	assert_int_equal(xml_ints(f->x, out, COUNTOF(out)), n);
+	assert_memory_equal(out, want, n * sizeof(want[0]));
+	assert_int_equal(xml_next(f->x), XML_TEXT);
+}
+
 static void runs_of_numbers_count_as_elements(void **state)
 {
 	struct fixture *f = *state;
@@ -618,6 +644,7 @@ int main(void)
 		T(skipping_and_reading_text_consume_the_close),
 		T(attributes_are_found_by_namespace),
 		T(runs_of_numbers_stop_before_anything_else),
+		T(runs_hold_numbers_of_one_to_nine_digits),
 		T(runs_of_numbers_count_as_elements),
 		T(update_documents_are_read_in_memory_and_as_streams),
 	};
