@@ -24,26 +24,25 @@ void buf_reset(struct buf *b)
 	b->rc = E_OK;
 }
 
-static int grow(struct buf *b, size_t n)
+static char *failed(struct buf *b, int rc)
 {
-	if (n > b->max - b->n)
-		return b->rc = E_LIMIT;
-	size_t cap = MIN(MAX(MAX(b->cap * 2, b->n + n), (size_t)256), b->max);
-	char *p = alloc_should_fail() ? NULL : realloc(b->p, cap);
-	if (!p)
-		return b->rc = E_NOMEM;
-	b->p = p;
-	b->cap = cap;
-	return E_OK;
+	b->rc = rc;
+	return NULL;
 }
 
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
 	if (b->rc != E_OK)
 		return NULL;
-	if (n > b->cap - b->n && grow(b, n) != E_OK)
-		return NULL;
-	return b->p + b->n;
+	if (n > b->max - b->n)
+		return failed(b, E_LIMIT);
+	size_t cap = MIN(MAX(MAX(b->cap * 2, b->n + n), (size_t)256), b->max);
+	char *p = alloc_should_fail() ? NULL : realloc(b->p, cap);
+	if (!p)
+		return failed(b, E_NOMEM);
+	b->p = p;
+	b->cap = cap;
+	return p + b->n;
 }
 
 void buf_add(struct buf *b, const void *p, size_t n)

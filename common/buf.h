@@ -10,7 +10,7 @@
 struct buf {
 	char *p;
 	size_t n, cap, max;
-	int rc;
+	int rc; /* E_OK (0), E_LIMIT, E_NOMEM */
 };
 
 void buf_init(struct buf *b, size_t max);
@@ -18,8 +18,13 @@ void buf_free(struct buf *b);
 /* Empties, keeps the memory, clears rc. */
 void buf_reset(struct buf *b);
 
+/* Makes room for n more bytes; NULL on failure.  For buf_room() alone. */
+char *buf_grow(struct buf *b, size_t n);
 /* Room for n more bytes at b->p + b->n, or NULL; the caller adds to b->n what it wrote. */
-char *buf_room(struct buf *b, size_t n);
+static inline char *buf_room(struct buf *b, size_t n)
+{
+	return b->rc == 0 && n <= b->cap - b->n ? b->p + b->n : buf_grow(b, n);
+}
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_slice(struct buf *b, struct slice s);
 void buf_str(struct buf *b, const char *z);

@@ -418,28 +418,44 @@ struct writer {
 	struct slice empty;
 };
 
-static void open_element(struct buf *b, struct slice name)
+/* "<Name>": n bytes, of which a '<' is the first, in WIRE_TAG + 1 that may be read. */
+struct tag {
+	const char *p;
+	size_t n;
+};
+
+static struct tag tag_of(const struct wfield *f)
 {
-	char *p = buf_room(b, name.n + 2);
-	if (!p)
-		return;
-	*p = '<';
-	memcpy(p + 1, name.p, name.n);
-	p[name.n + 1] = '>';
-	b->n += name.n + 2;
+	return (struct tag){f->name.p - 1, f->name.n + 2};
 }
 
-static void close_element(struct buf *b, struct slice name)
+/* Tags of a list's items; `room` holds the text. */
+static struct tag item_tag(const struct wfield *f, char room[WIRE_TAG + 1])
 {
-	char *p = buf_room(b, name.n + 3);
-	if (!p)
-		return;
-	p[0] = '<';
-	p[1] = '/';
-	memcpy(p + 2, name.p, name.n);
-	p[name.n + 2] = '>';
-	b->n += name.n + 3;
+	size_t n = strlen(f->item);
+	ASSERT(n + 2 <= WIRE_TAG);
+	room[0] = '<';
+	memcpy(room + 1, f->item, n);
+	room[n + 1] = '>';
+	return (struct tag){room, n + 2};
 }
+
+static inline char *put_open(char *to, struct tag t)
+{
+	memcpy(to, t.p, WIRE_TAG);
+	return to + t.n;
+}
+
+static inline char *put_close(char *to, struct tag t)
+{
+	to[0] = '<';
+	to[1] = '/';
+	memcpy(to + 2, t.p + 1, WIRE_TAG);
+	return to + t.n + 1;
+}
+/* What put_open() and put_close() may write, whatever the name. */
+#define OPEN_ROOM WIRE_TAG
+#define CLOSE_ROOM (WIRE_TAG + 2)
 
 /* Where an element's content begins: if nothing came since, its tag becomes an empty one. */
 struct mark {
@@ -452,25 +468,43 @@ static struct mark begin(struct writer *w)
 	return (struct mark){w->b->n, w->r->plain};
 }
 
-static void end_element(struct writer *w, struct slice name, struct mark m)
+/* True if it is done: the element has no content. */
+static bool end_empty(struct writer *w, struct mark m)
 {
-	bool is_empty = m.glue == w->b->n && m.plain == w->r->plain;
 	if (w->b->rc != E_OK)
-		return;
-	if (!is_empty) {
-		close_element(w->b, name);
-		return;
-	}
+		return true;
+	if (m.glue != w->b->n || m.plain != w->r->plain)
+		return false;
 	w->b->n--;
 	buf_slice(w->b, w->empty);
+	return true;
 }
 
-static void write_bool(struct buf *b, const void *v)
+static struct mark open_element(struct writer *w, struct tag t)
 {
-	buf_str(b, *(const bool *)v ? "true" : "false");
+	char *p = buf_room(w->b, OPEN_ROOM);
+	if (p)
+		w->b->n = (size_t)(put_open(p, t) - w->b->p);
+	return begin(w);
 }
 
-static void write_number(struct buf *b, int64_t v)
+static void end_element(struct writer *w, struct tag t, struct mark m)
+{
+	char *p = end_empty(w, m) ? NULL : buf_room(w->b, CLOSE_ROOM);
+	if (p)
+		w->b->n = (size_t)(put_close(p, t) - w->b->p);
+}
+
+/* ---- writing: values of bounded length ---- */
+
+static char *put_bool(char *to, const void *v)
+{
+	bool yes = *(const bool *)v;
+	memcpy(to, yes ? "true\0" : "false", 5);
+	return to + (yes ? 4 : 5);
+}
+
+static char *put_number(char *to, int64_t v)
 {
 	char t[20];
 	size_t i = sizeof(t);
@@ -480,31 +514,34 @@ static void write_number(struct buf *b, int64_t v)
 	while ((u /= 10) != 0);
 	if (v < 0)
 		t[--i] = '-';
-	buf_add(b, t + i, sizeof(t) - i);
+	memcpy(to, t + i, sizeof(t) - i);
+	return to + sizeof(t) - i;
 }
 
-static void write_int(struct buf *b, const void *v)
+static char *put_int(char *to, const void *v)
 {
-	write_number(b, *(const int32_t *)v);
+	return put_number(to, *(const int32_t *)v);
 }
 
-static void write_long(struct buf *b, const void *v)
+static char *put_int64(char *to, const void *v)
 {
-	write_number(b, *(const int64_t *)v);
+	return put_number(to, *(const int64_t *)v);
 }
 
-static void write_time(struct buf *b, const void *v)
+static char *put_time(char *to, const void *v)
 {
-	char t[TIME_TEXT + 1];
-	buf_add(b, t, time_text(*(const tick_t *)v, t));
+	return to + time_text(*(const tick_t *)v, to);
 }
 
-static void write_guid(struct buf *b, const void *v)
+static char *put_guid(char *to, const void *v)
 {
-	char t[GUID_TEXT + 1];
-	guid_text(v, t);
-	buf_add(b, t, GUID_TEXT);
+	guid_text(v, to);
+	return to + GUID_TEXT;
 }
+#define VALUE_ROOM (GUID_TEXT + 1)
+static_assert(VALUE_ROOM >= TIME_TEXT + 1 && VALUE_ROOM >= 20, "the longest is a GUID, with its NUL");
+
+/* ---- writing: values of any length ---- */
 
 static void write_string(struct buf *b, const void *v)
 {
@@ -518,52 +555,57 @@ static void write_base64(struct buf *b, const void *v)
 
 /* How one value is written, be it a field or a list's item; kinds of lists stand for their items. */
 static const struct {
-	void (*value)(struct buf *b, const void *v);
+	char *(*put)(char *to, const void *v);         /* at most VALUE_ROOM bytes; or NULL and ... */
+	void (*write)(struct buf *b, const void *v);
 	size_t size;
 } writers[W__MAX] = {
-	[W_BOOL] = {write_bool, sizeof(bool)},
-	[W_INT] = {write_int, sizeof(int32_t)},
-	[W_SHORT] = {write_int, sizeof(int32_t)},
-	[W_UBYTE] = {write_int, sizeof(int32_t)},
-	[W_LONG] = {write_long, sizeof(int64_t)},
-	[W_TIME] = {write_time, sizeof(tick_t)},
-	[W_STR] = {write_string, sizeof(struct slice)},
-	[W_GUID] = {write_guid, sizeof(struct guid)},
-	[W_B64] = {write_base64, sizeof(struct slice)},
-	[W_INTS] = {write_int, sizeof(int32_t)},
-	[W_STRS] = {write_string, sizeof(struct slice)},
-	[W_GUIDS] = {write_guid, sizeof(struct guid)},
-	[W_B64S] = {write_base64, sizeof(struct slice)},
+	[W_BOOL] = {put_bool, NULL, sizeof(bool)},
+	[W_INT] = {put_int, NULL, sizeof(int32_t)},
+	[W_SHORT] = {put_int, NULL, sizeof(int32_t)},
+	[W_UBYTE] = {put_int, NULL, sizeof(int32_t)},
+	[W_LONG] = {put_int64, NULL, sizeof(int64_t)},
+	[W_TIME] = {put_time, NULL, sizeof(tick_t)},
+	[W_STR] = {NULL, write_string, sizeof(struct slice)},
+	[W_GUID] = {put_guid, NULL, sizeof(struct guid)},
+	[W_B64] = {NULL, write_base64, sizeof(struct slice)},
+	[W_INTS] = {put_int, NULL, sizeof(int32_t)},
+	[W_STRS] = {NULL, write_string, sizeof(struct slice)},
+	[W_GUIDS] = {put_guid, NULL, sizeof(struct guid)},
+	[W_B64S] = {NULL, write_base64, sizeof(struct slice)},
 };
 
 static void write_fields(struct writer *w, const struct wtype *t, const char *in);
 
 /* One element of the kind: a field that is no list, or an item of one. */
-static void write_value(struct writer *w, struct slice name, enum wkind kind, const struct wtype *sub,
-	const void *v)
+static void write_element(struct writer *w, struct tag t, enum wkind kind, const struct wtype *sub, const void *v)
 {
-	open_element(w->b, name);
-	struct mark m = begin(w);
+	if (writers[kind].put) {
+		char *p = buf_room(w->b, OPEN_ROOM + VALUE_ROOM + CLOSE_ROOM);
+		if (p)
+			w->b->n = (size_t)(put_close(writers[kind].put(put_open(p, t), v), t) - w->b->p);
+		return;
+	}
+	struct mark m = open_element(w, t);
 	if (sub)
 		write_fields(w, sub, v);
 	else if (kind == W_FRAG)
 		rope_splice(w->r, v);
 	else
-		writers[kind].value(w->b, v);
-	end_element(w, name, m);
+		writers[kind].write(w->b, v);
+	end_element(w, t, m);
 }
 
 static void write_list(struct writer *w, const struct wfield *f, const void *v)
 {
 	struct wlist l;
-	struct slice item = slice_of(f->item);
+	char text[WIRE_TAG + 1] = "";
+	struct tag item = item_tag(f, text);
 	size_t size = f->sub ? f->sub->size : writers[f->kind].size;
 	memcpy(&l, v, sizeof(l));
-	open_element(w->b, f->name);
-	struct mark m = begin(w);
+	struct mark m = open_element(w, tag_of(f));
 	for (size_t i = 0; i < l.n; i++)
-		write_value(w, item, f->kind, f->sub, (const char *)l.v + i * size);
-	end_element(w, f->name, m);
+		write_element(w, item, f->kind, f->sub, (const char *)l.v + i * size);
+	end_element(w, tag_of(f), m);
 }
 
 static bool is_list(enum wkind kind)
@@ -590,18 +632,17 @@ static bool is_there(const struct wtype *t, const struct wfield *f, const char *
 static void write_field(struct writer *w, const struct wtype *t, const struct wfield *f, const char *in)
 {
 	const void *v = in + f->offset, *sub;
-	bool there = is_there(t, f, in);
-	if (!there && f->always && (f->kind == W_STR || f->kind == W_B64)) {
-		open_element(w->b, f->name);
-		end_element(w, f->name, begin(w));
-	}
-	if (!there)
+	if (!is_there(t, f, in)) {
+		if (f->always && (f->kind == W_STR || f->kind == W_B64))
+			end_element(w, tag_of(f), open_element(w, tag_of(f)));
 		return;
-	memcpy(&sub, v, f->kind == W_MSG ? sizeof(sub) : 0);
-	if (is_list(f->kind))
+	}
+	if (is_list(f->kind)) {
 		write_list(w, f, v);
-	else
-		write_value(w, f->name, f->kind, f->sub, f->kind == W_MSG ? sub : v);
+		return;
+	}
+	memcpy(&sub, v, f->kind == W_MSG ? sizeof(sub) : 0);
+	write_element(w, tag_of(f), f->kind, f->sub, f->kind == W_MSG ? sub : v);
 }
 
 static void write_fields(struct writer *w, const struct wtype *t, const char *in)
@@ -620,5 +661,9 @@ void wire_write_element(struct rope *r, struct slice name, struct slice attribut
 	buf_char(w.b, '>');
 	struct mark m = begin(&w);
 	write_fields(&w, t, in);
-	end_element(&w, name, m);
+	if (end_empty(&w, m))
+		return;
+	buf_str(w.b, "</");
+	buf_slice(w.b, name);
+	buf_char(w.b, '>');
 }

@@ -49,7 +49,7 @@ enum wkind {
 
 struct wtype;
 struct wfield {
-	struct slice name;
+	struct slice name; /* inside its tag: see WIRE_NAME */
 	const char *item; /* element name of list items */
 	const struct wtype *sub;
 	enum wkind kind;
@@ -146,8 +146,14 @@ struct wlist {
 
 #define WIRE_MEMBER(M, name, K, Sub, min, max) WIRE_C_##K(Sub) name;
 #define WIRE_NUMBER(M, name, K, Sub, min, max) M##__##name,
+/* A field's name stands in its tag, and from the '<' on WIRE_TAG + 1 bytes may be read: a writer copies as many, whatever
+ * the name's length, since moves of a fixed size cost less than the choice among sizes. */
+#define WIRE_TAG 32
+#define WIRE_PAD "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define WIRE_NAME(name) \
+	{&("<" #name ">" WIRE_PAD)[1], sizeof(#name) - 1 + 0 * sizeof(char[sizeof("<" #name ">") <= WIRE_TAG + 1 ? 1 : -1])}
 #define WIRE_ROW(M, name, K, Sub, min, max) \
-	{{#name, sizeof(#name) - 1}, WIRE_ITEM_##K(Sub), WIRE_SUB_##K(Sub), W_##K, (uint32_t)(max), \
+	{WIRE_NAME(name), WIRE_ITEM_##K(Sub), WIRE_SUB_##K(Sub), W_##K, (uint32_t)(max), \
 		(uint16_t)offsetof(struct M, name), (min) != 0},
 
 /* has: bit i is set when the reader met field i, present and not nil. */

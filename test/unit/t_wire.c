@@ -477,7 +477,7 @@ static int read_filled(struct fixture *f, const struct wtype *t, const struct wf
 	buf_reset(b);
 	buf_str(b, "<m>");
 	for (unsigned i = 0; i <= depth; i++) {
-		buf_printf(b, "<%s>", path[i]->name.p);
+		buf_printf(b, "<%.*s>", SLF(path[i]->name));
 		if (i < depth && path[i]->kind == W_LIST)
 			buf_printf(b, "<%s>", path[i]->item);
 	}
@@ -488,7 +488,7 @@ static int read_filled(struct fixture *f, const struct wtype *t, const struct wf
 	for (unsigned i = depth + 1; i-- > 0;) {
 		if (i < depth && path[i]->kind == W_LIST)
 			buf_printf(b, "</%s>", path[i]->item);
-		buf_printf(b, "</%s>", path[i]->name.p);
+		buf_printf(b, "</%.*s>", SLF(path[i]->name));
 	}
 	buf_str(b, "</m>");
 	buf_char(b, 0);
@@ -510,10 +510,10 @@ static unsigned walk_limits(struct fixture *f, const struct wtype *top, const st
 		if (!bounded || l->max >= LIMIT_BODY)
 			continue;
 		if (read_filled(f, top, path, depth, l->max) != E_OK)
-			fail_msg("%s: %u of %s should fit: %s", top->name, l->max, l->name.p, f->e.text);
+			fail_msg("%s: %u of %.*s should fit: %s", top->name, l->max, SLF(l->name), f->e.text);
 		if (read_filled(f, top, path, depth, (size_t)l->max + 1) != E_INVALID_PARAMETERS ||
-			!strstr(f->e.text, l->name.p))
-			fail_msg("%s: %u of %s are too many: %s", top->name, l->max + 1, l->name.p, f->e.text);
+			!memmem(f->e.text, strlen(f->e.text), l->name.p, l->name.n))
+			fail_msg("%s: %u of %.*s are too many: %s", top->name, l->max + 1, SLF(l->name), f->e.text);
 		tried++;
 	}
 	return tried;
