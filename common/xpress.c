@@ -1,5 +1,5 @@
-/* xpress.c -- the plain LZ77 coder: one hash probe per position, and fewer where nothing matches, going in;
- * whole literal runs both ways.
+/* xpress.c -- the plain LZ77 coder: one hash probe per position, and fewer where nothing matches, going in
+ * while a client waits, chains of candidates for what is packed once; whole literal runs both ways.
  *
  * A block is masks and elements: 32 bits say for the next 32 elements, highest bit first, whether each is
  * a literal byte or a match; a 1 bit with nothing behind it is the end (MS-XCA 2.3.4).  A match word holds
@@ -202,7 +202,156 @@ size_t xpress_encode(const char *from, size_t n, char *to)
 	return (size_t)(out.o - (uint8_t *)to);
 }
 
+/* ---- encoder: the thorough matcher ----
+ *
+ * Positions whose four bytes hash alike are chained, latest first; a table of its own finds matches of three bytes.  A
+ * short match waits for a longer one at the next position. */
+
+enum {
+	CHAIN_BITS = 13,
+	SHORT_BITS = 12,
+	GOOD = 64, /* long enough to stop looking */
+	ENDS = 16, /* of a match longer than two of these only so many positions at either end are entered */
+	TAIL = 8,  /* bytes at the end at which no match begins: positions are read by four bytes */
+};
+
+/* For what is kept and hardly read; for what is sent often.  See doc/ARCHITECTURE.md 7 for what was measured. */
+enum { KEPT, SENT };
+static const struct effort {
+	int depth;      /* candidates looked at */
+	int depth_lazy; /* for something better than a match that is there */
+	size_t lazy;    /* a match of so many bytes is not waited with */
+	bool three;     /* matches of three bytes, too */
+} efforts[] = {
+	[KEPT] = {8, 4, 16, false},
+	[SENT] = {16, 8, 32, true},
+};
+
+struct chains {
+	const struct effort *effort;
+	uint16_t last[1 << CHAIN_BITS], last3[1 << SHORT_BITS]; /* position of a hash; 0 is a fair guess for "none" */
+	uint16_t before[WINDOW];                                /* of an entered position: the one before it */
+	const uint8_t *base, *end;
+};
+
+struct match {
+	size_t length, distance;
+};
+
+static inline uint32_t hash32(uint32_t v, unsigned bits)
+{
+	return v * UINT32_C(2654435761) >> (32 - bits);
+}
+
+static inline void enter(struct chains *c, size_t at)
+{
+	uint32_t v = load32(c->base + at);
+	uint16_t *last = &c->last[hash32(v, CHAIN_BITS)];
+	c->before[at % WINDOW] = *last;
+	*last = (uint16_t)at;
+	if (c->effort->three)
+		c->last3[hash32(v << 8, SHORT_BITS)] = (uint16_t)at;
+}
+
+static void enter_match(struct chains *c, size_t from, size_t to)
+{
+	size_t early = to - from > 2 * ENDS ? from + ENDS : to;
+	for (size_t at = from; at < early; at++)
+		enter(c, at);
+	for (size_t at = MAX(early, to - MIN(to, (size_t)ENDS)); at < to; at++)
+		enter(c, at);
+}
+
+/* Three bytes, the least that a match has. */
+static inline struct match short_match(const struct chains *c, size_t at)
+{
+	uint32_t v = load32(c->base + at);
+	size_t from = c->last3[hash32(v << 8, SHORT_BITS)];
+	bool good = from < at && at - from <= WINDOW && !((load32(c->base + from) ^ v) << 8);
+	return good ? (struct match){MATCH_MIN, at - from} : (struct match){0, 0};
+}
+
+/* The longest match at `at` of those looked at, if it is longer than `than`; else of length 0. */
+static inline struct match longest(const struct chains *c, size_t at, size_t than, int depth)
+{
+	const uint8_t *p = c->base + at;
+	uint32_t v = load32(p);
+	struct match m = {0, 0};
+	size_t from = c->last[hash32(v, CHAIN_BITS)], previous = at;
+	for (; depth > 0 && from < previous && at - from <= WINDOW && p + than < c->end; depth--) {
+		const uint8_t *q = c->base + from;
+		if (load32(q) == v && q[than] == p[than]) {
+			size_t n = 4 + common_length(q + 4, p + 4, c->end);
+			if (n > than)
+				m = (struct match){than = n, at - from};
+			if (than >= GOOD)
+				break;
+		}
+		previous = from;
+		from = c->before[from % WINDOW];
+	}
+	return m;
+}
+
+/* The match to take at or behind *at, which moves over what becomes literals; none: length 0. */
+static inline struct match best_match(struct chains *c, size_t *at, size_t limit)
+{
+	struct match m = longest(c, *at, MATCH_MIN, c->effort->depth), next;
+	if (m.length == 0 && c->effort->three)
+		m = short_match(c, *at);
+	enter(c, *at);
+	while (m.length > 0 && m.length < c->effort->lazy && *at + 1 < limit) {
+		next = longest(c, *at + 1, m.length, c->effort->depth_lazy);
+		if (next.length == 0)
+			break;
+		m = next;
+		enter(c, ++*at);
+	}
+	return m;
+}
+
+static size_t encode_well(const char *from, size_t n, char *to, const struct effort *effort)
+{
+	struct chains c; /* before[] is read only where something was entered */
+	struct packer out = {.o = (uint8_t *)to};
+	size_t at = 0, literals = 0, limit = n > TAIL ? n - TAIL : 0;
+
+	ASSERT(n <= XPRESS_BLOCK);
+	c.effort = effort;
+	c.base = (const uint8_t *)from;
+	c.end = c.base + n;
+	memset(c.last, 0, sizeof(c.last));
+	memset(c.last3, 0, sizeof(c.last3));
+	next_mask(&out);
+	while (at < limit) {
+		struct match m = best_match(&c, &at, limit);
+		if (m.length == 0) {
+			at++;
+			continue;
+		}
+		put_literals(&out, c.base + literals, at - literals, c.end);
+		put_match(&out, m.distance, m.length);
+		enter_match(&c, at + 1, MIN(at + m.length, limit));
+		literals = at += m.length;
+	}
+	put_literals(&out, c.base + literals, n - literals, c.end);
+	finish(&out);
+	return (size_t)(out.o - (uint8_t *)to);
+}
+
+size_t xpress_encode_kept(const char *from, size_t n, char *to)
+{
+	return encode_well(from, n, to, &efforts[KEPT]);
+}
+
+size_t xpress_encode_sent(const char *from, size_t n, char *to)
+{
+	return encode_well(from, n, to, &efforts[SENT]);
+}
+
 /* ---- blocks ---- */
+
+typedef size_t encode_fn(const char *from, size_t n, char *to);
 
 size_t xpress_pack_block(const char *from, size_t n, char *to, size_t room)
 {
@@ -227,12 +376,12 @@ void xpress_add_stored(struct buf *out, struct slice s)
 }
 
 /* Packed where it will lie. */
-static void add_block(struct buf *out, struct slice s)
+static void add_block(struct buf *out, struct slice s, encode_fn *encode)
 {
 	char *to = buf_room(out, XPRESS_HEADER + XPRESS_WORST(s.n));
 	if (!to)
 		return;
-	size_t size = xpress_encode(s.p, s.n, to + XPRESS_HEADER);
+	size_t size = encode(s.p, s.n, to + XPRESS_HEADER);
 	if (size >= s.n) {
 		xpress_add_stored(out, s);
 		return;
@@ -242,15 +391,30 @@ static void add_block(struct buf *out, struct slice s)
 	out->n += XPRESS_HEADER + size;
 }
 
-void xpress_add(struct buf *out, struct slice s, size_t block)
+static void add_blocks(struct buf *out, struct slice s, size_t block, encode_fn *encode)
 {
 	ASSERT(block >= 1 && block <= XPRESS_BLOCK);
 	while (s.n > 0 && out->rc == E_OK) {
 		size_t n = MIN(s.n, block);
-		add_block(out, (struct slice){s.p, n});
+		add_block(out, (struct slice){s.p, n}, encode);
 		s.p += n;
 		s.n -= n;
 	}
+}
+
+void xpress_add(struct buf *out, struct slice s, size_t block)
+{
+	add_blocks(out, s, block, xpress_encode);
+}
+
+void xpress_add_kept(struct buf *out, struct slice s, size_t block)
+{
+	add_blocks(out, s, block, xpress_encode_kept);
+}
+
+void xpress_add_sent(struct buf *out, struct slice s, size_t block)
+{
+	add_blocks(out, s, block, xpress_encode_sent);
 }
 
 /* ---- decoder: never trusts a length, a distance or an end ---- */

@@ -15,6 +15,9 @@
  * matches of mostly 6 bytes and more. */
 #define XPRESS_WORST(n) ((n) + 4 * ((n) / 32 + 1))
 size_t xpress_encode(const char *from, size_t n, char *to);
+/* The same for what is stored: to be kept and hardly read, and, in more time, to be sent often. */
+size_t xpress_encode_kept(const char *from, size_t n, char *to);
+size_t xpress_encode_sent(const char *from, size_t n, char *to);
 
 /* Packs n <= 65,535 bytes into to, which has room for `room` bytes; 0 if it does not fit or does not shrink
  * below n (then store raw). */
@@ -30,6 +33,10 @@ void xpress_add_stored(struct buf *out, struct slice s);
 /* Appends `s` as blocks of at most `block` plain bytes (1..65535), headers included.  Empty s: no block.  Needs room
  * for XPRESS_WORST of the last one, though less may be added. */
 void xpress_add(struct buf *out, struct slice s, size_t block);
+
+/* The same with xpress_encode_kept() and xpress_encode_sent(). */
+void xpress_add_kept(struct buf *out, struct slice s, size_t block);
+void xpress_add_sent(struct buf *out, struct slice s, size_t block);
 
 /* Decodes a whole stream of blocks, appending to out (whose max bounds the result). E_FORM if malformed. */
 int xpress_unpack(struct slice stream, struct buf *out) MUST_CHECK;

@@ -45,7 +45,7 @@ void langpack_reset(struct langpack *p)
 
 static void close_block(struct langpack *p)
 {
-	xpress_add(&p->blocks, buf_bytes(&p->open), LANGPACK_BLOCK);
+	xpress_add_kept(&p->blocks, buf_bytes(&p->open), LANGPACK_BLOCK);
 	p->open.n = 0; /* its rc stays: langpack_end() asks */
 }
 

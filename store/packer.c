@@ -53,7 +53,10 @@ static int emit_blocks(struct packer *p, struct err *e)
 
 static int add_block(struct packer *p, struct slice s, struct err *e)
 {
-	xpress_add(&p->blocks, s, XPRESS_BLOCK);
+	if (p->type == FRAG_ORIGINAL)
+		xpress_add_kept(&p->blocks, s, XPRESS_BLOCK);
+	else
+		xpress_add_sent(&p->blocks, s, XPRESS_BLOCK);
 	if (p->blocks.rc != E_OK)
 		return err_set(e, p->blocks.rc, "packing a fragment: %s", err_name(p->blocks.rc));
 	p->blocks_plain += (uint32_t)s.n;

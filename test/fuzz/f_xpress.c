@@ -10,13 +10,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void round_trip(struct slice s, size_t block)
+typedef void add_fn(struct buf *out, struct slice s, size_t block);
+
+static void round_trip(struct slice s, size_t block, add_fn *add)
 {
 	struct buf packed, back;
 	uint64_t plain;
 	buf_init(&packed, SIZE_MAX / 2);
 	buf_init(&back, s.n);
-	xpress_add(&packed, s, block);
+	add(&packed, s, block);
 	ASSERT(packed.n <= s.n + XPRESS_HEADER * (s.n / block + 1));
 	ASSERT(xpress_plain_size(buf_bytes(&packed), &plain) && plain == s.n);
 	ASSERT(xpress_unpack(buf_bytes(&packed), &back) == E_OK);
@@ -26,11 +28,11 @@ static void round_trip(struct slice s, size_t block)
 }
 
 /* Also without the way out that storing raw is. */
-static void encode(struct slice s)
+static void encode(struct slice s, size_t (*coder)(const char *, size_t, char *))
 {
 	char *to = malloc(XPRESS_WORST(s.n)), *back = malloc(s.n + 1);
 	ASSERT(to && back);
-	size_t n = xpress_encode(s.p, s.n, to);
+	size_t n = coder(s.p, s.n, to);
 	ASSERT(n <= XPRESS_WORST(s.n));
 	ASSERT(xpress_unpack_block(to, n, back, s.n) && memcmp(back, s.p, s.n) == 0);
 	free(to);
@@ -45,7 +47,7 @@ static void unpack(struct slice s)
 	buf_init(&out, 1 << 20);
 	if (xpress_unpack(s, &out) == E_OK) {
 		ASSERT(xpress_plain_size(s, &plain) && plain == out.n);
-		round_trip(buf_bytes(&out), XPRESS_BLOCK);
+		round_trip(buf_bytes(&out), XPRESS_BLOCK, xpress_add);
 	}
 	buf_free(&out);
 }
@@ -66,9 +68,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice s = {(const char *)data, size};
 	if (size == 0)
 		return 0;
-	round_trip(s, 1 + data[0] * 257u % XPRESS_BLOCK);
-	if (size <= XPRESS_BLOCK)
-		encode(s);
+	round_trip(s, 1 + data[0] * 257u % XPRESS_BLOCK, xpress_add);
+	round_trip(s, 1 + data[0] * 257u % XPRESS_BLOCK, xpress_add_kept);
+	round_trip(s, 1 + data[0] * 257u % XPRESS_BLOCK, xpress_add_sent);
+	if (size <= XPRESS_BLOCK) {
+		encode(s, xpress_encode);
+		encode(s, xpress_encode_kept);
+		encode(s, xpress_encode_sent);
+	}
 	unpack(s);
 	unpack_block(s);
 	return 0;

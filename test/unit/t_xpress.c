@@ -97,16 +97,23 @@ static void read_block(const char *from, size_t n, struct slice plain, struct re
 	out->end_bit = left;
 }
 
+static size_t (*const encoders[])(const char *, size_t, char *) = {xpress_encode, xpress_encode_kept, xpress_encode_sent};
+
 /* Encodes, reads slowly, decodes. */
-static size_t encode(struct slice s, char *to, struct reading *r)
+static size_t encode_by(size_t encoder, struct slice s, char *to, struct reading *r)
 {
 	static char back[XPRESS_BLOCK];
-	size_t n = xpress_encode(s.p, s.n, to);
+	size_t n = encoders[encoder](s.p, s.n, to);
 	assert_true(n <= XPRESS_WORST(s.n));
 	read_block(to, n, s, r);
 	assert_true(xpress_unpack_block(to, n, back, s.n));
 	assert_memory_equal(back, s.p, s.n);
 	return n;
+}
+
+static size_t encode(struct slice s, char *to, struct reading *r)
+{
+	return encode_by(0, s, to, r);
 }
 
 static char coded[XPRESS_WORST(XPRESS_BLOCK)];
@@ -230,12 +237,13 @@ static void matches_are_three_bytes_or_more_within_the_window(void **state)
 {
 	(void)state;
 	static char plain[XPRESS_BLOCK];
-	for (size_t gap = 8180; gap < 8200; gap++) { /* the same 16 bytes at distance gap */
+	for (size_t k = 0; k < 3 * 20; k++) {
+		size_t gap = 8180 + k / 3; /* the same 16 bytes at distance gap */
 		memset(plain, '-', gap);
 		memset(plain, 0xfe, 8);
 		memcpy(plain + 1, "0123456789", 10);
 		memcpy(plain + gap, plain, 16);
-		encode((struct slice){plain, gap + 16}, coded, &reading);
+		encode_by(k % 3, (struct slice){plain, gap + 16}, coded, &reading);
 		bool far = false;
 		for (size_t i = 0; i < reading.n; i++) {
 			if (!reading.v[i].match)
@@ -308,13 +316,15 @@ static void small_blocks_are_packed_only_where_that_saves(void **state)
 	assert_int_equal(xpress_pack_block("aaaaaaaaa", 9, to, sizeof(to)), 7);
 }
 
-static void round_trip(struct slice s, size_t block)
+static void (*const adds[])(struct buf *, struct slice, size_t) = {xpress_add, xpress_add_kept, xpress_add_sent};
+
+static void round_trip_by(size_t add, struct slice s, size_t block)
 {
 	struct buf packed, back;
 	uint64_t size;
 	buf_init(&packed, 1 << 22);
 	buf_init(&back, s.n);
-	xpress_add(&packed, s, block);
+	adds[add](&packed, s, block);
 	assert_int_equal(packed.rc, E_OK);
 	assert_true(packed.n <= s.n + XPRESS_HEADER * (s.n / block + 1));
 	assert_true(xpress_plain_size(buf_bytes(&packed), &size));
@@ -325,6 +335,12 @@ static void round_trip(struct slice s, size_t block)
 	buf_free(&back);
 }
 
+static void round_trip(struct slice s, size_t block)
+{
+	for (size_t add = 0; add < COUNTOF(adds); add++)
+		round_trip_by(add, s, block);
+}
+
 static void any_text_of_any_size_comes_back(void **state)
 {
 	(void)state;
@@ -333,14 +349,16 @@ static void any_text_of_any_size_comes_back(void **state)
 		char *text = random_text(140000, alphabets[a], (unsigned)a + 3);
 		for (size_t n = 0; n < 400; n++) {
 			round_trip((struct slice){text, n}, XPRESS_BLOCK);
-			encode((struct slice){text, n}, coded, &reading);
+			for (size_t i = 0; i < COUNTOF(encoders); i++)
+				encode_by(i, (struct slice){text, n}, coded, &reading);
 		}
 		for (size_t n = 400; n <= 140000; n = n * 3 / 2) {
 			round_trip((struct slice){text, n}, XPRESS_BLOCK);
 			round_trip((struct slice){text, n}, XPRESS_STREAM_BLOCK);
 			round_trip((struct slice){text, MIN(n, (size_t)2000)}, 1 + n % 50);
 		}
-		encode((struct slice){text, XPRESS_BLOCK}, coded, &reading);
+		for (size_t i = 0; i < COUNTOF(encoders); i++)
+			encode_by(i, (struct slice){text, XPRESS_BLOCK}, coded, &reading);
 		free(text);
 	}
 }
@@ -350,10 +368,12 @@ static void the_same_text_gives_the_same_bytes(void **state)
 	(void)state;
 	char *text = random_text(XPRESS_BLOCK, 6, 99), *noise = random_text(XPRESS_BLOCK, 6, 5);
 	static char again[XPRESS_WORST(XPRESS_BLOCK)];
-	size_t n = xpress_encode(text, 30000, coded);
-	xpress_encode(noise, XPRESS_BLOCK, again);
-	assert_int_equal(xpress_encode(text, 30000, again), n);
-	assert_memory_equal(coded, again, n);
+	for (size_t i = 0; i < COUNTOF(encoders); i++) {
+		size_t n = encoders[i](text, 30000, coded);
+		encoders[i](noise, XPRESS_BLOCK, again);
+		assert_int_equal(encoders[i](text, 30000, again), n);
+		assert_memory_equal(coded, again, n);
+	}
 	free(text);
 	free(noise);
 }
@@ -367,10 +387,17 @@ static void recorded_answers_shrink_and_come_back(void **state)
 	assert_true(read_whole(&text, corpus_dir(), "native/flow/000015/response.body"));
 	round_trip(buf_bytes(&text), XPRESS_STREAM_BLOCK);
 	encode(buf_bytes(&text), coded, &reading);
-	struct buf packed;
+	struct buf packed, kept, sent;
 	buf_init(&packed, 1 << 20);
 	xpress_add(&packed, buf_bytes(&text), XPRESS_BLOCK);
 	assert_true(packed.n * 4 < text.n);
+	buf_init(&kept, 1 << 20);
+	buf_init(&sent, 1 << 20);
+	xpress_add_kept(&kept, buf_bytes(&text), XPRESS_BLOCK);
+	xpress_add_sent(&sent, buf_bytes(&text), XPRESS_BLOCK);
+	assert_true(kept.n < packed.n && sent.n < kept.n);
+	buf_free(&kept);
+	buf_free(&sent);
 	buf_free(&packed);
 	buf_free(&text);
 }
