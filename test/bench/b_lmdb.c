@@ -1,4 +1,5 @@
-/* b_lmdb.c -- what the store cannot be faster than: the same bytes put into a bare LMDB, a bare commit, a bare fsync.
+/* b_lmdb.c -- what the store cannot be faster than: the same bytes put into a bare LMDB and read from it, a bare
+ * commit, a bare fsync.
  *
  *	make build/test/b_lmdb && build/test/b_lmdb DIR [ROWS BYTES BATCH]
  *
@@ -14,6 +15,7 @@
 #include "common/text.h"
 
 #define ROUNDS 50
+#define PAGE 200 /* rows read in one transaction: those of a page of SyncUpdates */
 #define ROW_MAX ((size_t)64 << 20)
 #define MAP ((size_t)8 << 30)
 
@@ -117,6 +119,46 @@ static void load(MDB_env *env, uint64_t rows, size_t bytes, uint64_t batch)
 	printf("load\t%.1f\tMB/s\n", (double)rows * (double)bytes / us);
 }
 
+static uint32_t random_row(uint64_t rows)
+{
+	static uint64_t state = 88172645463325252;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return ROUNDS + (uint32_t)(state % rows);
+}
+
+/* One read transaction: as many rows as a page has, each copied out of the map. */
+static void read_page(MDB_env *env, uint64_t rows, char *to)
+{
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	OK(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
+	OK(mdb_dbi_open(txn, "rows", 0, &dbi));
+	for (int i = 0; i < PAGE; i++) {
+		uint8_t bytes[4];
+		put_be32(bytes, random_row(rows));
+		MDB_val key = {sizeof(bytes), bytes}, value;
+		OK(mdb_get(txn, dbi, &key, &value));
+		memcpy(to, value.mv_data, value.mv_size);
+	}
+	mdb_txn_abort(txn);
+}
+
+static void reads(MDB_env *env, uint64_t rows, size_t bytes)
+{
+	double us[ROUNDS];
+	char *to = malloc(bytes);
+	ok(to ? 0 : ENOMEM, "row");
+	for (int i = 0; i < ROUNDS; i++) {
+		double from = now_us();
+		read_page(env, rows, to);
+		us[i] = now_us() - from;
+	}
+	free(to);
+	show_median("read of 200", us);
+}
+
 int main(int argc, char **argv)
 {
 	MDB_env *env;
@@ -137,6 +179,8 @@ int main(int argc, char **argv)
 	OK(mdb_env_open(env, path, MDB_NOSUBDIR, 0600));
 	commits(env);
 	load(env, rows, bytes, batch);
+	if (rows >= PAGE)
+		reads(env, rows, bytes);
 	mdb_env_close(env);
 	return 0;
 }

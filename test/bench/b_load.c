@@ -1,15 +1,20 @@
 /* b_load.c -- an HTTP/1.1 load generator that counts for each connection, so that none can starve unseen.
  *
- *   b_load [-c CONNECTIONS] [-s SECONDS] [-n WALKS] [-q] ADDRESS:PORT DIR|NNN.req...
+ *   b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...
  *
  * Each connection is kept and sends the recorded requests in order, again and again; the next one leaves when the
  * answer to the last is complete.  NNN.req is sent as it is, or with -q with ?NNN behind its path, which is how
  * b_floor knows what to answer.  Beside it, NNN.body is the recorded body: an answer must have status 200 and its
  * length, give or take TOLERANCE (a sealed cookie packs a little differently each time).
  *
- * -n ends a connection after so many walks through its requests, -s all of them after so many seconds.  A request
- * that has no answer at the end counts with the time it has waited.  One JSON object is printed; the exit status
- * is 1 if any answer was wrong. */
+ * -n ends a connection after so many walks through its requests, -s all of them after so many seconds; with -a not
+ * before each connection has had so many answers, so that a slow server has as many to show as a quick one, but
+ * after MAX_SECONDS at the latest.  A request that has no answer at the end counts with the time it has waited.
+ *
+ * -C: a file with a cookie in each line.  Each walk takes the next one and sends it in place of the recorded
+ * EncryptedData: many computers out of the walk of one.
+ *
+ * One JSON object is printed; the exit status is 1 if any answer was wrong. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +36,7 @@
 #define MAX_CONNECTIONS 4000
 #define MAX_REQUESTS 1000
 #define MAX_SECONDS 3600
+#define MAX_COOKIES 10000
 #define MAX_HEAD 8192
 #define TOLERANCE 1024
 
@@ -39,11 +45,13 @@ struct recorded {
 	uint64_t body;        /* bytes of the answer's body */
 	char first[8];        /* of it, unless it is packed: then its length is all that holds */
 	bool check_first;
+	size_t cookie;        /* where its cookie begins; 0 = it has none */
 };
 
 struct connection {
 	int fd;
 	size_t at, walks;     /* the request that runs; how often the last one was answered */
+	size_t cookie;        /* that it sends */
 	size_t sent;
 	char head[MAX_HEAD];
 	size_t head_n;
@@ -56,7 +64,9 @@ struct connection {
 static struct recorded *request;
 static size_t requests;
 static struct connection *conn;
-static size_t connections = 16, walks;
+static size_t connections = 16, walks, least;
+static struct slice cookie[MAX_COOKIES]; /* all of one length */
+static size_t cookies, next_cookie;
 static double seconds = 5;
 static bool numbered;
 static struct sockaddr_in peer;
@@ -148,12 +158,19 @@ static void failed(struct connection *c, const char *what)
 		snprintf(why, sizeof(why), "request %zu: %s", c->at, what);
 }
 
+static void take_cookie(struct connection *c)
+{
+	if (cookies)
+		c->cookie = next_cookie++ % cookies;
+}
+
 /* The answer is complete, or will never be: the next request. */
 static void next(struct connection *c, bool reopen)
 {
 	if (++c->at == requests) {
 		c->at = 0;
 		c->walks++;
+		take_cookie(c);
 	}
 	if (walks && c->walks >= walks) {
 		c->done = true;
@@ -238,11 +255,25 @@ static void complete(struct connection *c)
 }
 
 /* ---- moving bytes ---- */
+
+/* What is to be sent next, up to where another cookie begins or ends. */
+static struct slice unsent(const struct connection *c)
+{
+	const struct recorded *r = &request[c->at];
+	size_t at = cookies ? r->cookie : 0, end = at ? at + cookie[0].n : 0;
+	if (c->sent >= end)
+		return (struct slice){r->bytes.p + c->sent, r->bytes.n - c->sent};
+	if (c->sent >= at)
+		return (struct slice){cookie[c->cookie].p + (c->sent - at), end - c->sent};
+	return (struct slice){r->bytes.p + c->sent, at - c->sent};
+}
+
 static bool send_some(struct connection *c)
 {
-	const struct buf *b = &request[c->at].bytes;
-	while (c->sent < b->n) {
-		ssize_t n = send(c->fd, b->p + c->sent, b->n - c->sent, MSG_NOSIGNAL);
+	size_t all = request[c->at].bytes.n;
+	while (c->sent < all) {
+		struct slice s = unsent(c);
+		ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL | (c->sent + s.n < all ? MSG_MORE : 0));
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR || errno == ENOTCONN;
 		c->sent += (size_t)n;
@@ -290,10 +321,26 @@ static bool any_left(void)
 	return false;
 }
 
-static void load_all(uint64_t until)
+static bool all_have(size_t n)
+{
+	for (size_t i = 0; i < connections; i++)
+		if (conn[i].served < n)
+			return false;
+	return true;
+}
+
+static bool goes_on(uint64_t from)
+{
+	double passed = (double)(now_us() - from) / 1e6;
+	if (walks && !any_left())
+		return false;
+	return passed < seconds || (passed < MAX_SECONDS && !all_have(least));
+}
+
+static void load_all(uint64_t from)
 {
 	struct epoll_event ev[256];
-	while (now_us() < until && (!walks || any_left())) {
+	while (goes_on(from)) {
 		int n = epoll_wait(ep, ev, (int)COUNTOF(ev), 50);
 		for (int i = 0; i < n; i++)
 			run(ev[i].data.ptr);
@@ -335,6 +382,32 @@ static void add_number(struct buf *b, unsigned long number)
 		quit("out of memory", "");
 }
 
+static void find_cookie(struct recorded *r, const char *path)
+{
+	static const char tag[] = "<EncryptedData>";
+	const char *at = memmem(r->bytes.p, r->bytes.n, tag, sizeof(tag) - 1);
+	if (!at)
+		return;
+	at += sizeof(tag) - 1;
+	const char *end = memchr(at, '<', r->bytes.n - (size_t)(at - r->bytes.p));
+	if (!end || (size_t)(end - at) != cookie[0].n)
+		quit("the cookies of -C have another length than that of", path);
+	r->cookie = (size_t)(at - r->bytes.p);
+}
+
+static void read_cookies(const char *path)
+{
+	static struct buf text;
+	read_file(path, &text);
+	struct slice rest = buf_bytes(&text);
+	while (rest.n > 0 && cookies < MAX_COOKIES) {
+		cookie[cookies] = text_cut(&rest, '\n');
+		if (cookie[cookies].n == 0 || cookie[cookies].n != cookie[0].n)
+			quit("not one cookie of the same length a line", path);
+		cookies++;
+	}
+}
+
 static void add_request(const char *path)
 {
 	struct recorded *r = &request[requests++];
@@ -346,6 +419,8 @@ static void add_request(const char *path)
 	read_file(path, &r->bytes);
 	if (numbered)
 		add_number(&r->bytes, strtoul(path + n - MIN(n, 7), NULL, 10));
+	if (cookies)
+		find_cookie(r, path);
 	snprintf(name, sizeof(name), "%.*s.body", (int)(n - 4), path);
 	read_file(name, &body);
 	r->body = body.n;
@@ -387,24 +462,26 @@ static void set_peer(char *text)
 static bool options(int argc, char **argv)
 {
 	uint64_t n;
-	for (int c; (c = getopt(argc, argv, "c:s:n:q")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "c:s:a:n:qC:")) != -1;) {
 		if (c == 'q')
 			numbered = true;
 		else if (c == 's')
 			seconds = strtod(optarg, NULL);
+		else if (c == 'C')
+			read_cookies(optarg);
 		else if (c == '?' || !text_u64(slice_of(optarg), &n))
 			return false;
 		else
-			*(c == 'c' ? &connections : &walks) = (size_t)n;
+			*(c == 'c' ? &connections : c == 'a' ? &least : &walks) = (size_t)n;
 	}
 	return seconds > 0 && seconds <= MAX_SECONDS && connections > 0 && connections <= MAX_CONNECTIONS && optind + 2 <= argc;
 }
 
 static void print(double took)
 {
-	uint64_t least = UINT64_MAX, most = 0, longest = 0;
+	uint64_t fewest = UINT64_MAX, most = 0, longest = 0;
 	for (size_t i = 0; i < connections; i++) {
-		least = MIN(least, conn[i].served);
+		fewest = MIN(fewest, conn[i].served);
 		most = MAX(most, conn[i].served);
 		longest = MAX(longest, conn[i].longest);
 	}
@@ -413,7 +490,7 @@ static void print(double took)
 		"\"least_served\":%ju,\"most_served\":%ju,\"longest_wait_us\":%ju,\"reconnects\":%ju,\"errors\":%ju",
 		connections, requests, took, (uintmax_t)answers, (double)answers / took,
 		(double)answers / took / (double)requests, (uintmax_t)bytes, (uintmax_t)share(0.5), (uintmax_t)share(0.99),
-		(uintmax_t)slowest, (uintmax_t)least, (uintmax_t)most, (uintmax_t)longest, (uintmax_t)reconnects,
+		(uintmax_t)slowest, (uintmax_t)fewest, (uintmax_t)most, (uintmax_t)longest, (uintmax_t)reconnects,
 		(uintmax_t)errors);
 	if (errors)
 		printf(",\"first_error\":\"%s\"", why);
@@ -423,7 +500,7 @@ static void print(double took)
 int main(int argc, char **argv)
 {
 	if (!options(argc, argv))
-		quit("usage: b_load [-c CONNECTIONS] [-s SECONDS] [-n WALKS] [-q] ADDRESS:PORT DIR|NNN.req...", "");
+		quit("usage: b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...", "");
 	set_peer(argv[optind++]);
 	request = calloc(MAX_REQUESTS + 1, sizeof(*request));
 	conn = calloc(connections, sizeof(*conn));
@@ -436,11 +513,13 @@ int main(int argc, char **argv)
 		quit("nothing to send", "");
 	uint64_t from = now_us();
 	for (size_t i = 0; i < connections; i++) {
-		conn[i].at = walks ? 0 : i % requests; /* as computers that began at different times */
+		/* as computers that began at different times: all parts of a long walk are asked for from the start */
+		conn[i].at = walks ? 0 : i < requests ? i * requests / MIN(connections, requests) : i % requests;
+		take_cookie(&conn[i]);
 		open_connection(&conn[i]);
 		begin(&conn[i]);
 	}
-	load_all(from + (uint64_t)(seconds * 1e6));
+	load_all(from);
 	print((double)(now_us() - from) / 1e6);
 	return errors ? 1 : 0;
 }
