@@ -135,6 +135,27 @@ static inline struct index_row index_row(const struct index *ix, uint32_t id)
 	return r;
 }
 
+/* A row that is there where it lies, for those who look at few of its members: a walk meets rows in any order. */
+static inline const char *row_at(const struct index *ix, uint32_t id)
+{
+	return view_at(&ix->v[ARRAY_ROW], id * sizeof(struct index_row));
+}
+
+static inline uint32_t get_u32(const char *p)
+{
+	uint32_t x;
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+#define ROW_U32(row, member) get_u32((row) + offsetof(struct index_row, member))
+
+static inline uint16_t row_flags(const char *row)
+{
+	uint16_t x;
+	memcpy(&x, row + offsetof(struct index_row, flags), sizeof(x));
+	return x;
+}
+
 /* A list in an array with its AT array: elements *from .. *end - 1. */
 static inline void index_list(const struct index *ix, enum array at, uint32_t thing, uint32_t *from, uint32_t *end)
 {
@@ -153,9 +174,8 @@ int view_load(struct txn *t, enum array array, uint32_t sub, struct arena *a, st
 bool view_of(struct view *v, const void *p, size_t bytes, struct arena *a);
 
 /* ---- selection: the walk that scan.h defines ---- */
-struct pick {
-	uint32_t id;
-	uint32_t parent, next; /* while its members are entered: the pick it came from, its next member */
+struct open_bundle {
+	uint32_t next, end; /* its members that are still to be visited, in BUNDLE */
 };
 struct walk {
 	const struct index *ix;
@@ -164,9 +184,11 @@ struct walk {
 	const uint64_t *related; /* by clause set: roots must have one of these; NULL: no filter */
 	/* inside */
 	uint64_t *taken;         /* UpdateNos that have their revision */
-	uint64_t *done;          /* clause sets whose updates have been entered */
-	struct pick *pick;       /* in order of picking */
-	uint32_t picked, entered; /* prerequisites of those below `entered` are in */
+	uint64_t *met;           /* clause sets of what was picked */
+	uint32_t *cset;          /* the same in the order of picking; the prerequisites of those below `entered` are in */
+	uint32_t csets, entered;
+	struct open_bundle *open; /* a stack */
+	uint32_t opened;
 };
 /* Allocates what a walk needs in a, selected included. */
 bool walk_init(struct walk *w, const struct index *ix, struct arena *a);

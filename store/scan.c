@@ -1,7 +1,7 @@
 /* scan.c -- what a client needs: bitmaps of the published index against the ids it sent.
  *
  * A selection (one revision per update, scan.h) depends on the client's groups, its filter and the scope, not
- * on what it has installed: the last SCAN_CACHE of them are kept until the next publish.  Without a filter,
+ * on what it has installed: the last of them are kept until the next publish.  Without a filter,
  * and at scope all, most group sets share BASE: if all that their deployments pull in is in BASE anyway,
  * picking it first changes no other pick, since what is pulled in is closed under members and prerequisites. */
 #include "store/scan.h"
@@ -9,16 +9,7 @@
 #include <stdlib.h>
 
 #include "store/index.h"
-
-struct selection {
-	uint64_t used;  /* by s->clock; 0: free */
-	uint64_t *bits; /* NULL: BASE */
-	uint32_t *filter;
-	size_t nfilter;
-	bool filtered;
-	enum scan_scope scope;
-	struct client_groups groups;
-};
+#include "store/selcache.h"
 
 struct group_view {
 	uint32_t no;
@@ -40,8 +31,8 @@ struct scan {
 	uint32_t *touched; /* clause sets with some */
 	struct group_view *group; /* hashed by number */
 	/* of this epoch */
-	struct selection cache[SCAN_CACHE];
-	uint64_t clock, made;
+	struct selcache cache;
+	uint64_t made;
 };
 
 /* Chunk tables and copies of four bitmaps: 1 MB at 1,000,000 revisions, and 12 bytes a clause set. */
@@ -62,24 +53,11 @@ uint64_t scan_selections_made(const struct scan *s)
 	return s->made;
 }
 
-static void selection_drop(struct selection *c)
-{
-	free(c->bits);
-	free(c->filter);
-	*c = (struct selection){0};
-}
-
-static void cache_drop(struct scan *s)
-{
-	for (size_t i = 0; i < SCAN_CACHE; i++)
-		selection_drop(&s->cache[i]);
-}
-
 void scan_free(struct scan **s)
 {
 	if (!*s)
 		return;
-	cache_drop(*s);
+	selcache_drop(&(*s)->cache);
 	arena_free(&(*s)->arena);
 	free(*s);
 	*s = NULL;
@@ -125,7 +103,7 @@ int scan_bind(struct scan *s, struct txn *t, const struct settings *set, struct 
 	if (rc != E_OK)
 		return rc;
 	if (!trusted || old.epoch != s->state.epoch || old.generation != s->state.generation)
-		cache_drop(s);
+		selcache_drop(&s->cache);
 	if ((rc = load(s, e)) != E_OK)
 		return rc;
 	s->version = txn_catalog_version(t);
@@ -301,7 +279,7 @@ static bool cset_names(const struct index *ix, uint32_t cset, const uint64_t *ma
 }
 
 /* By clause set: does it name one of the categories, or one below them? */
-static uint64_t *related_csets(struct scan *s, const struct selection *key)
+static uint64_t *related_csets(struct scan *s, const struct selection_key *key)
 {
 	struct arena *a = txn_arena(s->t);
 	uint64_t *mark = ARENA_ARRAY(a, uint64_t, bit_words(s->ix.updates));
@@ -327,7 +305,7 @@ static int u32_cmp(const void *a, const void *b)
 }
 
 /* The highest alive revisions of the listed categories, ascending. */
-static uint32_t *listed_categories(struct scan *s, const struct selection *key, size_t *n)
+static uint32_t *listed_categories(struct scan *s, const struct selection_key *key, size_t *n)
 {
 	uint32_t *ids = ARENA_ARRAY(txn_arena(s->t), uint32_t, key->nfilter);
 	*n = 0;
@@ -352,8 +330,8 @@ static bool within(const uint64_t *part, const uint64_t *whole, size_t words)
 	return true;
 }
 
-/* Steps 1 to 4; *bits NULL if the result is BASE, else in the transaction's arena. */
-static int select_walk(struct scan *s, const struct selection *key, const uint64_t **bits, struct err *e)
+/* Steps 1 to 4; *bits is BASE itself, or in the transaction's arena. */
+static int select_walk(struct scan *s, const struct selection_key *key, const uint64_t **bits, struct err *e)
 {
 	struct arena *a = txn_arena(s->t);
 	struct plan plan;
@@ -373,7 +351,7 @@ static int select_walk(struct scan *s, const struct selection *key, const uint64
 			return rc;
 	walk_prerequisites(&w);
 	bool all = key->scope == SCOPE_ALL;
-	*bits = NULL;
+	*bits = s->base;
 	if (all && !key->filtered && !plan.blocks && within(w.selected, s->base, s->ix.words))
 		return E_OK;
 	walk_roots(&w, all, extra, nextra);
@@ -382,72 +360,28 @@ static int select_walk(struct scan *s, const struct selection *key, const uint64
 	return E_OK;
 }
 
-static bool selection_same(const struct selection *a, const struct selection *b)
+/* The selection of a key, for as long as the transaction. */
+static int selection_of(struct scan *s, const struct selection_key *key, const uint64_t **bits, struct err *e)
 {
-	return a->filtered == b->filtered && a->nfilter == b->nfilter && a->scope == b->scope &&
-		a->groups.n == b->groups.n &&
-		memcmp(a->groups.no, b->groups.no, a->groups.n * sizeof(a->groups.no[0])) == 0 &&
-		memcmp(a->groups.distance, b->groups.distance, a->groups.n) == 0 &&
-		(a->nfilter == 0 || memcmp(a->filter, b->filter, a->nfilter * sizeof(*a->filter)) == 0);
-}
-
-static void *copy_words(const void *p, size_t n)
-{
-	void *to = malloc(n + 1);
-	if (to && n)
-		memcpy(to, p, n);
-	return to;
-}
-
-/* Replaces the selection of its part of the cache that was not used for longest. */
-static int cache_add(struct scan *s, const struct selection *key, const uint64_t *bits, struct selection **out,
-	struct err *e)
-{
-	size_t i = key->filtered ? 0 : SCAN_CACHE_FILTERED, end = key->filtered ? SCAN_CACHE_FILTERED : SCAN_CACHE;
-	struct selection *c = &s->cache[i];
-	while (++i < end)
-		if (s->cache[i].used < c->used)
-			c = &s->cache[i];
-	selection_drop(c);
-	struct selection made = *key;
-	made.filter = copy_words(key->filter, key->nfilter * sizeof(*key->filter));
-	made.bits = bits ? copy_words(bits, s->ix.words * sizeof(*bits)) : NULL;
-	if (!made.filter || (bits && !made.bits)) {
-		selection_drop(&made);
+	int rc = selcache_get(&s->cache, key, s->base, s->ix.words, txn_arena(s->t), bits);
+	if (rc == E_NOMEM)
 		return err_set(e, E_NOMEM, "scan");
-	}
-	*c = made;
-	*out = c;
-	return E_OK;
+	if (rc == E_OK)
+		return E_OK;
+	s->made++;
+	rc = select_walk(s, key, bits, e);
+	if (rc == E_OK)
+		selcache_add(&s->cache, key, *bits, s->base, s->ix.words);
+	return rc;
 }
 
-/* The selection of a key; *bits is valid until a part of the cache is filled anew. */
-static int selection_of(struct scan *s, const struct selection *key, const uint64_t **bits, struct err *e)
+static struct selection_key unfiltered(const struct scan *s, const struct client_groups *g)
 {
-	struct selection *c = NULL;
-	for (size_t i = 0; i < SCAN_CACHE && !c; i++)
-		if (s->cache[i].used && selection_same(&s->cache[i], key))
-			c = &s->cache[i];
-	if (!c) {
-		int rc = select_walk(s, key, bits, e);
-		s->made++;
-		if (rc == E_OK)
-			rc = cache_add(s, key, *bits, &c, e);
-		if (rc != E_OK)
-			return rc;
-	}
-	c->used = ++s->clock;
-	*bits = c->bits ? c->bits : s->base;
-	return E_OK;
-}
-
-static struct selection unfiltered(const struct scan *s, const struct client_groups *g)
-{
-	return (struct selection){.scope = s->scope, .groups = *g};
+	return (struct selection_key){.scope = s->scope, .groups = *g};
 }
 
 /* The filter as UpdateNos, ascending, once each; categories that nobody ever named fall away. */
-static int filter_numbers(struct scan *s, const struct scan_request *q, struct selection *key, struct err *e)
+static int filter_numbers(struct scan *s, const struct scan_request *q, struct selection_key *key, struct err *e)
 {
 	uint32_t *no = ARENA_ARRAY(txn_arena(s->t), uint32_t, q->nfilter);
 	if (!no)
@@ -693,8 +627,10 @@ static int list_gone(struct scan *s, const struct call *c, struct scan_result *o
 	const uint64_t *deployed = NULL;
 	size_t n = count_without(c->cached, c->needed, s->ix.words), u = 0;
 	uint32_t id;
-	if (c->q->two_groups) {
-		struct selection key = unfiltered(s, c->q->groups);
+	if (c->q->two_groups && c->q->nfilter == 0)
+		deployed = c->selected;
+	else if (c->q->two_groups) {
+		struct selection_key key = unfiltered(s, c->q->groups);
 		int rc = selection_of(s, &key, &deployed, e);
 		if (rc != E_OK)
 			return rc;
@@ -778,7 +714,7 @@ int scan_run(struct scan *s, const struct scan_request *q, struct scan_result *o
 {
 	ASSERT(s->bound);
 	struct call c = {.q = q};
-	struct selection key = unfiltered(s, q->groups);
+	struct selection_key key = unfiltered(s, q->groups);
 	*out = (struct scan_result){.epoch = s->state.epoch};
 	int rc = filter_numbers(s, q, &key, e);
 	if (rc == E_OK)
@@ -802,7 +738,7 @@ int scan_deployed(struct scan *s, const struct client_groups *g, const int32_t *
 	struct err *e)
 {
 	ASSERT(s->bound);
-	struct selection key = unfiltered(s, g);
+	struct selection_key key = unfiltered(s, g);
 	const uint64_t *bits;
 	int rc = selection_of(s, &key, &bits, e);
 	for (size_t i = 0; rc == E_OK && i < n; i++)

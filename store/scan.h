@@ -40,9 +40,7 @@
 #include "common/cookie.h"
 #include "store/store.h"
 
-struct scan; /* per worker: the index of the current snapshot and the last selections (LIMIT below) */
-#define SCAN_CACHE 64
-#define SCAN_CACHE_FILTERED 16 /* of these: a client may name any categories, and must not push out the others */
+struct scan; /* per worker: the index of the current snapshot and the last selections (store/selcache.h) */
 
 struct scan *scan_new(void); /* NULL: out of memory */
 /* Selections made so far, those from the cache not counted: what a test of the cache looks at. */

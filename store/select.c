@@ -1,20 +1,18 @@
 /* select.c -- selection of one revision per update, top-down, as scan.h defines it.
  *
- * Nothing recurses: the picks themselves carry the way back from a member to its bundle, so that a bundle
- * nested ten thousand deep costs no stack, and a cyclic one ends because an update is picked once. */
+ * Nothing recurses: bundles that are being entered lie on a stack as large as there are updates, so that a bundle
+ * nested ten thousand deep is nothing special, and a cyclic one ends because an update is picked once. */
 #include "store/index.h"
-
-#define NO_PARENT UINT32_MAX
 
 bool walk_init(struct walk *w, const struct index *ix, struct arena *a)
 {
-	uint32_t most = MIN(ix->rows, ix->updates); /* one pick per update */
 	*w = (struct walk){
 		.ix = ix,
 		.selected = ARENA_ARRAY(a, uint64_t, ix->words),
 		.taken = ARENA_ARRAY(a, uint64_t, bit_words(ix->updates)),
-		.done = ARENA_ARRAY(a, uint64_t, bit_words(ix->csets)),
-		.pick = ARENA_ARRAY(a, struct pick, most),
+		.met = ARENA_ARRAY(a, uint64_t, bit_words(ix->csets)),
+		.cset = ARENA_ARRAY(a, uint32_t, ix->csets),
+		.open = ARENA_ARRAY(a, struct open_bundle, MIN(ix->rows, ix->updates)),
 	};
 	return !a->failed;
 }
@@ -28,40 +26,50 @@ uint32_t index_highest(const struct index *ix, uint32_t update_no)
 	return at == end ? 0 : view_u32(&ix->v[ARRAY_BYUPDATE], at);
 }
 
-static bool pick(struct walk *w, uint32_t id, uint32_t parent)
+/* *bundle: where its members stand, 0 if it has none. */
+static bool pick(struct walk *w, uint32_t id, uint32_t *bundle)
 {
 	const struct index *ix = w->ix;
 	if (id == 0 || !view_bit(&ix->v[ARRAY_ALIVE], id) || (w->blocked && bit_test(w->blocked, id)))
 		return false;
-	uint32_t update = index_row(ix, id).update_no;
+	const char *row = row_at(ix, id);
+	uint32_t update = ROW_U32(row, update_no), cset = ROW_U32(row, cset);
 	if (bit_test(w->taken, update))
 		return false;
 	bit_set(w->taken, update);
 	bit_set(w->selected, id);
-	w->pick[w->picked++] = (struct pick){.id = id, .parent = parent};
+	if (!bit_test(w->met, cset)) {
+		bit_set(w->met, cset);
+		w->cset[w->csets++] = cset;
+	}
+	*bundle = ROW_U32(row, bundle);
 	return true;
 }
 
-/* The next member of a bundle, 0 behind the last. */
-static uint32_t next_member(const struct index *ix, struct pick *p, bool *more)
+/* Members lie anywhere in the catalog: their rows are asked for together instead of one after the other. */
+static void push(struct walk *w, uint32_t bundle)
 {
-	uint32_t at = index_row(ix, p->id).bundle;
-	*more = at != 0 && p->next < view_u32(&ix->v[ARRAY_BUNDLE], at);
-	return *more ? view_u32(&ix->v[ARRAY_BUNDLE], (size_t)at + 1 + p->next++) : 0;
+	const struct view *v = &w->ix->v[ARRAY_BUNDLE];
+	uint32_t n = view_u32(v, bundle);
+	for (uint32_t i = 1; i <= MIN(n, 8u); i++) {
+		uint32_t member = view_u32(v, (size_t)bundle + i);
+		if (member < w->ix->rows)
+			__builtin_prefetch(row_at(w->ix, member));
+	}
+	w->open[w->opened++] = (struct open_bundle){bundle + 1, bundle + 1 + n};
 }
 
 void walk_visit(struct walk *w, uint32_t id)
 {
-	uint32_t at = w->picked;
-	if (!pick(w, id, NO_PARENT))
-		return;
-	while (at != NO_PARENT) {
-		bool more;
-		uint32_t member = next_member(w->ix, &w->pick[at], &more), child = w->picked;
-		if (!more)
-			at = w->pick[at].parent;
-		else if (pick(w, member, at))
-			at = child;
+	uint32_t bundle;
+	if (pick(w, id, &bundle) && bundle != 0)
+		push(w, bundle);
+	while (w->opened > 0) {
+		struct open_bundle *b = &w->open[w->opened - 1];
+		if (b->next == b->end)
+			w->opened--;
+		else if (pick(w, view_u32(&w->ix->v[ARRAY_BUNDLE], b->next++), &bundle) && bundle != 0)
+			push(w, bundle);
 	}
 }
 
@@ -79,20 +87,15 @@ static void enter_clauses(struct walk *w, uint32_t cset)
 
 void walk_prerequisites(struct walk *w)
 {
-	while (w->entered < w->picked) {
-		/* what a clause set names is taken, or cannot be, once it was entered */
-		uint32_t cset = index_row(w->ix, w->pick[w->entered++].id).cset;
-		if (bit_test(w->done, cset))
-			continue;
-		bit_set(w->done, cset);
-		enter_clauses(w, cset);
-	}
+	/* what a clause set names is taken, or cannot be, once it was entered */
+	while (w->entered < w->csets)
+		enter_clauses(w, w->cset[w->entered++]);
 }
 
 static bool is_root(const struct walk *w, uint32_t id)
 {
-	struct index_row r = index_row(w->ix, id);
-	return (r.flags & ROW_ROOT) && (!w->related || bit_test(w->related, r.cset));
+	const char *row = row_at(w->ix, id);
+	return (row_flags(row) & ROW_ROOT) && (!w->related || bit_test(w->related, ROW_U32(row, cset)));
 }
 
 void walk_roots(struct walk *w, bool roots, const uint32_t *extra, size_t nextra)

@@ -365,8 +365,8 @@ static void an_empty_store_answers(void **state)
 static void selections_beyond_the_cache_are_made_again(void **state)
 {
 	(void)state;
-	enum { MANY = SCAN_CACHE + 9 };
-	int32_t category[MANY], update[MANY];
+	enum { MANY = LIMIT_SELECTIONS + 9 };
+	static int32_t category[MANY], update[MANY];
 	for (uint32_t i = 0; i < MANY; i++) {
 		category[i] = CATEGORY(i + 1);
 		update[i] = STAGE(.update = 1000 + i, .prereq = {IN(i + 1, 0)});
@@ -374,7 +374,7 @@ static void selections_beyond_the_cache_are_made_again(void **state)
 	show();
 	OK(txn_commit(&S.t, &S.e));
 	OK(txn_begin(S.store, TXN_READ, &S.t, &S.e));
-	for (uint32_t i = 0; i < MANY * 3; i++) {
+	for (uint32_t i = 0; i < MANY * 2; i++) {
 		uint32_t k = i * 7 % MANY;
 		struct guid g = small_guid(k + 1);
 		NEW(RUN(INSTALLED(category[k]), .filter = &g, .nfilter = 1), update[k]);
@@ -385,22 +385,54 @@ static void selections_beyond_the_cache_are_made_again(void **state)
 static void filters_do_not_push_out_what_groups_share(void **state)
 {
 	(void)state;
-	for (uint32_t i = 1; i <= SCAN_CACHE; i++)
+	enum { MANY = LIMIT_SELECTIONS };
+	for (uint32_t i = 1; i <= MANY; i++)
 		CATEGORY(i);
 	show();
 	OK(txn_commit(&S.t, &S.e));
 	OK(txn_begin(S.store, TXN_READ, &S.t, &S.e));
 	RUN(.point = 0);
-	for (uint32_t i = 1; i <= SCAN_CACHE; i++) {
+	for (uint32_t i = 1; i <= MANY; i++) {
 		struct guid g = small_guid(i);
 		RUN(.filter = &g, .nfilter = 1);
 	}
 	uint64_t made = scan_selections_made(S.scan);
-	assert_int_equal(made, SCAN_CACHE + 1);
+	assert_int_equal(made, MANY + 1);
 	RUN(.point = 0);
-	struct guid last = small_guid(SCAN_CACHE);
+	struct guid last = small_guid(MANY);
 	RUN(.filter = &last, .nfilter = 1);
 	assert_int_equal(scan_selections_made(S.scan), made);
+}
+
+/* Two hundred groups, each with its own answer, in rotation: each selection is made once. */
+static void every_group_has_its_selection_kept(void **state)
+{
+	(void)state;
+	enum { MANY = 200 };
+	int32_t update[MANY];
+	uint32_t group[MANY];
+	for (uint32_t i = 0; i < MANY; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "G%u", (unsigned)i);
+		OK(group_create(S.t, slice_of(name), GROUP_ALL_COMPUTERS, &group[i], &S.e));
+		update[i] = STAGE(.update = 1 + i);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		deploy(update[i], group[i], ACT_BLOCK, 0);
+	show();
+	OK(txn_commit(&S.t, &S.e));
+	OK(txn_begin(S.store, TXN_READ, &S.t, &S.e));
+	for (uint32_t i = 0; i < MANY * 3; i++) {
+		struct client_groups g = {.no = {group[i % MANY], GROUP_ALL_COMPUTERS}, .distance = {0, 1}, .n = 2};
+		struct scan_request q = {.groups = &g};
+		struct scan_result r;
+		OK(scan_bind(S.scan, S.t, &S.set, &S.e));
+		OK(scan_run(S.scan, &q, &r, &S.e));
+		assert_int_equal(r.nfresh, MANY - 1);
+		for (size_t k = 0; k < r.nfresh; k++)
+			assert_int_equal(r.fresh[k].revision, update[k + (k >= i % MANY)]);
+	}
+	assert_int_equal(scan_selections_made(S.scan), MANY);
 }
 
 /* A failed allocation is an error, never a wrong answer, and the next call works. */
@@ -456,6 +488,7 @@ int main(void)
 		T(an_empty_store_answers),
 		T(selections_beyond_the_cache_are_made_again),
 		T(filters_do_not_push_out_what_groups_share),
+		T(every_group_has_its_selection_kept),
 		T(no_allocation_is_taken_for_granted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
