@@ -659,8 +659,30 @@ struct log_scan {
 	const struct scan *s;
 	const struct client_groups *groups;
 	uint64_t *hit;
+	unsigned foreign; /* rows of other groups in a row */
+	char next[8];     /* behind them: where the log goes on for this client */
 };
 
+static bool in_groups(const struct client_groups *g, uint32_t no)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (g->no[i] == no)
+			return true;
+	return no == 0;
+}
+
+/* The client's next group of this epoch, or the begin of the next epoch. */
+static void next_of_ours(struct log_scan *l, uint32_t epoch, uint32_t group)
+{
+	uint32_t next = UINT32_MAX;
+	for (unsigned i = 0; i < l->groups->n; i++)
+		if (l->groups->no[i] > group)
+			next = MIN(next, l->groups->no[i]);
+	put_be32(l->next, next == UINT32_MAX ? epoch + 1 : epoch);
+	put_be32(l->next + 4, next == UINT32_MAX ? 0 : next);
+}
+
+/* E_EXISTS: enough rows of others to look for ours further on. */
 static int log_row(struct slice key, struct slice value, void *arg)
 {
 	struct log_scan *l = arg;
@@ -668,23 +690,31 @@ static int log_row(struct slice key, struct slice value, void *arg)
 	if (key.n != 12)
 		return E_CORRUPT;
 	uint32_t group = get_be32(key.p + 4), id = get_be32(key.p + 8);
-	bool ours = group == 0;
-	for (unsigned i = 0; i < l->groups->n && !ours; i++)
-		ours = l->groups->no[i] == group;
-	if (ours && id < l->s->ix.rows)
-		bit_set(l->hit, id);
+	if (in_groups(l->groups, group)) {
+		if (id < l->s->ix.rows)
+			bit_set(l->hit, id);
+		l->foreign = 0;
+	} else if (++l->foreign == LOG_FOREIGN_ROWS) {
+		next_of_ours(l, get_be32(key.p), group);
+		return E_EXISTS;
+	}
 	return E_OK;
 }
 
 /* Revisions with a log row later than the point, for the client's groups or all computers. */
 static int logged(const struct scan *s, const struct scan_request *q, uint64_t *hit, struct err *e)
 {
-	struct log_scan l = {s, q->groups, hit};
-	char from[4];
+	struct log_scan l = {.s = s, .groups = q->groups, .hit = hit};
 	if (q->point >= s->state.epoch)
 		return E_OK;
-	put_be32(from, q->point + 1);
-	return db_each_from(s->t, DB_LOG, (struct slice){from, sizeof(from)}, log_row, &l, e);
+	put_be32(l.next, q->point + 1);
+	put_be32(l.next + 4, 0);
+	int rc;
+	do {
+		l.foreign = 0;
+		rc = db_each_from(s->t, DB_LOG, (struct slice){l.next, sizeof(l.next)}, log_row, &l, e);
+	} while (rc == E_EXISTS);
+	return rc;
 }
 
 static int list_changed(const struct scan *s, const struct call *c, struct scan_result *out, struct err *e)

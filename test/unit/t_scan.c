@@ -435,6 +435,42 @@ static void every_group_has_its_selection_kept(void **state)
 	assert_int_equal(scan_selections_made(S.scan), MANY);
 }
 
+/* Many rows of other groups, before, between and behind those of the client's: all of its own are found. */
+static void changes_are_found_between_those_of_other_groups(void **state)
+{
+	(void)state;
+	enum { MANY = 3 * LOG_FOREIGN_ROWS };
+	int32_t id[MANY];
+	uint32_t low, ours, high;
+	OK(group_create(S.t, SL("low"), GROUP_ALL_COMPUTERS, &low, &S.e));
+	OK(group_create(S.t, SL("ours"), GROUP_ALL_COMPUTERS, &ours, &S.e));
+	OK(group_create(S.t, SL("high"), GROUP_ALL_COMPUTERS, &high, &S.e));
+	for (int i = 0; i < MANY; i++)
+		id[i] = STAGE(.update = (uint32_t)i + 1);
+	show();
+	struct server_state st;
+	OK(server_state_get(S.t, &st, &S.e));
+	for (int n = 0; n < 4; n++) {
+		for (int i = 0; i < MANY; i++) {
+			OK(publish_touch(S.t, low, id[i], &S.e));
+			OK(publish_touch(S.t, high, id[i], &S.e));
+		}
+		OK(publish_touch(S.t, ours, id[n], &S.e));
+		if (n % 2)
+			OK(publish_touch(S.t, GROUP_ALL_COMPUTERS, id[10 + n], &S.e));
+		show();
+	}
+	struct client_groups g = {.no = {ours, GROUP_ALL_COMPUTERS}, .distance = {0, 1}, .n = 2};
+	struct scan_request q = {.groups = &g, .other = id, .nother = MANY, .point = st.epoch};
+	struct scan_result r;
+	OK(scan_bind(S.scan, S.t, &S.set, &S.e));
+	OK(scan_run(S.scan, &q, &r, &S.e));
+	static const int want[] = {0, 1, 2, 3, 11, 13};
+	assert_int_equal(r.nchanged, COUNTOF(want));
+	for (size_t i = 0; i < COUNTOF(want); i++)
+		assert_int_equal(r.changed[i].revision, id[want[i]]);
+}
+
 /* A failed allocation is an error, never a wrong answer, and the next call works. */
 static void no_allocation_is_taken_for_granted(void **state)
 {
@@ -489,6 +525,7 @@ int main(void)
 		T(selections_beyond_the_cache_are_made_again),
 		T(filters_do_not_push_out_what_groups_share),
 		T(every_group_has_its_selection_kept),
+		T(changes_are_found_between_those_of_other_groups),
 		T(no_allocation_is_taken_for_granted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
