@@ -25,7 +25,7 @@ enum {
 	HASH_BITS_MIN = 8,
 	HASHED = 6,     /* bytes: shorter matches save little and cost a branch each */
 	PROBED = 8,     /* bytes read to hash; none begins behind the last place where they are there */
-	SKIP_AFTER = 4, /* after 2^4 misses each second place is tried, after 2^4 more each third */
+	SKIP_AFTER = 2, /* after 2^2 misses each second place is tried, after 2^2 more each third; ARCHITECTURE.md 7 */
 	/* Length above MATCH_MIN at which each continuation begins. */
 	LENGTH_NIBBLE = 7,
 	LENGTH_BYTE = LENGTH_NIBBLE + 15,
