@@ -73,8 +73,35 @@ static void show_counts(struct ctl *c, const struct store_stat *s)
 		out_field_number(&c->out, counts[i].key, counts[i].title, CELL_NUMBER, counts[i].v);
 }
 
+static const struct column table_columns[] = {
+	{"table", "TABLE", CELL_TEXT, FIT_WHOLE},      {"rows", "ROWS", CELL_NUMBER, FIT_WHOLE},
+	{"shared", "SHARED PAGES", CELL_BYTES, FIT_WHOLE}, {"own", "OWN PAGES", CELL_BYTES, FIT_WHOLE},
+	{"inner", "INNER PAGES", CELL_BYTES, FIT_WHOLE},
+};
+
+static void table_row(const struct table_stat *s, void *arg)
+{
+	struct ctl *c = arg;
+	out_str(&c->out, s->name);
+	out_number(&c->out, (int64_t)s->rows);
+	out_number(&c->out, (int64_t)s->shared);
+	out_number(&c->out, (int64_t)s->own);
+	out_number(&c->out, (int64_t)s->inner);
+}
+
+static int show_tables(struct ctl *c)
+{
+	out_list_begin(&c->out, table_columns, COUNTOF(table_columns));
+	int rc = store_tables(c->txn, table_row, c, &c->err);
+	if (rc == E_OK)
+		out_list_end(&c->out);
+	return rc;
+}
+
 static int run_stat(struct ctl *c)
 {
+	if (ctl_option(c, "tables"))
+		return show_tables(c);
 	struct store_stat s;
 	char id[GUID_TEXT + 1];
 	int rc = store_stat(c->txn, &s, &c->err);
@@ -360,11 +387,16 @@ static const struct option_row tick_options[] = {
 	{0},
 };
 
+static const struct option_row stat_options[] = {
+	{"tables", NULL, "instead: rows and bytes of each table, by kind of page"},
+	{0},
+};
+
 const struct command store_commands[] = {
 	{"store", "create", "[DIR]", "make an empty store", 0, 1, NEED_PLACE, NULL, run_create, NULL, NULL},
 	{"store", "key", "FILE", "make the master secret that seals cookies", 1, 1, NEED_NOTHING, NULL, run_key, NULL,
 		NULL},
-	{"store", "stat", "", "sizes and counts", 0, 0, NEED_READ, NULL, run_stat, NULL, NULL},
+	{"store", "stat", "", "sizes and counts", 0, 0, NEED_READ, stat_options, run_stat, NULL, NULL},
 	{"store", "audit", "", "check the store's consistency; exit status 1 if it contradicts itself", 0, 0, NEED_READ,
 		NULL, run_audit, NULL, NULL},
 	{"store", "tick", "", "let what is due take effect: go-live times, files that came", 0, 0, NEED_WRITE, tick_options,

@@ -85,13 +85,37 @@ int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice
 
 /* ================= figures ================= */
 
+static int table_figures(struct txn *t, enum db db, struct table_stat *out)
+{
+	MDB_stat st;
+	int rc = mdb_stat(t->mdb[env_of(db)], t->store->dbi[db], &st);
+	if (rc != 0)
+		return rc;
+	uint64_t page = st.ms_psize;
+	*out = (struct table_stat){db_table[db].name, st.ms_entries, page * st.ms_leaf_pages, page * st.ms_overflow_pages,
+		page * st.ms_branch_pages};
+	return 0;
+}
+
+int store_tables(struct txn *t, void (*fn)(const struct table_stat *, void *), void *arg, struct err *e)
+{
+	for (enum db db = 0; db < DB__N; db++) {
+		struct table_stat s;
+		int rc = table_figures(t, db, &s);
+		if (rc != 0)
+			return env_error(&t->store->env[env_of(db)], rc, e);
+		fn(&s, arg);
+	}
+	return E_OK;
+}
+
 static uint64_t pages_used(struct txn *t, unsigned kind)
 {
 	uint64_t bytes = 0;
 	for (enum db db = env_table[kind].first; db < env_table[kind].end; db++) {
-		MDB_stat st;
-		if (mdb_stat(t->mdb[kind], t->store->dbi[db], &st) == 0)
-			bytes += (uint64_t)st.ms_psize * (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages);
+		struct table_stat s;
+		if (table_figures(t, db, &s) == 0)
+			bytes += s.shared + s.own + s.inner;
 	}
 	return bytes;
 }

@@ -353,6 +353,14 @@ struct store_stat {
 	struct server_state state;
 };
 int store_stat(struct txn *t, struct store_stat *out, struct err *e) MUST_CHECK;
+struct table_stat { /* a database, in bytes of the pages that it takes */
+	const char *name;
+	uint64_t rows;
+	uint64_t shared; /* by several rows each */
+	uint64_t own;    /* of rows too large for half a page */
+	uint64_t inner;  /* that lead to the others */
+};
+int store_tables(struct txn *t, void (*fn)(const struct table_stat *, void *), void *arg, struct err *e) MUST_CHECK;
 /* Checks the invariants across databases; calls found() for each violation; returns their number in *n. */
 int store_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
 	MUST_CHECK;

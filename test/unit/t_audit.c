@@ -340,6 +340,39 @@ static void the_record_of_changes_only_grows_and_is_one_line_each(void **state)
 	buf_free(&b);
 }
 
+struct tables {
+	uint64_t bytes, revisions, own;
+	unsigned n;
+};
+
+static void add_table(const struct table_stat *s, void *arg)
+{
+	struct tables *w = arg;
+	w->n++;
+	w->bytes += s->shared + s->own + s->inner;
+	w->own += s->own;
+	if (strcmp(s->name, "revision") == 0)
+		w->revisions = s->rows;
+}
+
+static void tables_add_up_to_what_is_in_use(void **state)
+{
+	struct fixture *f = *state;
+	static const char large[LIMIT_CHUNK - 8];
+	struct store_stat s;
+	struct tables before = {0}, after = {0};
+	struct txn *w = fx_begin(f, TXN_CATALOG);
+	OK(store_tables(w, add_table, &before, &fx_err));
+	OK(store_stat(w, &s, &fx_err));
+	assert_int_equal(before.n, DB__N);
+	assert_int_equal(before.revisions, 3);
+	assert_int_equal(before.bytes, s.catalog_used + s.fleet_used);
+	OK(db_put(w, DB_SETTING, SL("large"), (struct slice){large, sizeof(large)}, &fx_err));
+	OK(store_tables(w, add_table, &after, &fx_err));
+	assert_in_range(after.own - before.own, sizeof(large), sizeof(large) + sizeof(large) / 2);
+	txn_end(&f->t);
+}
+
 static void figures_count_what_is_there(void **state)
 {
 	struct fixture *f = *state;
@@ -464,6 +497,7 @@ int main(void)
 		T(every_damage_is_found),
 		T(the_record_of_changes_only_grows_and_is_one_line_each),
 		T(figures_count_what_is_there),
+		T(tables_add_up_to_what_is_in_use),
 		T(a_failed_allocation_leaves_all_or_nothing),
 		T(a_failed_verb_commits_nothing_half),
 	};
