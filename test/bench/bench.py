@@ -55,7 +55,7 @@ def arguments():
     p.add_argument("--only", metavar="PART,...", help="these parts")
     p.add_argument("--rounds", type=int, help="rounds (default 5, quick 2)")
     p.add_argument("--seconds", type=float, help="of each measurement, at least (default 1, quick 0.4)")
-    p.add_argument("--answers", type=int, help="that each connection gets in each measurement, at least (default 4, quick 2)")
+    p.add_argument("--answers", type=int, help="that each connection gets in each measurement, at least (default 3, quick 2)")
     p.add_argument("--revisions", metavar="N,...", help="catalogs (default 5000,100000, quick 5000)")
     return checked(p, p.parse_args())
 
@@ -65,7 +65,7 @@ def checked(p, o):
         p.error("--storm and --soak come first and run alone: bench.sh --storm -h, bench.sh --soak -h")
     o.seconds = o.seconds or (0.4 if o.quick else 1)
     o.rounds = o.rounds or (2 if o.quick else 5)
-    o.answers = o.answers or (2 if o.quick else 4)
+    o.answers = o.answers or (2 if o.quick else 3)
     o.revisions = [int(n) for n in (o.revisions or ("5000" if o.quick else "5000,100000")).split(",")]
     o.parts = o.only.split(",") if o.only else list(PARTS)
     if unknown := set(o.parts) - set(PARTS):

@@ -55,6 +55,12 @@ class Replay:
     def __init__(self, server):
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
     def call(self, call, cookie):
         """The call as this computer makes it, with the server's answer; its NewCookie."""
         head, body = call.request.split(b"\r\n\r\n", 1)
@@ -87,11 +93,12 @@ def groups_of(n, sets, names):
 
 def cookies_of(catalog, sets, names):
     """A cookie of a computer of each set that has just scanned."""
-    replay, found = Replay(catalog.server), []
-    for n in range(sets):
-        computer = Computer(catalog.server, group=";".join(groups_of(n, sets, names)), id=str(uuid.UUID(int=(sets << 32) + n)),
-                            name=f"bench-{n:03}.example.net").handshake()
-        found.append(replay.settle(syncs_of(catalog.differential), computer.cookie[1].encode()))
+    found = []
+    with Replay(catalog.server) as replay:
+        for n in range(sets):
+            computer = Computer(catalog.server, group=";".join(groups_of(n, sets, names)), id=str(uuid.UUID(int=(sets << 32) + n)),
+                                name=f"bench-{n:03}.example.net").handshake()
+            found.append(replay.settle(syncs_of(catalog.differential), computer.cookie[1].encode()))
     return found
 
 
@@ -101,8 +108,8 @@ def stage(catalog, sets, pairs):
     cookies = cookies_of(catalog, sets, names)
     path = temporary("wsus-cookies-") / "cookies"
     path.write_bytes(b"\n".join(cookies))
-    replay = Replay(catalog.server)
-    walks = [[replay.call(c, cookies[0]) for c in syncs_of(calls)] for calls in catalog.both]
+    with Replay(catalog.server) as replay:
+        walks = [[replay.call(c, cookies[0]) for c in syncs_of(calls)] for calls in catalog.both]
     return Stage(catalog, [Case(name, calls, unit="scans", cookies=path)
                            for name, calls in zip(("fresh scan", "differential scan"), walks)])
 

@@ -30,13 +30,14 @@ class Computer:
         catalog.walk("--state", state)
         self.asked = syncs_of(catalog.walk("--state", state))[0]
         self.cookie = self.asked.request.partition(b"<EncryptedData>")[2].partition(b"<")[0]
-        self.replay, self.seen = Replay(catalog.server), 0
+        self.server, self.seen = catalog.server, 0
 
     def sees_one_more(self):
         """Seconds of the call; the answer is looked at afterwards."""
-        began = time.monotonic()
-        answer = self.replay.call(self.asked, self.cookie)
-        took = time.monotonic() - began
+        with Replay(self.server) as replay:
+            began = time.monotonic()
+            answer = replay.call(self.asked, self.cookie)
+            took = time.monotonic() - began
         self.seen += 1
         if changed(answer) != self.seen:
             raise SystemExit(f"the call after an approval names {changed(answer)} changed updates instead of {self.seen}")

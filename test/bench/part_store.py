@@ -87,7 +87,7 @@ def service_us(catalog, call):
 
 def reading(catalog):
     """A page in the service and its rows from a bare LMDB of the same size."""
-    call = part_rates.page(catalog.fresh, PAGE_UPDATES)
+    call = part_rates.page(catalog.fresh, PAGE_UPDATES) or max(catalog.fresh, key=lambda c: len(c.reply))
     size = len(call.reply) // PAGE_UPDATES
     rows = catalog.imported["store_bytes"] // size
     say(f"store: {rows:,} rows of {size:,} bytes in a bare LMDB")
