@@ -242,8 +242,10 @@ start_jobs() {
 	echo $! >"$state/run/jobs.pid"
 }
 
+# A buffer above the threshold goes back to the kernel when it is free.  By itself malloc raises the threshold with the
+# first one: after 256 requests of 1.4 MB nginx kept 234 MB, with this 13 MB, at the same CPU time.
 start_nginx() {
-	(cd "$state" && nginx -p ./ -c nginx/nginx.conf -e log/nginx-error.log) >"$state/run/nginx.out" 2>&1 </dev/null || {
+	(cd "$state" && MALLOC_MMAP_THRESHOLD_=131072 nginx -p ./ -c nginx/nginx.conf -e log/nginx-error.log) >"$state/run/nginx.out" 2>&1 </dev/null || {
 		if grep -q 'Address already in use' "$state/run/nginx.out"; then
 			say "a port was taken meanwhile; choose others with --port and --tls-port"
 		fi
