@@ -168,13 +168,16 @@ static double cpu_seconds(void)
 
 static void print_phase(const char *name, double took, double cpu)
 {
-	size_t held = 0;
-	for (size_t i = 0; i < computers; i++)
+	size_t held = 0, parked = 0;
+	for (size_t i = 0; i < computers; i++) {
 		held += computer[i].n;
+		for (uint32_t k = 0; k < computer[i].n; k++)
+			parked += computer[i].v[k].parked;
+	}
 	printf("{\"phase\":\"%s\",\"seconds\":%.3f,\"cpu_seconds\":%.3f,\"computers\":%zu,\"connections\":%zu,\"visits\":%ju,"
-		"\"calls\":%ju,\"sent\":%ju,\"received\":%ju,\"plain\":%ju,\"held\":%zu,\"broken\":%ju,\"late_us\":%ju,\"errors\":%ju,"
+		"\"calls\":%ju,\"sent\":%ju,\"received\":%ju,\"plain\":%ju,\"held\":%zu,\"parked\":%zu,\"broken\":%ju,\"late_us\":%ju,\"errors\":%ju,"
 		"\"first_error\":", name, took, cpu, computers, connections, (uintmax_t)counts.visits, (uintmax_t)counts.calls,
-		(uintmax_t)counts.sent, (uintmax_t)counts.received, (uintmax_t)counts.plain, held, (uintmax_t)counts.broken,
+		(uintmax_t)counts.sent, (uintmax_t)counts.received, (uintmax_t)counts.plain, held, parked, (uintmax_t)counts.broken,
 		(uintmax_t)counts.late_us, (uintmax_t)counts.errors);
 	struct buf text;
 	buf_init(&text, 4096);
@@ -201,15 +204,26 @@ struct distinct {
 	size_t computers;
 };
 
+/* The next one that is in scope, from *at on. */
+static const struct held *next_held(const struct computer *c, uint32_t *at)
+{
+	while (*at < c->n && c->v[*at].parked)
+		++*at;
+	return *at < c->n ? &c->v[(*at)++] : NULL;
+}
+
 static bool same_set(const struct computer *a, const struct computer *b)
 {
-	if (a->profile != b->profile || a->group != b->group || a->n != b->n)
+	uint32_t i = 0, k = 0;
+	if (a->profile != b->profile || a->group != b->group)
 		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (a->v[i].id != b->v[i].id || a->v[i].action != b->v[i].action || a->v[i].leaf != b->v[i].leaf ||
-			a->v[i].takes != b->v[i].takes)
+	for (;;) {
+		const struct held *x = next_held(a, &i), *y = next_held(b, &k);
+		if (!x || !y)
+			return x == y;
+		if (x->id != y->id || x->action != y->action || x->leaf != y->leaf || x->takes != y->takes)
 			return false;
-	return true;
+	}
 }
 
 static void write_set(const char *dir, const struct computer *c, size_t number)

@@ -131,10 +131,12 @@ class Writers:
     def __init__(self, server, documents, batch, pause, again=False, seed=7):
         self.server, self.pause, self.again, self.stop = server, pause, again, threading.Event()
         self.counts = {"imported documents": 0, "approvals": 0, "removed approvals": 0, "declined": 0, "undeclined": 0,
-                       "moves of a group": 0, "ticks": 0}
+                       "moves of a group": 0, "detectoids taken or given back": 0, "ticks": 0}
         self.errors = []
         self.dice = random.Random(seed)
         self.updates = server.updates()
+        self.detectoids = [r["id"] for r in server.ctl_json("update", "list", "--all", "--type", "detectoid")]
+        self.without = None  # the detectoid that is declined just now
         self.approved, self.declined = [], []
         self.batches = []
         if documents:
@@ -169,7 +171,8 @@ class Writers:
 
     def administer(self):
         while not self.stop.wait(self.pause):
-            self.change(self.dice.choices(("approve", "unapprove", "decline", "undecline", "move", "tick"), (6, 3, 2, 1, 1, 1))[0])
+            self.change(self.dice.choices(("approve", "unapprove", "decline", "undecline", "move", "detectoid", "tick"),
+                                          (6, 3, 2, 1, 1, 1, 1))[0])
 
     def change(self, what):
         """One change; one that there is nothing for becomes an approval."""
@@ -189,6 +192,8 @@ class Writers:
         elif what == "move":
             self.server.ctl("group", "move", "B", "--parent", self.dice.choice(("A", "C", ALL_COMPUTERS)))
             self.counts["moves of a group"] += 1
+        elif what == "detectoid":
+            self.detectoid()
         elif what == "tick":
             self.server.ctl("store", "tick")
             self.counts["ticks"] += 1
@@ -203,9 +208,20 @@ class Writers:
             self.approved.append((update, group))
         self.counts["approvals"] += 1
 
+    def detectoid(self):
+        """Without it what hangs on it is deployed but out of scope; with it again, in scope with all that has changed since."""
+        if self.without:
+            self.server.ctl("undecline", self.without)
+            self.without = None
+        else:
+            self.without = self.dice.choice(self.detectoids)
+            self.server.ctl("decline", self.without)
+        self.counts["detectoids taken or given back"] += 1
+
     def last_changes(self):
-        """After the block: changes that computers which have finished can only learn by a differential scan."""
-        changes = ("approve",) * 8 + ("unapprove", "decline", "decline")
+        """After the block: changes that computers which have finished can only learn by a differential scan.  A detectoid
+        is missing after them."""
+        changes = (("detectoid",) if self.without else ()) + ("detectoid",) + ("approve",) * 8 + ("unapprove", "decline", "decline")
         for what in changes:
             self.change(what)
         return len(changes)

@@ -26,7 +26,7 @@ SAMPLES = 120
 COPY_EVERY = 10     # samples; a compacted copy is what the live data takes
 # Medians of the last and the first quarter after the warm-up.  What was seen without a leak: an arena or buffer grows
 # once when a worker meets a larger answer than ever before, and nginx's pools follow the moment's connections.
-MEMORY_SHARE, MEMORY_KB = 0.20, 2048
+MEMORY_SHARE, MEMORY_KB = 0.10, 2048
 DESCRIPTORS = 4     # of all processes of a part together: requests that run just then
 # LMDB keeps the pages of the last transactions; an import's dirty pages are free after the next.
 STORE_SHARE, STORE_BYTES = 0.10, 8 << 20

@@ -33,6 +33,7 @@ struct held {
 	int32_t id;
 	uint8_t action;   /* into action_name[] */
 	bool leaf, takes; /* takes: counts as installed unless it is a leaf */
+	bool parked;      /* cached, but out of scope as the last answer had it */
 };
 
 struct computer {

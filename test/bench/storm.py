@@ -41,6 +41,7 @@ def storm_at(server, n, connections, forget=0, documents=1000, batch=50, pause=0
         out["scan"] = timed_phase(server, crowd, "scan")
         out["judge"] = crowd.judge()
         say("  a day's calls")
+        writers.detectoid()
         out["day"] = timed_phase(server, crowd, "day")
         out["judge_after_the_day"] = crowd.judge()
     out["writer_errors"], out["complaints"] = writers.errors, complaints(server)

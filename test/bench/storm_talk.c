@@ -124,7 +124,7 @@ static void add_int(struct buf *b, int32_t id)
 
 static bool installed(const struct held *h)
 {
-	return h->takes && !h->leaf;
+	return h->takes && !h->leaf && !h->parked;
 }
 
 static void add_ids(const struct computer *c, struct buf *b, const char *name, bool which)
@@ -411,6 +411,28 @@ static const char *take_gone(struct visit *v, const struct wints *ids)
 	return NULL;
 }
 
+/* Deployed, but not in scope now: kept in the cache, as native clients do, and in scope again as soon as an answer does
+ * not name it.  What has changed by then must have been told (WUSP-SYNC-81). */
+static const char *take_parked(struct visit *v, const struct wints *ids)
+{
+	struct computer *c = v->c;
+	size_t before = 0, after = 0;
+	for (uint32_t i = 0; i < c->n; i++) {
+		before += installed(&c->v[i]);
+		c->v[i].parked = false;
+	}
+	for (size_t i = 0; i < ids->n; i++) {
+		struct held *h = find(c, ids->v[i]);
+		if (!h)
+			return "a parked update that is not held";
+		h->parked = true;
+	}
+	for (uint32_t i = 0; i < c->n; i++)
+		after += installed(&c->v[i]);
+	v->again = v->again || before != after;
+	return NULL;
+}
+
 static const char *take_sync(struct visit *v, const void *out, struct slice text)
 {
 	const struct SyncInfo *s = ((const struct SyncUpdatesResponse *)out)->SyncUpdatesResult;
@@ -421,7 +443,7 @@ static const char *take_sync(struct visit *v, const void *out, struct slice text
 		return "truncated, but nothing new";
 	const char *bad = take_changed(v, s);
 	bad = bad ? bad : take_gone(v, &s->OutOfScopeRevisionIDs);
-	bad = bad ? bad : take_gone(v, &s->DeployedOutOfScopeRevisionIds);
+	bad = bad ? bad : take_parked(v, &s->DeployedOutOfScopeRevisionIds);
 	bad = bad ? bad : take_new(v, s);
 	if (!bad && v->again && ++v->syncs > MAX_SYNCS)
 		return "a scan without end";
@@ -629,8 +651,9 @@ void talk_want_offered(struct visit *v)
 void computer_print(const struct computer *c, struct buf *out)
 {
 	for (uint32_t i = 0; i < c->n; i++)
-		buf_printf(out, "%d -%s%s %s\n", c->v[i].id, c->v[i].leaf ? "l" : "", installed(&c->v[i]) ? "i" : "",
-			action_name[c->v[i].action]);
+		if (!c->v[i].parked)
+			buf_printf(out, "%d -%s%s %s\n", c->v[i].id, c->v[i].leaf ? "l" : "", installed(&c->v[i]) ? "i" : "",
+				action_name[c->v[i].action]);
 }
 
 void computer_forget(struct computer *c)

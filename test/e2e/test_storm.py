@@ -41,6 +41,24 @@ class Storm(unittest.TestCase):
         self.assertEqual([w["computers"] for w in judge["wrong"]], [1])
         self.assertEqual(judge["right"], 59)
 
+    # partly: WUSP-SYNC-81 (in unfiltered passes)
+    def test_what_changes_while_it_is_parked_is_told_when_it_is_back(self):
+        with crowd.Crowd(self.server, 6, 3, profiles=((100, 0, 1),), seed=4) as computers:
+            computers.tell("fresh")
+            for row in self.server.ctl_json("update", "list", "--all", "--type", "detectoid"):
+                self.server.ctl("decline", row["id"])
+                if computers.tell("scan")["parked"] > 0:
+                    break
+                self.server.ctl("undecline", row["id"])
+            self.assertEqual(computers.judge()["right"], 6)
+            for update in self.server.updates()[40:70]:
+                self.server.ctl("approve", update, "--group", harness.ALL_COMPUTERS)
+            self.server.ctl("undecline", row["id"])
+            said = computers.tell("scan")
+            self.assertEqual((said["errors"], said["parked"]), (0, 0))
+            judge = computers.judge()
+            self.assertEqual((judge["right"], judge["wrong"]), (6, []))
+
     def test_a_mixed_load_with_what_clients_do_wrong(self):
         with crowd.Crowd(self.server, 30, 10, seed=3) as computers:
             said = computers.tell("soak 2 100")
