@@ -25,13 +25,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/limits.h"
 #include "common/text.h"
+#include "test/bench/spread.h"
 
 #define MAX_CONNECTIONS 4000
 #define MAX_REQUESTS 1000
@@ -74,46 +74,13 @@ static int ep;
 static uint64_t errors, bytes, reconnects;
 static char why[200]; /* the first error */
 
-/* ---- time, and how it is spread: 64 steps an octave, so within 1.6 % ---- */
-#define STEPS 64
-static uint64_t spread[64 * STEPS], answers, slowest;
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static size_t step_of(uint64_t us)
-{
-	if (us < STEPS)
-		return (size_t)us;
-	unsigned octave = 63 - (unsigned)__builtin_clzll(us) - 6;
-	return (octave + 1) * STEPS + (size_t)(us >> octave) - STEPS;
-}
-
-static uint64_t us_of(size_t step)
-{
-	return step < STEPS ? step : (uint64_t)(step % STEPS + STEPS) << (step / STEPS - 1);
-}
-
-static uint64_t share(double part)
-{
-	uint64_t seen = 0, wanted = (uint64_t)((double)answers * part);
-	for (size_t i = 0; i < COUNTOF(spread); i++)
-		if ((seen += spread[i]) > wanted)
-			return us_of(i);
-	return slowest;
-}
+static struct spread spread; /* of the times of all answers */
 
 static void take_time(struct connection *c, uint64_t now)
 {
 	uint64_t us = now - c->began;
 	c->longest = MAX(c->longest, us);
-	slowest = MAX(slowest, us);
-	spread[step_of(us)]++;
-	answers++;
+	spread_add(&spread, us);
 }
 
 /* ---- connections ---- */
@@ -488,9 +455,9 @@ static void print(double took)
 	printf("{\"connections\":%zu,\"requests_recorded\":%zu,\"seconds\":%.3f,\"requests\":%ju,\"rate\":%.1f,"
 		"\"walks_per_second\":%.3f,\"bytes\":%ju,\"p50_us\":%ju,\"p99_us\":%ju,\"max_us\":%ju,"
 		"\"least_served\":%ju,\"most_served\":%ju,\"longest_wait_us\":%ju,\"reconnects\":%ju,\"errors\":%ju",
-		connections, requests, took, (uintmax_t)answers, (double)answers / took,
-		(double)answers / took / (double)requests, (uintmax_t)bytes, (uintmax_t)share(0.5), (uintmax_t)share(0.99),
-		(uintmax_t)slowest, (uintmax_t)fewest, (uintmax_t)most, (uintmax_t)longest, (uintmax_t)reconnects,
+		connections, requests, took, (uintmax_t)spread.n, (double)spread.n / took,
+		(double)spread.n / took / (double)requests, (uintmax_t)bytes, (uintmax_t)spread_share(&spread, 0.5), (uintmax_t)spread_share(&spread, 0.99),
+		(uintmax_t)spread.most, (uintmax_t)fewest, (uintmax_t)most, (uintmax_t)longest, (uintmax_t)reconnects,
 		(uintmax_t)errors);
 	if (errors)
 		printf(",\"first_error\":\"%s\"", why);

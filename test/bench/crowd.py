@@ -8,15 +8,13 @@ import pathlib
 import random
 import re
 import subprocess
-import sys
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "test/e2e")]
-from harness import ALL_COMPUTERS, Instance, alive, children, open_files, run, temporary  # noqa: E402
+from machine import PARTS, ROOT, memory_of, tree
+from harness import ALL_COMPUTERS, Instance, open_files, run, temporary
+import report
 
-PARTS = ("auth", "client", "content", "nginx", "jobs")
 # SHARE:SEED of wsus-probe's --installed and --seed, and a weight: what computers of a profile have.  With the 5,000
 # revisions of the catalog the first three take 10 or 11 calls and 0.9 to 1.5 thousand revisions, the next three 6 or 7
 # and about 0.6; one in 49 calls everything installed and takes all 4,351 that are offered, in 27 calls.
@@ -229,44 +227,39 @@ class Writers:
 
 # ---- the server's processes ----
 
-def private_kb(pid):
-    with open(f"/proc/{pid}/smaps_rollup") as f:
-        return sum(int(kb) for kb in re.findall(r"^Private_Dirty:\s+(\d+) kB", f.read(), re.M))
-
-
 def processes(server):
-    """(part, pid) of all, parents first."""
-    for part in PARTS:
-        parent = server.pid(part)
-        yield part, parent
-        for pid in children(parent):
-            yield part, pid
+    """(part, pid) of all."""
+    return [(part, pid) for part in PARTS for pid in tree(server.pid(part))]
 
 
 def sample(server):
     """By part: private KB and descriptors, of all its processes together and the most that one has, and how many they are."""
-    out = {}
+    out = {part: dict.fromkeys(("kb", "largest_kb", "descriptors", "processes"), 0) for part in PARTS}
     for part, pid in processes(server):
-        row = out.setdefault(part, {"kb": 0, "largest_kb": 0, "descriptors": 0, "most_descriptors": 0, "processes": 0})
+        found = memory_of(pid)
         try:
-            kb, files = private_kb(pid), open_files(pid)
-        except OSError:  # it ended just now
+            files = open_files(pid)
+        except OSError:
             continue
+        if not found:  # it ended just now
+            continue
+        row, kb = out[part], found[1]
         row["kb"] += kb
         row["largest_kb"] = max(row["largest_kb"], kb)
         row["descriptors"] += files
-        row["most_descriptors"] = max(row["most_descriptors"], files)
         row["processes"] += 1
     return out
 
 
 def cpu_seconds(server):
     """User and system time of all processes, those that ended included (their parents keep the account)."""
-    ticks = 0
+    ticks, parents = 0, [server.pid(part) for part in PARTS]
     for _, pid in processes(server):
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        parent = pid in [server.pid(p) for p in PARTS]
-        ticks += sum(int(f) for f in fields[11:15 if parent else 13])
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended just now: its parent has it
+            continue
+        ticks += sum(int(f) for f in fields[11:15 if pid in parents else 13])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -322,22 +315,11 @@ def failures_of_judge(judge, computers, when):
         yield f"{when}: only {judge['right']} of {computers} computers were judged"
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def table(rows):
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(v.ljust(w) for v, w in zip(row, widths)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
-
-
 def operations(phase):
     """The table of a phase's times."""
-    rows = [["call", "calls", "p50 ms", "p99", "max"]]
-    for name, o in [*phase["operations"].items(), ("*longest wait of a computer*", phase["longest_wait"])]:
-        rows.append([name, f"{o['calls']:,}", *(f"{o[k] / 1000:.1f}" for k in ("p50_us", "p99_us", "max_us"))])
-    return table(rows)
+    rows = [*phase["operations"].items(), ("*longest wait of a computer*", phase["longest_wait"])]
+    return report.table(["call", "calls", "p50 ms", "p99", "max"],
+                        [[name, f"{o['calls']:,}", *(f"{o[k] / 1000:.1f}" for k in ("p50_us", "p99_us", "max_us"))] for name, o in rows])
 
 
 def timed_phase(server, crowd, command):

@@ -18,8 +18,10 @@ import sys
 import threading
 import time
 
-from crowd import (Crowd, Server, Writers, alive, complaints, failures_of, failures_of_judge, machine, operations, sample, say,
-                   table, temporary)
+from machine import say
+from crowd import Crowd, Server, Writers, complaints, failures_of, failures_of_judge, machine, operations, sample
+from harness import alive, temporary
+import report
 
 WARM = 0.2          # of the time: caches and pools fill, every worker meets its largest answer
 SAMPLES = 120
@@ -159,24 +161,29 @@ def row_of(r, live):
             f"{r['computers']:,}", f"{r['revisions']:,}", mb(r["logs"])]
 
 
-def report(out):
-    m, load, s = out["machine"], out["load"], out["samples"]
-    print(f"## {out['hours']} hours of a mixed load, {out['revisions']:,} revisions at the beginning, {out['computers']:,} computers\n")
-    print(f"{m['date']}, {m['cores']} cores, load average {m['load']:.1f} before and {m['load_after']:.1f} after\n")
-    rows = [["min", *(f"{p} MB" for p in s[0]["parts"]), "descr.", "catalog MB file / used / live", "fleet MB", "stale readers", "computers",
-             "revisions", "logs MB"]]
-    copies = [r for r in s if "live" in r["catalog"]]
-    rows += [row_of(r, {n: r[n]["live"] for n in ("catalog", "fleet")}) for r in copies]
-    print(table(rows) + "\n")
-    rows = [["what", "first quarter", "last quarter", "may be"]]
-    rows += [[what, *(f"{v:,.0f}" for v in (first, last, allowed))] for what, first, last, allowed in growth(out)]
-    print(table(rows) + "\n")
-    print(operations(load) + "\n")
-    changes = ", ".join(f"{v:,} {k}" for k, v in out["changes"].items())
-    print(f"- {load['visits']:,} beginnings ({out['rate']} a second, at most {load['late_us'] / 1e6:.1f} s late), {load['calls']:,} calls, "
-          f"{load['received'] / 1e6:,.0f} MB received, {load['broken']:,} broken off by the client, {load['errors']} errors")
-    print(f"- meanwhile: {changes} (documents that are known by then among the imported)")
-    print(f"- right sets at the end: {out['judge']['right']:,} of {out['computers']:,}")
+def over_time(out):
+    s = out["samples"]
+    head = ["min", *(f"{p} MB" for p in s[0]["parts"]), "descr.", "catalog MB file / used / live", "fleet MB", "stale readers", "computers",
+            "revisions", "logs MB"]
+    return report.table(head, [row_of(r, {n: r[n]["live"] for n in ("catalog", "fleet")}) for r in s if "live" in r["catalog"]])
+
+
+def lines(out):
+    load = out["load"]
+    yield (f"{load['visits']:,} beginnings ({out['rate']:g} a second, at most {load['late_us'] / 1e6:.1f} s late), {load['calls']:,} calls, "
+           f"{load['received'] / 1e6:,.0f} MB received, {load['broken']:,} broken off by the client, {load['errors']} errors")
+    yield (f"meanwhile: {', '.join(f'{v:,} {k}' for k, v in out['changes'].items())} (documents that are known by then among the imported)")
+    yield f"right sets at the end: {out['judge']['right']:,} of {out['computers']:,}"
+
+
+def section(out):
+    m = out["machine"]
+    watched = [[what, *(f"{v:,.0f}" for v in (first, last, allowed))] for what, first, last, allowed in growth(out)]
+    return report.section(
+        f"{out['hours']:g} hours of a mixed load, {out['revisions']:,} revisions at the beginning, {out['computers']:,} computers",
+        f"{m['date']}, {m['cores']} cores, load average {m['load']:.1f} before and {m['load_after']:.1f} after",
+        over_time(out), report.table(["what", "first quarter", "last quarter", "may be"], watched), operations(out["load"]),
+        report.bullets(lines(out)))
 
 
 def arguments(argv):
@@ -195,9 +202,8 @@ def arguments(argv):
 def main(argv=None):
     o = arguments(argv)
     out = soak(o.hours, o.rate, o.computers, o.revisions)
-    report(out)
     bad = list(failures(out))
-    print("\n".join(f"- FAILED: {line}" for line in bad))
+    print(section(out) + "\n" + report.bullets(f"FAILED: {line}" for line in bad))
     if o.json:
         pathlib.Path(o.json).write_text(json.dumps(out, indent=1) + "\n")
     return 1 if bad else 0

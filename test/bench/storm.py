@@ -12,9 +12,12 @@ import json
 import pathlib
 import sys
 
-from crowd import (Crowd, Server, Watch, Writers, complaints, failures_of, failures_of_judge, machine, operations, say, table,
+from machine import say
+from crowd import (PROFILES, Crowd, Server, Watch, Writers, complaints, failures_of, failures_of_judge, machine, operations,
                    timed_phase)
+import report
 
+COMPUTERS = 10000
 HOURS = 22        # the default detection interval
 CALLS_A_DAY = 10  # of a computer in one interval, reports and a little new content included
 WANTED = 1_000_000
@@ -28,11 +31,11 @@ def storm(n, connections=300, revisions=5000, forget=0, approvals=50, **writing)
         return {"revisions": revisions, **storm_at(server, n, connections, forget, **writing)}
 
 
-def storm_at(server, n, connections, forget=0, documents=1000, batch=50, pause=0.25):
+def storm_at(server, n, connections, forget=0, documents=1000, batch=50, pause=0.25, profiles=PROFILES):
     """At a server that Server.prepare() has made ready."""
     out = {"machine": machine(), "computers": n, "connections": connections}
     writers = Writers(server, documents, batch, pause)
-    with Crowd(server, n, connections, forget=forget) as crowd, Watch(server) as watch:
+    with Crowd(server, n, connections, profiles, forget=forget) as crowd, Watch(server) as watch:
         say("  first contact")
         with writers:
             out["fresh"] = timed_phase(server, crowd, "fresh")
@@ -80,39 +83,48 @@ def phase_row(name, out, p):
             f"{p['cpu_seconds']:.1f}", str(p["errors"])]
 
 
-def report(out):
-    m, x, f = out["machine"], out["extrapolation"], out["fresh"]
-    print(f"## {out['computers']:,} new computers on {out['connections']} connections, {out['revisions']:,} revisions\n")
-    print(f"{m['date']}, {m['cores']} cores, load average {m['load']:.1f} before and {m['load_after']:.1f} after\n")
-    rows = [["phase", "s", "calls", "a computer", "calls/s", "MB", "MB unpacked", "MB sent", "server CPU s", "generator CPU s", "errors"]]
-    rows += [phase_row(name, out, out[key]) for name, key in (("first contact", "fresh"), ("one more scan", "scan"), ("a day", "day"))]
-    print(table(rows))
-    print("\nFirst contact:\n\n" + operations(f))
-    print("\nA day:\n\n" + operations(out["day"]) + "\n")
-    changes = ", ".join(f"{v} {k}" for k, v in out["changes"].items())
-    judge = out["judge"]
-    print(f"- one computer's first contact: {f['calls'] / out['computers']:.1f} calls, {f['received'] / out['computers'] / 1e6:.2f} MB packed, "
-          f"{f['plain'] / out['computers'] / 1e6:.2f} MB plain, {f['held'] / out['computers']:,.0f} revisions held in the end; "
-          f"{out['computers'] / f['seconds']:.1f} computers a second")
-    print(f"- meanwhile: {changes}; {out['changes_at_the_end']} more changes before the second scan")
-    print(f"- right sets: {judge['right']:,} of {out['computers']:,} after one more scan, {out['judge_after_the_day']['right']:,} after the day, "
-          f"by {judge['judged_by']} fresh scans of wsus-probe (one for each profile and groups; {judge['revisions'][0]:,} to "
-          f"{judge['revisions'][-1]:,} revisions)")
-    parts = ", ".join(f"{k} {v / 1024:.0f}" for k, v in out["memory"]["parts_kb"].items())
-    print(f"- private memory at its peak: all processes {out['memory']['peak_private_kb'] / 1024:.0f} MB ({parts}), largest worker "
-          f"{out['memory']['largest_worker_kb'] / 1024:.1f} MB")
-    print(f"- fleet: {out['store']['computers']:,} computers in {out['store']['fleet_used'] / 1e6:.1f} MB")
-    print(f"- computers on this machine: {x['computers_as_measured'] / 1e6:.2f} million as measured, {x['computers_by_cpu'] / 1e6:.2f} million by "
-          f"the server's CPU time alone (wanted: {WANTED / 1e6:.0f}).  The day's phase is a handshake, a differential scan, the driver pass "
-          f"and what belongs to new offers: {x['calls_a_computer']:.1f} calls of a computer, {x['calls_per_second']:,.0f} calls/s with "
-          f"the generator on the same cores, {x['server_cpu_us_a_call']:.0f} us of the server's CPU a call, nginx included.  "
-          f"Computers = calls/s x {HOURS} h / {CALLS_A_DAY} calls; by CPU: calls/s = {m['cores']} cores / CPU of a call.  Evenly "
-          f"spread over the {HOURS} hours, reports and content not among the calls.")
+HEAD = ["phase", "s", "calls", "a computer", "calls/s", "MB", "MB unpacked", "MB sent", "server CPU s", "generator CPU s", "errors"]
+
+
+def computers_line(out):
+    m, x = out["machine"], out["extrapolation"]
+    return (f"computers on this machine: {x['computers_as_measured'] / 1e6:.2f} million as measured, {x['computers_by_cpu'] / 1e6:.2f} million "
+            f"by the server's CPU time alone (wanted: {WANTED / 1e6:.0f}).  The day's phase is a handshake, a differential scan, the driver pass "
+            f"and what belongs to new offers: {x['calls_a_computer']:.1f} calls of a computer, {x['calls_per_second']:,.0f} calls/s with "
+            f"the generator on the same cores, {x['server_cpu_us_a_call']:.0f} us of the server's CPU a call, nginx included.  "
+            f"Computers = calls/s x {HOURS} h / {CALLS_A_DAY} calls; by CPU: calls/s = {m['cores']} cores / CPU of a call.  Evenly "
+            f"spread over the {HOURS} hours, reports and content not among the calls")
+
+
+def lines(out):
+    f, n, judge, memory = out["fresh"], out["computers"], out["judge"], out["memory"]
+    yield (f"one computer's first contact: {f['calls'] / n:.1f} calls, {f['received'] / n / 1e6:.2f} MB packed, {f['plain'] / n / 1e6:.2f} MB "
+           f"plain, {f['held'] / n:,.0f} revisions held in the end; {n / f['seconds']:.1f} computers a second")
+    yield (f"meanwhile: {', '.join(f'{v} {k}' for k, v in out['changes'].items())}; {out['changes_at_the_end']} more changes before the second "
+           f"scan, after which {out['scan']['parked'] / n:,.1f} revisions of a computer wait for a detectoid that was declined")
+    yield (f"right sets: {judge['right']:,} of {n:,} after one more scan, {out['judge_after_the_day']['right']:,} after the day, by "
+           f"{judge['judged_by']} fresh scans of wsus-probe (one for each profile and groups; {judge['revisions'][0]:,} to "
+           f"{judge['revisions'][-1]:,} revisions)")
+    yield (f"private memory at its peak: all processes {memory['peak_private_kb'] / 1024:.0f} MB ("
+           + ", ".join(f"{k} {v / 1024:.0f}" for k, v in memory["parts_kb"].items())
+           + f"), largest worker {memory['largest_worker_kb'] / 1024:.1f} MB")
+    yield f"fleet: {out['store']['computers']:,} computers in {out['store']['fleet_used'] / 1e6:.1f} MB"
+    yield computers_line(out)
+
+
+def section(out):
+    m = out["machine"]
+    phases = (("first contact", "fresh"), ("one more scan", "scan"), ("a day", "day"))
+    return report.section(
+        f"{out['computers']:,} new computers on {out['connections']} connections, {out['revisions']:,} revisions",
+        f"{m['date']}, {m['cores']} cores, load average {m['load']:.1f} before and {m['load_after']:.1f} after",
+        report.table(HEAD, [phase_row(name, out, out[key]) for name, key in phases]),
+        "First contact:", operations(out["fresh"]), "A day:", operations(out["day"]), report.bullets(lines(out)))
 
 
 def arguments(argv):
     p = argparse.ArgumentParser(prog="bench.sh --storm", description="New computers by the thousand while policy changes.")
-    p.add_argument("computers", nargs="?", type=int, default=10000, help="default 10000")
+    p.add_argument("computers", nargs="?", type=int, default=COMPUTERS, help=f"default {COMPUTERS}")
     p.add_argument("--json", metavar="FILE", help="write the figures there too")
     p.add_argument("--connections", type=int, default=300, help="computers that talk at the same time (default 300, at most 900)")
     p.add_argument("--revisions", type=int, default=5000, help="of the catalog (default 5000)")
@@ -126,9 +138,8 @@ def arguments(argv):
 def main(argv=None):
     o = arguments(argv)
     out = storm(o.computers, o.connections, o.revisions, o.forget)
-    report(out)
     bad = list(failures(out))
-    print("\n".join(f"- FAILED: {line}" for line in bad))
+    print(section(out) + "\n" + report.bullets(f"FAILED: {line}" for line in bad))
     if o.json:
         pathlib.Path(o.json).write_text(json.dumps(out, indent=1) + "\n")
     return 1 if bad else 0
