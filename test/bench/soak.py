@@ -10,6 +10,7 @@ descriptors, on a store larger than its live data has become, on stale readers, 
 import argparse
 import ctypes
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -25,6 +26,7 @@ import report
 
 WARM = 0.2          # of the time: caches and pools fill, every worker meets its largest answer
 SAMPLES = 120
+PAUSE = 1.0         # seconds between two changes; an import comes after three pauses and takes some time itself
 COPY_EVERY = 10     # samples; a compacted copy is what the live data takes
 # Medians of the last and the first quarter after the warm-up.  What was seen without a leak: an arena or buffer grows
 # once when a worker meets a larger answer than ever before, and nginx's pools follow the moment's connections.
@@ -84,12 +86,16 @@ def look(server, number):
 
 # ---- the run ----
 
+def batch_of(seconds):
+    """Documents in one import, so that all 600 are in when the warm-up ends: workers' indexes grow with the catalog."""
+    return max(10, math.ceil(600 / max(1, WARM * seconds / (4 * PAUSE))))
+
 def soak(hours, rate=10, computers=500, revisions=5000, connections=32):
     say(f"soak: {hours} hours, {rate} beginnings a second: starting, loading")
     out = {"machine": machine(), "hours": hours, "rate": rate, "computers": computers, "revisions": revisions, "samples": []}
     with Server("none") as server:
         server.prepare(revisions, 50)
-        writers = Writers(server, 600, 10, 1.0, again=True)
+        writers = Writers(server, 600, batch_of(hours * 3600), PAUSE, again=True)
         with Crowd(server, computers, connections) as crowd:
             out["fresh"] = crowd.tell("fresh")
             with writers:
