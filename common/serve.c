@@ -239,7 +239,7 @@ struct worker {
 	struct buf body;
 	void *own; /* what start() made */
 	bool started;
-	uint64_t served;
+	uint64_t served, served_before; /* requests; as of the last time between them */
 	int64_t last_idle;
 };
 
@@ -313,7 +313,7 @@ static void read_body(struct request *r, struct worker *w)
 
 static void release(struct worker *w)
 {
-	if (w->body.cap > ARENA_KEEP)
+	if (w->body.cap > LIMIT_BODY_KEPT)
 		buf_free(&w->body);
 	buf_reset(&w->body);
 	arena_reset(&w->arena);
@@ -372,6 +372,9 @@ static void maybe_idle(struct worker *w)
 {
 	if (now_ms() - w->last_idle < IDLE_MS)
 		return;
+	if (w->body.cap > ARENA_KEEP && w->served == w->served_before)
+		buf_free(&w->body);
+	w->served_before = w->served;
 	if (w->ops->idle)
 		w->ops->idle(w->own);
 	w->last_idle = now_ms();
