@@ -1,6 +1,6 @@
 /* b_load.c -- an HTTP/1.1 load generator that counts for each connection, so that none can starve unseen.
  *
- *   b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...
+ *   b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-m BYTES] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...
  *
  * Each connection is kept and sends the recorded requests in order, again and again; the next one leaves when the
  * answer to the last is complete.  NNN.req is sent as it is, or with -q with ?NNN behind its path, which is how
@@ -13,6 +13,9 @@
  *
  * -C: a file with a cookie in each line.  Each walk takes the next one and sends it in place of the recorded
  * EncryptedData: many computers out of the walk of one.
+ *
+ * -m sets the largest segment: with that of a loopback a socket takes a whole page at once, with that of an Ethernet
+ * (1448) it does not.
  *
  * One JSON object is printed; the exit status is 1 if any answer was wrong. */
 #include <arpa/inet.h>
@@ -69,6 +72,7 @@ static struct slice cookie[MAX_COOKIES]; /* all of one length */
 static size_t cookies, next_cookie;
 static double seconds = 5;
 static bool numbered;
+static int segment; /* 0: the kernel's */
 static struct sockaddr_in peer;
 static int ep;
 static uint64_t errors, bytes, reconnects;
@@ -97,6 +101,8 @@ static void open_connection(struct connection *c)
 	if (c->fd < 0)
 		quit("socket", strerror(errno));
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (segment && setsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment)) < 0)
+		quit("TCP_MAXSEG", strerror(errno));
 	if (connect(c->fd, (struct sockaddr *)&peer, sizeof(peer)) < 0 && errno != EINPROGRESS)
 		quit("connect", strerror(errno));
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
@@ -429,7 +435,7 @@ static void set_peer(char *text)
 static bool options(int argc, char **argv)
 {
 	uint64_t n;
-	for (int c; (c = getopt(argc, argv, "c:s:a:n:qC:")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "c:s:a:n:m:qC:")) != -1;) {
 		if (c == 'q')
 			numbered = true;
 		else if (c == 's')
@@ -438,6 +444,8 @@ static bool options(int argc, char **argv)
 			read_cookies(optarg);
 		else if (c == '?' || !text_u64(slice_of(optarg), &n))
 			return false;
+		else if (c == 'm')
+			segment = (int)MIN(n, (uint64_t)65535);
 		else
 			*(c == 'c' ? &connections : c == 'a' ? &least : &walks) = (size_t)n;
 	}
@@ -467,7 +475,7 @@ static void print(double took)
 int main(int argc, char **argv)
 {
 	if (!options(argc, argv))
-		quit("usage: b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...", "");
+		quit("usage: b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-m BYTES] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...", "");
 	set_peer(argv[optind++]);
 	request = calloc(MAX_REQUESTS + 1, sizeof(*request));
 	conn = calloc(connections, sizeof(*conn));
