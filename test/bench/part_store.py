@@ -98,7 +98,7 @@ def reading(catalog):
 
 
 def measure(bench):
-    rounds = bench.options.rounds
+    rounds = 1 if bench.quick else bench.options.rounds
     return {"imports": [import_of(c, rounds) for c in bench.catalogs] + [big_import(min(rounds, 3))],
             "reading": [reading(c) for c in bench.catalogs]}
 
