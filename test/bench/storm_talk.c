@@ -411,25 +411,30 @@ static const char *take_gone(struct visit *v, const struct wints *ids)
 	return NULL;
 }
 
+/* A number of which ids they are: one may go and another come in the same answer. */
+static uint64_t all_installed(const struct computer *c)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < c->n; i++)
+		sum += installed(&c->v[i]) ? mix((uint64_t)c->v[i].id) : 0;
+	return sum;
+}
+
 /* Deployed, but not in scope now: kept in the cache, as native clients do, and in scope again as soon as an answer does
  * not name it.  What has changed by then must have been told (WUSP-SYNC-81). */
 static const char *take_parked(struct visit *v, const struct wints *ids)
 {
 	struct computer *c = v->c;
-	size_t before = 0, after = 0;
-	for (uint32_t i = 0; i < c->n; i++) {
-		before += installed(&c->v[i]);
+	uint64_t before = all_installed(c);
+	for (uint32_t i = 0; i < c->n; i++)
 		c->v[i].parked = false;
-	}
 	for (size_t i = 0; i < ids->n; i++) {
 		struct held *h = find(c, ids->v[i]);
 		if (!h)
 			return "a parked update that is not held";
 		h->parked = true;
 	}
-	for (uint32_t i = 0; i < c->n; i++)
-		after += installed(&c->v[i]);
-	v->again = v->again || before != after;
+	v->again = v->again || before != all_installed(c);
 	return NULL;
 }
 
