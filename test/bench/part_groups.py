@@ -29,9 +29,9 @@ def group(n):
 
 
 def approvals(updates, wanted, sets):
-    """{(update, group)}: evenly for the groups if each gets a hundred, else for all computers if that has room, else for
+    """{(update, group)}: evenly for the groups if each gets fifty, else for all computers if that has room, else for
     as many groups as it takes."""
-    if wanted >= 100 * sets > 100:
+    if wanted >= 50 * sets > 50:
         groups = [group(n) for n in range(sets)]
     elif wanted <= len(updates):
         groups = [ALL_COMPUTERS]
