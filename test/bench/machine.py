@@ -93,7 +93,8 @@ def tree(pid):
 
 
 def memory_of(pid):
-    """(program, private, shared, proportional) in KB; None if it has just ended."""
+    """(program, private, shared, proportional) in KB; None if it has just ended.  Pages of a file that nobody else happens to
+    have mapped count as shared: the store's are the kernel's to take back."""
     try:
         program = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
         text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -102,7 +103,7 @@ def memory_of(pid):
     kb = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
     if not kb:
         return None
-    return program, kb["Private_Clean"] + kb["Private_Dirty"], kb["Shared_Clean"] + kb["Shared_Dirty"], kb["Pss"]
+    return program, kb["Private_Dirty"], kb["Private_Clean"] + kb["Shared_Clean"] + kb["Shared_Dirty"], kb["Pss"]
 
 
 def memory(server):
