@@ -17,6 +17,7 @@
 #include "common/text.h"
 #include "store/import.h"
 #include "store/publish.h"
+#include "test/bench/begin.h"
 
 #define LAST 50       /* documents that are imported while it is counted */
 #define APPROVED 60   /* updates approved for all computers, and half of them for a group */
@@ -26,20 +27,10 @@
 #define GROUP SL("Pilot")
 #define NOW INT64_C(133500096000000000) /* 2024-01-18; any will do */
 
-static struct err err;
 static struct store *store;
 static struct sealer *sealer;
 static struct worker *worker;
 static struct txn *t;
-
-static void ok(int rc, const char *what)
-{
-	if (rc == E_OK)
-		return;
-	fprintf(stderr, "b_count: %s: %s %s\n", what, err_name(rc), err.text);
-	exit(1);
-}
-#define OK(x) ok((x), #x)
 
 static void need(bool holds, const char *what)
 {

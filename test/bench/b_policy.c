@@ -4,34 +4,15 @@
  *
  * A line is "+ UPDATEID GROUP" (approve for installation) or "- UPDATEID GROUP"; a group that there is not is made.
  * Prints how many lines and how many milliseconds. */
-#include <stdlib.h>
-#include <time.h>
-
 #include "common/text.h"
 #include "store/publish.h"
 #include "store/store.h"
+#include "test/bench/begin.h"
 
 #define ADMIN SL("bench")
 
-static struct err err;
 static struct store *store;
 static struct txn *t;
-
-static void ok(int rc, const char *what)
-{
-	if (rc == E_OK)
-		return;
-	fprintf(stderr, "b_policy: %s: %s %s\n", what, err_name(rc), err.text);
-	exit(1);
-}
-#define OK(x) ok((x), #x)
-
-static double now_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
 
 static uint32_t group_of(struct slice name)
 {
@@ -62,7 +43,7 @@ int main(int argc, char **argv)
 	char line[400];
 	unsigned long lines = 0;
 	struct publish_report p;
-	double from = now_ms();
+	double from = now_us();
 	if (argc != 2) {
 		fputs("usage: b_policy STORE <LINES\n", stderr);
 		return 2;
@@ -74,6 +55,6 @@ int main(int argc, char **argv)
 	OK(publish(t, time_now(), &p, &err));
 	OK(txn_commit(&t, &err));
 	store_close(&store);
-	printf("%lu %.3f\n", lines, now_ms() - from);
+	printf("%lu %.3f\n", lines, (now_us() - from) / 1e3);
 	return 0;
 }

@@ -8,38 +8,21 @@
 #include <ftw.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/text.h"
 #include "store/db.h"
 #include "store/publish.h"
 #include "store/scan.h"
+#include "test/bench/begin.h"
 
 #define BASICS 200 /* categories and detectoids: the first ones */
 #define PRODUCTS 60
 #define BATCH 500
 #define ROUNDS 300
 
-static struct err err;
 static struct store *store;
 static struct txn *t;
-
-static void ok(int rc, const char *what)
-{
-	if (rc == E_OK)
-		return;
-	fprintf(stderr, "b_scan: %s: %s %s\n", what, err_name(rc), err.text);
-	exit(1);
-}
-#define OK(x) ok((x), #x)
-
-static double now_us(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
-}
 
 static struct guid guid_of(uint32_t n)
 {

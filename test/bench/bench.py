@@ -9,9 +9,7 @@ Parts run in the order of PARTS: the last ones change policy, and what was recor
 """
 import argparse
 import contextlib
-import json
 import os
-import pathlib
 import signal
 import sys
 import time
@@ -136,8 +134,7 @@ def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     result = run(options)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+    report.save(result, options.json)
     errors = show(result)
     say(f"all of it took {result['took_seconds']:.0f} s")
     return 1 if errors else 0

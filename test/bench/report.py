@@ -1,4 +1,6 @@
 """report.py -- figures as people read them: Markdown that can be pasted whole."""
+import json
+import pathlib
 
 
 def number(value):
@@ -48,3 +50,16 @@ def target(what, wanted, value, at_least=False, form=times, unit=""):
     return {"what": what, "wanted": wanted, "at_least": at_least, "value": value, "reached": reached,
             "text": [what, f"at {'least' if at_least else 'most'} {form(wanted)}{unit}", f"{form(value)}{unit}",
                      "reached" if reached else f"missed, {off:.2f} times off"]}
+
+
+def save(result, path):
+    """For --json."""
+    if path:
+        pathlib.Path(path).write_text(json.dumps(result, indent=1) + "\n")
+
+
+def ending(text, result, bad, path):
+    """What a run of its own ends with; its exit status."""
+    print(text + "\n" + bullets(f"FAILED: {line}" for line in bad))
+    save(result, path)
+    return 1 if bad else 0

@@ -9,7 +9,6 @@ descriptors, on a store larger than its live data has become, on stale readers, 
 """
 import argparse
 import ctypes
-import json
 import math
 import os
 import pathlib
@@ -208,11 +207,7 @@ def arguments(argv):
 def main(argv=None):
     o = arguments(argv)
     out = soak(o.hours, o.rate, o.computers, o.revisions)
-    bad = list(failures(out))
-    print(section(out) + "\n" + report.bullets(f"FAILED: {line}" for line in bad))
-    if o.json:
-        pathlib.Path(o.json).write_text(json.dumps(out, indent=1) + "\n")
-    return 1 if bad else 0
+    return report.ending(section(out), out, list(failures(out)), o.json)
 
 
 if __name__ == "__main__":

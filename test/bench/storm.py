@@ -8,8 +8,6 @@ the same profile in the same groups.  Last comes the call mix of a day, from whi
 a machine can serve.
 """
 import argparse
-import json
-import pathlib
 import sys
 
 from machine import say
@@ -138,11 +136,7 @@ def arguments(argv):
 def main(argv=None):
     o = arguments(argv)
     out = storm(o.computers, o.connections, o.revisions, o.forget)
-    bad = list(failures(out))
-    print(section(out) + "\n" + report.bullets(f"FAILED: {line}" for line in bad))
-    if o.json:
-        pathlib.Path(o.json).write_text(json.dumps(out, indent=1) + "\n")
-    return 1 if bad else 0
+    return report.ending(section(out), out, list(failures(out)), o.json)
 
 
 if __name__ == "__main__":
