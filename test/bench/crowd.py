@@ -84,7 +84,9 @@ class Crowd:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind:
+            self.process.terminate()
         self.process.stdin.close()
         self.process.wait(60)
 

@@ -178,13 +178,13 @@ class Instance:
 
 
 def children(pid):
-    """Child processes, in order of age."""
+    """Child processes, in order of age.  Others may end while it looks."""
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            fields = path.read_text().rpartition(")")[2].split()
+            fields = pathlib.Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
             if int(fields[1]) == pid and fields[0] != "Z":
-                found.append(int(path.parent.name))
+                found.append(int(name))
     return sorted(found)
 
 
