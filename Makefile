@@ -2,12 +2,12 @@
 #             make check      every test, without looking for packages; SAN=1 with any target builds with sanitizers
 #             make fuzz       libFuzzer targets into build/fuzz/
 #             make lint       include direction, banned functions, headers alone, shellcheck
+#             make install    with DESTDIR, prefix and the other directories below; make uninstall takes the same
 # STRICT=-Werror, which the tests use, makes a warning an error; without it a newer compiler's new warning stops nobody.
 # One Makefile, no recursion.  Knobs first, then lists, then rules.
 
 CC = gcc
 CLANG = clang
-PREFIX = /usr/local
 SAN =
 STRICT =
 BUILD = build$(if $(SAN),/$(SAN))
@@ -100,6 +100,48 @@ fuzz: $(FUZZ)
 
 benches: $(BENCH)
 tests: $(UNIT) $(MODEL) $(CASES) $(CATALOG)
+
+# ---- install: the usual directories.  Configuration and data are where the programs look by themselves, whatever the
+# prefix.  Scripts that administrators do not call lie beside the services.  What is installed is said once, in INSTALL:
+# a row is MODE|FILE|TARGET, and uninstall removes the targets. ----
+DESTDIR =
+prefix = /usr/local
+bindir = $(prefix)/bin
+libexecdir = $(prefix)/lib
+datadir = $(prefix)/share
+mandir = $(datadir)/man
+sysconfdir = /etc
+localstatedir = /var
+runstatedir = /run
+completiondir = $(datadir)/bash-completion/completions
+libexec = $(libexecdir)/wsus-fcgi
+share = $(datadir)/wsus-fcgi
+RENDERED = $(BUILD)/install
+RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@share@|$(share)|g' \
+	-e 's|@sysconfdir@|$(sysconfdir)|g' -e 's|@localstatedir@|$(localstatedir)|g' -e 's|@runstatedir@|$(runstatedir)|g'
+
+INSTALL = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
+	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
+	$(foreach f,tls jobs,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
+	644|scripts/common.sh|$(libexec)/common.sh 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
+	$(foreach f,$(wildcard nginx/*.conf nginx/*.in),644|$(f)|$(share)/nginx/$(notdir $(f))) \
+	$(foreach n,5 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
+	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl
+
+install: $(SERVICES) $(TOOLS)
+	mkdir -p $(RENDERED)
+	$(BIN)/wsusctl help --completion >$(RENDERED)/wsusctl
+	$(RENDER) scripts/paths.sh.in >$(RENDERED)/paths.sh
+	umask 022; set -e; for row in $(foreach row,$(INSTALL),'$(row)'); do \
+		mode=$${row%%|*}; row=$${row#*|}; to='$(DESTDIR)'$${row#*|}; \
+		mkdir -p "$${to%/*}"; \
+		if [ -L "$${row%|*}" ]; then ln -sf "$$(readlink "$${row%|*}")" "$$to"; \
+		else install -m "$$mode" "$${row%|*}" "$$to"; fi; \
+	done
+uninstall:
+	rm -f $(foreach row,$(INSTALL),'$(DESTDIR)$(lastword $(subst |, ,$(row)))')
+	-rmdir $(foreach d,$(share)/nginx $(share) $(libexec),'$(DESTDIR)$(d)') 2>/dev/null
+
 check:
 	scripts/check.sh --built
 lint:
@@ -107,6 +149,6 @@ lint:
 clean:
 	rm -rf build bin
 
-.PHONY: all fuzz benches tests check lint clean
+.PHONY: all fuzz benches tests install uninstall check lint clean
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -9,6 +9,7 @@
 
 #include "common/text.h"
 #include "ctl/cmd.h"
+#include "ctl/completion.h"
 
 enum { DONE, FAILED, USAGE };
 
@@ -486,9 +487,17 @@ static bool asks_for_help(int argc, char **argv, const char *const *word)
 	return strcmp(word[0], "help") == 0 || (word[1] && !word[2] && strcmp(word[1], "help") == 0);
 }
 
-static int help(const char *noun, const char *verb)
+/* `wsusctl help --completion`, for `make install`: not among the options, as nobody else needs it. */
+static bool wants_completion(int argc, char **argv, const char *const *word)
 {
-	if (!noun) {
+	return argc == 3 && word[0] && strcmp(word[0], "help") == 0 && strcmp(argv[2], "--completion") == 0;
+}
+
+static int help(const char *noun, const char *verb, bool completion)
+{
+	if (completion) {
+		completion_print(tables, COUNTOF(tables), everywhere);
+	} else if (!noun) {
 		help_all();
 	} else if (!help_noun(noun, verb)) {
 		say_wrong("no command \"%s%s%s\"; try `wsusctl help`", noun, gap(verb), verb ? verb : "");
@@ -506,7 +515,8 @@ int wsusctl(int argc, char **argv)
 	first_words(argc, argv, word, COUNTOF(word));
 	if (asks_for_help(argc, argv, word)) {
 		bool first = word[0] && strcmp(word[0], "help") == 0, second = word[1] && strcmp(word[1], "help") == 0;
-		int status = help(first ? word[1] : word[0], first ? word[2] : second ? NULL : word[1]);
+		int status = help(first ? word[1] : word[0], first ? word[2] : second ? NULL : word[1],
+			wants_completion(argc, argv, word));
 		return argc < 2 && status == DONE ? USAGE : status;
 	}
 	struct ctl c = {.now = time_now()};

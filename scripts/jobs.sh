@@ -4,8 +4,11 @@
 # Says something only if something happened or failed, a failure that repeats itself once.  SIGTERM ends it.
 # WSUS_TICK_SECONDS is the time between two rounds (60).
 set -eu
-here=$(cd "$(dirname "$0")/.." && pwd)
-. "$here/scripts/common.sh"
+lib=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=scripts/common.sh
+. "$lib/common.sh"
+# shellcheck source=scripts/paths.sh
+. "$lib/paths.sh"
 
 USAGE='usage: jobs.sh STORE'
 [ $# -eq 1 ] || usage_error "the store is missing" "$USAGE"
@@ -48,7 +51,7 @@ log_line() {
 
 # In the background only: it becomes the program, so that a signal reaches it.
 tick() {
-	exec "${WSUS_BIN:-$here/bin}/wsusctl" --store "$store" --admin jobs store tick --quiet >"$said" 2>&1
+	exec "$bin/wsusctl" --store "$store" --admin jobs store tick --quiet >"$said" 2>&1
 }
 
 failure=''

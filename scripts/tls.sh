@@ -5,8 +5,9 @@
 # own certificate (one that our authority did not sign) is left alone.  Keys are ECDSA P-256, which every Windows
 # since Vista verifies; see nginx/tls.conf for what that choice buys.
 set -eu
-here=$(cd "$(dirname "$0")/.." && pwd)
-. "$here/scripts/common.sh"
+lib=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=scripts/common.sh
+. "$lib/common.sh"
 
 [ $# -ge 2 ] || usage_error "too few arguments" "usage: tls.sh KEYS NAME..."
 keys=$1
