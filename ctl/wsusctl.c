@@ -17,8 +17,8 @@ enum { DONE, FAILED, USAGE };
 #define WORDS_MAX ((size_t)1 << 20)
 
 static const struct command *const tables[] = {
-	update_commands, policy_commands, group_commands, computer_commands, config_commands, content_commands,
-	store_commands,
+	update_commands, policy_commands, group_commands, computer_commands, client_commands, config_commands,
+	content_commands, store_commands,
 };
 
 static const struct option_row everywhere[] = {

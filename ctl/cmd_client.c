@@ -1,0 +1,157 @@
+/* cmd_client.c -- what Windows computers need to use this server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/text.h"
+#include "ctl/cmd.h"
+#include "ctl/setup.h"
+
+#define PEM_MAX ((size_t)64 << 10) /* a certificate takes 1 to 4 KB */
+
+/* All of a small file; E_NOTFOUND if there is none. */
+static int read_small(struct ctl *c, const char *path, struct slice *out)
+{
+	char *text = arena_alloc(&c->arena, PEM_MAX + 1, 1);
+	size_t n = 0;
+	ssize_t got = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(&c->err, errno == ENOENT ? E_NOTFOUND : E_IO, "%s: %s", path, strerror(errno));
+	while (text && n <= PEM_MAX && (got = read(fd, text + n, PEM_MAX + 1 - n)) > 0)
+		n += (size_t)got;
+	int failed = errno;
+	close(fd);
+	if (!text)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	if (got < 0)
+		return err_set(&c->err, E_IO, "%s: %s", path, strerror(failed));
+	if (n > PEM_MAX)
+		return err_set(&c->err, E_FORM, "%s: more than %zu bytes: this is no certificate", path, PEM_MAX);
+	*out = (struct slice){text, n};
+	return E_OK;
+}
+
+static int take_authority(struct ctl *c, const char *path, struct setup *s)
+{
+	struct err why = {0};
+	struct slice pem;
+	int rc = read_small(c, path, &pem);
+	if (rc != E_OK)
+		return rc;
+	rc = setup_authority(pem, &c->arena, s, &why);
+	return rc == E_OK ? rc : err_set(&c->err, (enum errcode)rc, "%s %s", path, why.text);
+}
+
+/* Ours, where an installed server or a clone's state directory keeps it. */
+static int find_authority(struct ctl *c, struct setup *s)
+{
+	struct slice beside = arena_printf(&c->arena, "%s/../keys/ca.crt", c->store_dir);
+	if (!beside.p)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	const char *const places[] = {beside.p, "/etc/wsus-fcgi/tls/ca.crt"};
+	int rc = E_NOTFOUND;
+	for (unsigned i = 0; i < COUNTOF(places) && rc == E_NOTFOUND; i++)
+		rc = take_authority(c, places[i], s);
+	if (rc == E_NOTFOUND) {
+		c->err = (struct err){0};
+		rc = E_OK;
+	}
+	return rc;
+}
+
+static int settle_authority(struct ctl *c, struct setup *s)
+{
+	const char *file = ctl_option(c, "ca");
+	if (file)
+		return strcmp(file, "none") == 0 ? E_OK : take_authority(c, file, s);
+	return s->undo || text_starts(s->url, SL("https://")) ? find_authority(c, s) : E_OK;
+}
+
+static int settle_url(struct ctl *c, const struct settings *set, struct setup *s)
+{
+	const char *url = ctl_option(c, "url");
+	if (!url && set->server_name.n == 0)
+		return err_set(&c->err, E_USAGE,
+			"the address of this server is not known: give --url https://NAME:8531, "
+			"or `wsusctl config set server.name NAME`");
+	s->url = url ? slice_of(url) : arena_printf(&c->arena, "https://%.*s:8531", SLF(set->server_name));
+	if (s->url.n > 8 && s->url.p[s->url.n - 1] == '/')
+		s->url.n--;
+	return setup_url_fits(s->url) ? E_OK
+				      : err_set(&c->err, E_USAGE, "--url is https://HOST[:PORT], with nothing behind it, not \"%s\"",
+						url ? url : s->url.p);
+}
+
+static int settle_group(struct ctl *c, struct setup *s)
+{
+	const char *name = ctl_option(c, "group");
+	struct group g;
+	uint32_t no;
+	if (!name)
+		return err_set(&c->err, E_USAGE, "give the computers' group: --group NAME; `wsusctl group list` shows them");
+	int rc = name_group(c, name, &no);
+	if (rc == E_OK)
+		rc = group_get(c->txn, no, &g, &c->err);
+	if (rc == E_OK && g.builtin)
+		return err_set(&c->err, E_REFUSED,
+			"computers are in \"%.*s\" without being told; name a group of your own, `wsusctl group create` makes one",
+			SLF(g.name));
+	s->group = g.name;
+	return rc;
+}
+
+static int settle_hours(struct ctl *c, struct setup *s)
+{
+	const char *text = ctl_option(c, "frequency");
+	int32_t hours = SETUP_HOURS_DEFAULT;
+	if (text && (!text_i32(slice_of(text), &hours) || hours < 1 || hours > SETUP_HOURS_MAX))
+		return err_set(&c->err, E_USAGE, "--frequency is 1 to %d hours, not \"%s\"", SETUP_HOURS_MAX, text);
+	s->hours = (unsigned)hours;
+	return E_OK;
+}
+
+static int run_setup(struct ctl *c)
+{
+	const char *format = ctl_option(c, "format");
+	setup_format *write = setup_format_named(format ? format : "text");
+	struct setup s = {.undo = ctl_option(c, "undo") != NULL};
+	struct settings set;
+	if (!write)
+		return err_set(&c->err, E_USAGE, "--format is " SETUP_FORMATS ", not \"%s\"", format);
+	int rc = settings_get(c->txn, &set, &c->err);
+	s.server_targeting = rc == E_OK && set.targeting == TARGETING_SERVER;
+	if (rc == E_OK)
+		rc = settle_hours(c, &s);
+	if (rc == E_OK && !s.undo)
+		rc = settle_group(c, &s);
+	if (rc == E_OK && !s.undo)
+		rc = settle_url(c, &set, &s);
+	if (rc == E_OK)
+		rc = settle_authority(c, &s);
+	if (rc != E_OK)
+		return rc;
+	if (c->json)
+		setup_list(&s, &c->out);
+	else
+		write(&s, &c->out.b);
+	return E_OK;
+}
+
+static const struct option_row setup_options[] = {
+	{"group", "NAME", "the group the computers shall be in"},
+	{"format", "FORMAT", "reg (a file for regedit), ps1 (a script), gpo (Group Policy), text (for people; the default)"},
+	{"url", "URL", "how computers reach this server (default: https://, the setting server.name, port 8531)"},
+	{"ca", "FILE", "the authority to trust, PEM; none: no import (default: that of this server, if it made one)"},
+	{"frequency", "HOURS", "how often computers scan, 1 to 22 (default: 22, as Windows does by itself)"},
+	{"undo", NULL, "print what takes it back"},
+	{0},
+};
+
+const struct command client_commands[] = {
+	{"client", "setup", "", "print what a Windows computer needs to use this server", 0, 0, NEED_READ, setup_options,
+		run_setup, NULL,
+		"Changes nothing here.  Write it to a file: wsusctl client setup --group NAME --format reg > updates.reg"},
+	{0},
+};

@@ -1,0 +1,42 @@
+/* setup.h -- what a Windows computer must be told to use this server: one table of registry values, four ways to write it.
+ *
+ * Values and types are those of the policies of WindowsUpdate.admx.  Nothing here reads a file or the store; what comes
+ * from outside (address, group, certificate) is quoted for the form it is written in, and no form can be broken out of. */
+#ifndef CTL_SETUP_H
+#define CTL_SETUP_H
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "ctl/out.h"
+
+#define SETUP_HOURS_DEFAULT 22 /* what Windows does without the policy: 100,000 computers are 1.3 scans a second */
+#define SETUP_HOURS_MAX 22     /* the policy's own limits: 1 to 22 */
+
+struct setup {
+	struct slice url;   /* setup_url_fits() */
+	struct slice group; /* a group's name, UTF-8 without control characters */
+	unsigned hours;
+	bool undo;             /* write what takes everything back; url, group and hours are not looked at */
+	bool server_targeting; /* the server puts computers into groups: TargetGroup is ignored */
+	struct slice authority; /* DER of the certificate to trust; n == 0: none */
+	uint8_t thumbprint[20]; /* its SHA-1 */
+};
+
+/* http or https, host, optional port, nothing behind: only letters, digits, '.', '-', ':' and the brackets of IPv6. */
+bool setup_url_fits(struct slice url);
+
+/* Takes the one authority certificate out of a PEM file's bytes; der lies in the arena.  E_FORM says what the file holds
+ * instead: a private key, a chain, a certificate that is no authority. */
+int setup_authority(struct slice pem, struct arena *a, struct setup *out, struct err *e) MUST_CHECK;
+
+/* The format of this name, NULL if there is none: it appends the whole file.  reg is UTF-16LE with BOM and CRLF, as
+ * regedit writes it: the one form in which names beyond ASCII are read alike by every Windows.  ps1 is ASCII alone, for
+ * Windows PowerShell takes a script without BOM for the computer's own code page. */
+typedef void setup_format(const struct setup *s, struct buf *b);
+setup_format *setup_format_named(const char *name);
+#define SETUP_FORMATS "reg, ps1, gpo or text"
+
+/* The values as a list: key, name, type, value. */
+void setup_list(const struct setup *s, struct out *o);
+
+#endif
