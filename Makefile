@@ -114,24 +114,37 @@ sysconfdir = /etc
 localstatedir = /var
 runstatedir = /run
 completiondir = $(datadir)/bash-completion/completions
+unitdir = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
 libexec = $(libexecdir)/wsus-fcgi
 share = $(datadir)/wsus-fcgi
 RENDERED = $(BUILD)/install
 RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@share@|$(share)|g' \
-	-e 's|@sysconfdir@|$(sysconfdir)|g' -e 's|@localstatedir@|$(localstatedir)|g' -e 's|@runstatedir@|$(runstatedir)|g'
+	-e 's|@etc@|$(sysconfdir)/wsus-fcgi|g' -e 's|@state@|$(localstatedir)/lib/wsus-fcgi|g' -e 's|@run@|$(runstatedir)/wsus-fcgi|g'
+UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in))
+SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 
 INSTALL = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
-	$(foreach f,tls jobs,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
-	644|scripts/common.sh|$(libexec)/common.sh 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
+	$(foreach f,tls jobs setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
+	$(foreach f,common state,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
+	$(foreach f,$(UNITS) $(SOCKETS),644|$(RENDERED)/$(f)|$(unitdir)/$(f)) \
+	644|systemd/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
 	$(foreach f,$(wildcard nginx/*.conf nginx/*.in),644|$(f)|$(share)/nginx/$(notdir $(f))) \
-	$(foreach n,5 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
+	$(foreach n,5 7 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
 	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl
 
 install: $(SERVICES) $(TOOLS)
 	mkdir -p $(RENDERED)
 	$(BIN)/wsusctl help --completion >$(RENDERED)/wsusctl
 	$(RENDER) scripts/paths.sh.in >$(RENDERED)/paths.sh
+	set -e; for unit in $(UNITS); do \
+		case $$unit in *.service) sandbox=systemd/sandbox.in ;; *) sandbox= ;; esac; \
+		$(RENDER) systemd/$$unit.in $$sandbox >$(RENDERED)/$$unit; \
+	done
+	set -e; for name in $(SOCKETS:wsus-%.socket=%); do \
+		$(RENDER) -e "s|@service@|$$name|g" systemd/socket.in >$(RENDERED)/wsus-$$name.socket; \
+	done
 	umask 022; set -e; for row in $(foreach row,$(INSTALL),'$(row)'); do \
 		mode=$${row%%|*}; row=$${row#*|}; to='$(DESTDIR)'$${row#*|}; \
 		mkdir -p "$${to%/*}"; \

@@ -38,6 +38,14 @@ absolute() {
 	esac
 }
 
+# What this machine may be called: names and addresses, one a line.
+host_names() {
+	hostname
+	hostname -f 2>/dev/null || true
+	printf '%s\n' localhost 127.0.0.1 ::1
+	hostname -I 2>/dev/null | tr ' ' '\n' | grep -v '%' || true
+}
+
 # port_holder PORT: the socket inodes that listen on this TCP port, whatever the address; fails if none does.
 # Reads /proc, so that no package is needed.
 port_holder() {

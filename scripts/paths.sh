@@ -1,7 +1,11 @@
 # paths.sh -- where programs, templates and the server's own directories are; read with ".", never run.
-# This one is for a clone; `make install` writes another with the directories that it was given.
+# This one is for a clone, all of which is below one directory; `make install` writes another with the directories that
+# it was given.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # used by those who read it; lib is theirs
 bin=${WSUS_BIN:-${lib%/*}/bin} # tests run instrumented programs this way
 libexec=$bin
 templates=${lib%/*}/nginx
+state=${lib%/*}/var
+etc=$state
+run=$state/run

@@ -7,6 +7,7 @@
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
+. "$here/scripts/state.sh"
 bin=${WSUS_BIN:-$here/bin} # tests run instrumented programs this way
 
 USAGE='usage: run.sh [--state DIR] [--listen ADDR] [--port N] [--tls-port N] [--catalog sample|none|DIR]
@@ -108,31 +109,16 @@ lock_state() {
 	rm -f "$state/run/stopping" "$state"/run/*.pid "$state"/run/*.started "$state"/run/*.sock
 }
 
-fill_state() {
-	mkdir -p "$state/store" "$state/content" "$state/selfupdate" "$state/keys" "$state/nginx/tmp" "$state/log"
-	chmod 700 "$state/keys"
+fill_instance() {
+	mkdir -p "$state/nginx/tmp" "$state/log"
 	if [ -n "$group" ]; then
-		# The store takes the group of its directory: services read catalog/ and write fleet/ through it.
-		chgrp "$group" "$state/keys" "$state/run" "$state/store"
-		chmod 750 "$state/keys" "$state/run" "$state/store"
+		chgrp "$group" "$state/run"
+		chmod 750 "$state/run"
 	fi
-	[ -d "$state/store/catalog" ] || control store create >&2
-	rm -f "$state/keys/master.new"
-	[ -e "$state/keys/master" ] || make_master
-}
-
-# The secret that cookies are sealed with.  Lost, every client starts anew; known, anyone can write cookies.
-make_master() {
-	control store key "$state/keys/master.new" >/dev/null
-	[ -z "$user" ] || chown "$user:$group" "$state/keys/master.new"
-	mv "$state/keys/master.new" "$state/keys/master"
+	fill_state
 }
 
 # ---- the catalog ----
-
-control() {
-	"$bin/wsusctl" --store "$state/store" "$@" 9<&-
-}
 
 load_catalog() {
 	pending=$(cat "$state/run/pending-catalog" 2>/dev/null || true)
@@ -160,11 +146,7 @@ load_sample() {
 # ---- nginx and the certificate ----
 
 all_names() {
-	name=$(hostname)
-	printf '%s\n' "$name"
-	hostname -f 2>/dev/null || true
-	printf '%s\n' localhost 127.0.0.1 ::1
-	hostname -I 2>/dev/null | tr ' ' '\n' | grep -v '%' || true
+	host_names
 	case $listen in
 	0.0.0.0 | ::) ;;
 	*) printf '%s\n' "$listen" ;;
@@ -399,7 +381,7 @@ start_instance() {
 		group=$(id -gn "$user")
 	fi
 	make -s -C "$here" -j "$(cores)" all >&2 9<&- || die "the build failed"
-	fill_state
+	fill_instance
 	load_catalog
 	# shellcheck disable=SC2046 # a list of words
 	"$here/scripts/tls.sh" "$state/keys" $(all_names) 9<&-

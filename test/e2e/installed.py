@@ -1,0 +1,118 @@
+"""installed.py -- an installation below a directory of its own, and what systemd would do with its units.
+
+Nothing outside the directory is touched: the units' user is replaced by one that every machine has, their sockets are
+opened here and handed over as file descriptor 0, which is what StandardInput=socket means.
+"""
+import contextlib
+import grp
+import os
+import pwd
+import re
+import socket
+import struct
+import subprocess
+
+import harness
+from harness import ROOT, run, temporary, wait_for
+
+USER, GROUP = "nobody", "nogroup"
+
+
+class Installation:
+    """make install with every directory below one, and setup.sh from there."""
+
+    def __init__(self):
+        self.root = temporary()
+        self.state = self.root / "var/lib/wsus-fcgi"
+        self.etc = self.root / "etc/wsus-fcgi"
+        self.run_dir = self.root / "run/wsus-fcgi"
+        self.libexec = self.root / "usr/lib/wsus-fcgi"
+        self.units = self.root / "usr/lib/systemd/system"
+        run("make", "-s", "-C", ROOT, "install", f"BUILD={ROOT}/build", f"RENDERED={self.root}/rendered", f"prefix={self.root}/usr",
+            f"sysconfdir={self.root}/etc", f"localstatedir={self.root}/var", f"runstatedir={self.root}/run")
+        self.setup()
+
+    def setup(self, *more):
+        return run(self.libexec / "setup.sh", "--user", f"{USER}:{GROUP}", "--name", "wsus.example.net", *more)
+
+    def ctl(self, *arguments, **kw):
+        return run(self.root / "usr/bin/wsusctl", "--store", self.state / "store", *arguments, **kw)
+
+    def unit(self, name):
+        """The settings of a unit: the last value of each, but a list for what adds up."""
+        text = (self.units / name).read_text()
+        return dict(re.findall(r"^([A-Za-z]+)=(.*)$", text, re.M))
+
+    @contextlib.contextmanager
+    def service(self, name, workers=2):
+        """The service as its unit says, on its socket, until the end of the block."""
+        unit = self.unit(f"wsus-{name}.service")
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        path = self.run_dir / f"{name}.sock"
+        with socket.socket(socket.AF_UNIX) as listening:
+            path.unlink(missing_ok=True)
+            listening.bind(str(path))
+            path.chmod(int(self.unit(f"wsus-{name}.socket")["SocketMode"], 8))
+            with contextlib.suppress(KeyError):
+                os.chown(path, 0, grp.getgrnam("www-data").gr_gid)
+            listening.listen(1024)
+            log = open(self.root / f"{name}.log", "ab")
+            process = subprocess.Popen(
+                unit["ExecStart"].split() + ["-w", str(workers)], stdin=listening, stdout=log, stderr=log,
+                cwd=unit["WorkingDirectory"], user=pwd.getpwnam(USER).pw_uid, group=grp.getgrnam(GROUP).gr_gid,
+                extra_groups=[], umask=int(unit["UMask"], 8), env={"PATH": "/usr/bin:/bin"})
+        try:
+            wait_for(lambda: " workers on stdin" in self.log(name) or process.poll() is not None, what=f"wsus-{name}")
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+            log.close()
+
+    def log(self, name):
+        return (self.root / f"{name}.log").read_text()
+
+    def post(self, ns, operation, inner, xpress=False):
+        """As harness.Instance.post(), but straight to the service's socket."""
+        name = {harness.CLIENT: "client", harness.AUTH: "auth"}[ns]
+        body = (f'<s:Envelope xmlns:s="{harness.SOAP}"><s:Body><{operation} xmlns="{ns}">{inner}</{operation}>'
+                f"</s:Body></s:Envelope>").encode()
+        answer = fastcgi(self.run_dir / f"{name}.sock", {
+            "REQUEST_METHOD": "POST", "SCRIPT_NAME": harness.PATHS[ns], "CONTENT_TYPE": "text/xml; charset=utf-8",
+            "CONTENT_LENGTH": str(len(body)), "HTTP_SOAPACTION": f'"{ns}/{operation}"', "REMOTE_ADDR": "192.0.2.1"}, body)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status = re.search(rb"^Status: (\d+)", head, re.M)
+        return int(status[1]) if status else 200, {}, body
+
+
+def record(kind, content):
+    return struct.pack(">BBHHBx", 1, kind, 1, len(content), 0) + content
+
+
+def sized(text):
+    """A length of a FastCGI parameter in its four-byte form, which is always allowed."""
+    return struct.pack(">I", len(text.encode()) | 1 << 31)
+
+
+def fastcgi(path, parameters, body):
+    """One request; all of standard output."""
+    pairs = b"".join(sized(k) + sized(v) + k.encode() + v.encode() for k, v in parameters.items())
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(str(path))
+        s.sendall(record(1, struct.pack(">HB5x", 1, 0)) + record(4, pairs) + record(4, b"") +
+                  (record(5, body) if body else b"") + record(5, b""))
+        with s.makefile("rb") as answer:
+            return read_answer(answer)
+
+
+def read_answer(stream):
+    out = b""
+    while header := stream.read(8):
+        _, kind, _, length, padding = struct.unpack(">BBHHBx", header)
+        content = stream.read(length + padding)[:length]
+        if kind == 6:
+            out += content
+        elif kind == 3:
+            break
+    return out

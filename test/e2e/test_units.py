@@ -1,0 +1,132 @@
+"""test_units.py -- the systemd units: well-formed, tight, and what they start works for two users at one store."""
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import unittest
+
+from harness import Computer, run, wait_for
+from installed import GROUP, USER, Installation
+
+SERVICES = ("auth", "client", "content")
+# systemd's own figure, 0 to 100; a unit that loses one larger protection is above it.
+EXPOSURE = 12
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
+class Units(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.here = Installation()
+
+    def all_units(self):
+        units = sorted(self.here.units.iterdir())
+        self.assertEqual(len(units), 8)
+        return units
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")
+    def test_systemd_finds_nothing_wrong(self):
+        done = run("systemd-analyze", "verify", "--man=no", *self.all_units(), check=False)
+        ours = [line for line in done.stderr.splitlines() if "wsus" in line]
+        self.assertEqual((done.returncode, ours), (0, []))
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")
+    def test_services_are_exposed_to_little(self):
+        for unit in self.all_units():
+            if unit.suffix == ".service":
+                with self.subTest(unit.name):
+                    run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", unit)
+
+    def test_nothing_is_writable_that_needs_not_be(self):
+        for name in SERVICES:
+            writable = self.here.unit(f"wsus-{name}.service").get("ReadWritePaths", "")
+            self.assertEqual(writable, "" if name == "content" else str(self.here.state / "store"))
+
+    def test_a_set_up_that_is_repeated_changes_nothing(self):
+        def tree():
+            return {p: (p.stat().st_mode, p.stat().st_uid, p.stat().st_gid, p.stat().st_ino)
+                    for top in (self.here.state, self.here.etc) for p in top.rglob("*")}
+        before = tree()
+        self.here.setup()
+        self.assertEqual(tree(), before)
+
+    def test_modes_let_in_whom_they_should(self):
+        def who(path):
+            s = path.stat()
+            return pwd.getpwuid(s.st_uid).pw_name, oct(s.st_mode & 0o7777)
+        state = self.here.state
+        self.assertEqual(who(state / "keys/master"), (USER, "0o600"))
+        self.assertEqual(who(state / "keys"), ("root", "0o750"))
+        self.assertEqual(who(state / "store/catalog/data.mdb"), ("root", "0o640"))
+        self.assertEqual(who(state / "store/catalog/lock.mdb"), ("root", "0o660"))
+        self.assertEqual(who(state / "content"), ("root", "0o755"))
+        self.assertEqual(who(self.here.etc / "tls/ca.key"), ("root", "0o600"))
+
+    def as_service(self, *command):
+        """Exit status of a command as the services' user."""
+        return subprocess.run(["setpriv", f"--reuid={USER}", f"--regid={GROUP}", "--clear-groups", *map(str, command)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+    def tick(self):
+        """The timer's command as its unit starts it: root, of the services' group, without a capability."""
+        unit = self.here.unit("wsus-tick.service")
+        self.assertEqual((unit["User"], unit["CapabilityBoundingSet"]), ("root", ""))
+        command = unit["ExecStart"].split()
+        return run("setpriv", f"--regid={GROUP}", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "sh", "-c",
+                   f"umask {unit['UMask']}; exec \"$@\"", "sh", *command, check=False)
+
+    def scan(self):
+        """A new computer is served, and its row is written by the service."""
+        computer = Computer(self.here).handshake()
+        computer.sync_once()
+        listed = self.here.ctl("computer", "list", "--json", umask=0o077).stdout
+        self.assertIn(computer.id, listed)
+
+    def test_services_and_root_share_the_store(self):
+        with self.here.service("auth"), self.here.service("client"):
+            self.scan()
+            self.here.ctl("group", "create", "Pilot", umask=0o077)
+            self.assertEqual((self.tick().returncode, self.tick().stderr), (0, ""))
+            self.scan()
+
+    def test_lock_files_that_a_service_makes_do_not_lock_out_root(self):
+        lock = self.here.state / "store/fleet/lock.mdb"
+        lock.unlink()
+        with self.here.service("auth"), self.here.service("client"):
+            wait_for(lock.exists, what="a new lock file")
+            self.assertEqual(pwd.getpwuid(lock.stat().st_uid).pw_name, USER)
+            tick = self.tick()
+            self.assertEqual((tick.returncode, tick.stderr), (0, ""))
+            self.scan()
+
+    def test_lock_files_that_root_makes_do_not_lock_out_services(self):
+        for kind in ("catalog", "fleet"):
+            (self.here.state / "store" / kind / "lock.mdb").unlink()
+        self.here.ctl("store", "audit", umask=0o077)
+        with self.here.service("auth"), self.here.service("client"):
+            self.scan()
+
+    def test_a_service_cannot_write_policy(self):
+        catalog = self.here.state / "store/catalog"
+        self.assertEqual(self.as_service("test", "-r", catalog / "data.mdb"), 0)
+        self.assertNotEqual(self.as_service("test", "-w", catalog / "data.mdb"), 0)
+        self.assertNotEqual(self.as_service("touch", catalog / "new"), 0)
+        self.assertEqual(self.as_service("test", "-w", self.here.state / "store/fleet/data.mdb"), 0)
+        self.assertNotEqual(self.as_service("cat", self.here.etc / "tls/ca.key"), 0)
+
+    def test_a_reload_replaces_the_workers_and_keeps_the_socket(self):
+        with self.here.service("auth"), self.here.service("client") as client:
+            self.assertEqual(self.here.unit("wsus-client.service")["ExecReload"], "/bin/kill -HUP $MAINPID")
+            client.send_signal(signal.SIGHUP)
+            wait_for(lambda: "replacing the workers" in self.here.log("client"), what="the reload")
+            self.scan()
+            self.assertIsNone(client.poll())
+
+    def test_the_socket_outlives_its_service(self):
+        """systemd keeps it: neither the end of a service nor its start may remove it."""
+        path = self.here.run_dir / "content.sock"
+        with self.here.service("content"):
+            self.assertTrue(path.exists())
+        self.assertTrue(path.exists())
