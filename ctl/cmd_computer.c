@@ -1,4 +1,7 @@
 /* cmd_computer.c -- computers and where they belong. */
+#include <signal.h>
+#include <time.h>
+
 #include "common/os_name.h"
 #include "common/text.h"
 #include "common/wusp_info.h"
@@ -36,7 +39,7 @@ static int group_names(struct listing *l, struct slice computer, struct slice *o
 		buf_str(&b, b.n ? ", " : "");
 		buf_slice(&b, row.name);
 	}
-	*out = arena_copy(&c->arena, buf_bytes(&b));
+	*out = arena_copy(c->out.a, buf_bytes(&b));
 	buf_free(&b);
 	return rc;
 }
@@ -51,9 +54,8 @@ static struct slice system_of(const struct computer *k)
 	return name.n ? name : SL0;
 }
 
-static int list_one(const struct computer *k, void *arg)
+static int put_computer(struct listing *l, const struct computer *k)
 {
-	struct listing *l = arg;
 	struct ctl *c = l->c;
 	struct slice groups;
 	int rc = group_names(l, k->id, &groups);
@@ -70,17 +72,169 @@ static int list_one(const struct computer *k, void *arg)
 	return E_OK;
 }
 
+static int list_one(const struct computer *k, void *arg)
+{
+	return put_computer(arg, k);
+}
+
+/* ---- computer list --watch: the list, then a line for each computer that comes, registers or is seen again ---- */
+
+#define WATCH_SECONDS 1 /* services note contacts within 5 seconds; a look that finds nothing new reads no row */
+
+struct known {
+	struct slice id;
+	tick_t last_seen;
+	bool registered;
+};
+
+/* What a look at all computers found, in the order of their ids; two of them take turns. */
+struct look {
+	struct arena arena;
+	struct known *v;
+	size_t n, cap;
+};
+
+struct watch {
+	struct listing l;
+	struct look look[2], *now, *before;
+	size_t at;    /* in `before`: the first that may have the next id */
+	bool first;   /* nothing is new yet */
+	uint64_t version;
+	struct arena lines;
+};
+
+static const struct column watch_columns[] = {
+	{"event", "", CELL_TEXT, FIT_WHOLE},
+	{"name", "", CELL_TEXT, FIT_WHOLE},
+	{"id", "", CELL_TEXT, FIT_WHOLE},
+	{"groups", "", CELL_TEXT, FIT_WHOLE},
+	{"os", "", CELL_TEXT, FIT_WHOLE},
+	{"address", "", CELL_TEXT, FIT_WHOLE},
+	{"registered", "", CELL_BOOL, FIT_WHOLE},
+	{"first_seen", "", CELL_TIME, FIT_WHOLE},
+	{"last_seen", "", CELL_TIME, FIT_WHOLE},
+};
+
+static const char *event_of(const struct known *was, const struct computer *k)
+{
+	if (!was)
+		return "new";
+	if (k->registered && !was->registered)
+		return "registered";
+	return k->last_seen != was->last_seen ? "seen" : NULL;
+}
+
+static const struct known *before(struct watch *w, struct slice id)
+{
+	const struct look *b = w->before;
+	while (w->at < b->n && slice_cmp(b->v[w->at].id, id) < 0)
+		w->at++;
+	return w->at < b->n && slice_eq(b->v[w->at].id, id) ? &b->v[w->at] : NULL;
+}
+
+static int watch_one(const struct computer *k, void *arg)
+{
+	struct watch *w = arg;
+	struct ctl *c = w->l.c;
+	struct look *now = w->now;
+	struct known *v = ARENA_MORE(&now->arena, now->v, now->n, &now->cap);
+	struct slice id = arena_copy(&now->arena, k->id);
+	if (!v || !id.p)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	now->v = v;
+	v[now->n++] = (struct known){id, k->last_seen, k->registered};
+	const char *event = w->first ? "listed" : event_of(before(w, k->id), k);
+	if (!event || (w->first && !c->json))
+		return E_OK;
+	out_str(&c->out, event);
+	return put_computer(&w->l, k);
+}
+
+static int look_again(struct watch *w)
+{
+	struct ctl *c = w->l.c;
+	struct look *now = w->before;
+	w->before = w->now;
+	w->now = now;
+	w->at = 0;
+	arena_reset(&now->arena);
+	now->v = NULL;
+	now->n = now->cap = 0;
+	out_list_begin(&c->out, watch_columns, COUNTOF(watch_columns));
+	int rc = settings_get(c->txn, &w->l.settings, &c->err);
+	if (rc == E_OK)
+		rc = computer_each(c->txn, watch_one, w, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_lines_end(&c->out);
+	w->first = false;
+	return out_flush(&c->out) ? E_OK : err_set(&c->err, E_IO, "standard output takes no more");
+}
+
+/* One look in a transaction of its own: who waits must not hold old pages. */
+static int watch_once(struct watch *w)
+{
+	struct ctl *c = w->l.c;
+	int rc = c->txn ? E_OK : txn_begin(c->store, TXN_READ, &c->txn, &c->err);
+	if (rc == E_OK && (w->first || txn_fleet_version(c->txn) != w->version))
+		rc = look_again(w);
+	if (rc == E_OK)
+		w->version = txn_fleet_version(c->txn);
+	txn_end(&c->txn);
+	arena_reset(&w->lines);
+	return rc;
+}
+
+/* Until the terminal's or the supervisor's signal, which is no failure. */
+static int watch_loop(struct watch *w)
+{
+	static const struct timespec pause = {.tv_sec = WATCH_SECONDS};
+	sigset_t ends;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	int rc;
+	do
+		rc = watch_once(w);
+	while (rc == E_OK && sigtimedwait(&ends, NULL, &pause) < 0);
+	return rc;
+}
+
+#define WATCH_ARENA ((size_t)1 << 30)
+
+static int run_watch(struct ctl *c)
+{
+	struct watch w = {.l.c = c, .first = true};
+	struct arena *usual = c->out.a;
+	for (unsigned i = 0; i < COUNTOF(w.look); i++)
+		arena_init(&w.look[i].arena, WATCH_ARENA);
+	arena_init(&w.lines, WATCH_ARENA);
+	w.now = &w.look[0];
+	w.before = &w.look[1];
+	c->out.a = &w.lines;
+	int rc = watch_loop(&w);
+	c->out.a = usual;
+	for (unsigned i = 0; i < COUNTOF(w.look); i++)
+		arena_free(&w.look[i].arena);
+	arena_free(&w.lines);
+	return rc;
+}
+
 static int run_list(struct ctl *c)
 {
 	struct listing l = {.c = c};
+	bool watch = ctl_option(c, "watch");
 	int rc = settings_get(c->txn, &l.settings, &c->err);
 	if (rc != E_OK)
 		return rc;
+	if (watch && c->json)
+		return run_watch(c);
 	out_list_begin(&c->out, columns, COUNTOF(columns));
 	rc = computer_each(c->txn, list_one, &l, &c->err);
 	if (rc == E_OK)
 		out_list_end(&c->out);
-	return rc;
+	return rc == E_OK && watch ? run_watch(c) : rc; /* in the same transaction: nobody is missed in between */
 }
 
 static int note_assignment(struct ctl *c, struct slice id)
@@ -239,14 +393,19 @@ static int report_assign(struct ctl *c)
 	return rc == E_OK ? show(c) : rc;
 }
 
+static const struct option_row list_options[] = {
+	{"watch", NULL, "go on with a line for each computer that comes, registers or is seen again, until interrupted"},
+	{0},
+};
+
 static const struct option_row assign_options[] = {
 	{"group", "NAME", "a group it shall be in; may be repeated; none: Unassigned Computers"},
 	{0},
 };
 
 const struct command computer_commands[] = {
-	{"computer", "list", "", "list the computers that have contacted this server", 0, 0, NEED_READ, NULL, run_list,
-		NULL, NULL},
+	{"computer", "list", "", "list the computers that have contacted this server", 0, 0, NEED_READ, list_options,
+		run_list, NULL, NULL},
 	{"computer", "show", "COMPUTER", "show what is known of a computer (by name or id)", 1, 1, NEED_READ, NULL, show,
 		NULL, NULL},
 	{"computer", "assign", "COMPUTER", "put a computer into exactly these groups", 1, 1, NEED_WRITE, assign_options,

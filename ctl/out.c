@@ -328,16 +328,21 @@ static void print_table(struct out *o)
 	}
 }
 
+static void put_row_json(struct out *o, const struct out_row *r)
+{
+	for (unsigned c = 0; c < o->ncol; c++) {
+		buf_printf(&o->b, "%s\"%s\": ", c ? ", " : "{", o->col[c].key);
+		buf_slice(&o->b, r->cell[c]);
+	}
+	buf_char(&o->b, '}');
+}
+
 static void print_rows_json(struct out *o)
 {
 	buf_char(&o->b, '[');
 	for (const struct out_row *r = o->first; r; r = r->next) {
-		buf_str(&o->b, r == o->first ? "\n{" : ",\n{");
-		for (unsigned c = 0; c < o->ncol; c++) {
-			buf_printf(&o->b, "%s\"%s\": ", c ? ", " : "", o->col[c].key);
-			buf_slice(&o->b, r->cell[c]);
-		}
-		buf_char(&o->b, '}');
+		buf_str(&o->b, r == o->first ? "\n" : ",\n");
+		put_row_json(o, r);
 	}
 	buf_str(&o->b, o->first ? "\n]" : "]");
 }
@@ -367,6 +372,27 @@ void out_list_end(struct out *o)
 	close_list(o);
 	if (o->json)
 		buf_char(&o->b, '\n');
+}
+
+static void put_line(struct out *o, const struct out_row *r)
+{
+	for (unsigned c = 0; c < o->ncol; c++) {
+		buf_str(&o->b, c ? "  " : "");
+		buf_slice(&o->b, r->cell[c]);
+	}
+}
+
+void out_lines_end(struct out *o)
+{
+	ASSERT(o->at == 0);
+	for (const struct out_row *r = o->first; r; r = r->next) {
+		if (o->json)
+			put_row_json(o, r);
+		else
+			put_line(o, r);
+		buf_char(&o->b, '\n');
+	}
+	o->col = NULL;
 }
 
 /* ---- objects ---- */

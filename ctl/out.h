@@ -58,6 +58,8 @@ void out_free(struct out *o);
 /* ---- lists: begin, then cells in column order (rows end by themselves), then end ---- */
 void out_list_begin(struct out *o, const struct column *col, unsigned ncol);
 void out_list_end(struct out *o);
+/* As out_list_end, for rows that come one after the other: each is a line, an object with JSON, without head or brackets. */
+void out_lines_end(struct out *o);
 
 /* ---- objects: begin, fields, sub-lists (named), end ---- */
 void out_object_begin(struct out *o);

@@ -321,6 +321,11 @@ uint64_t txn_catalog_version(const struct txn *t)
 	return mdb_txn_id(t->mdb[CATALOG]);
 }
 
+uint64_t txn_fleet_version(const struct txn *t)
+{
+	return mdb_txn_id(t->mdb[FLEET]);
+}
+
 bool txn_writes_catalog(const struct txn *t)
 {
 	return t->mode == TXN_CATALOG;

@@ -51,6 +51,7 @@ void txn_end(struct txn **t); /* aborts a writer, releases a reader; NULL is fin
 struct arena *txn_arena(struct txn *t);
 /* Changes with every commit to the catalog: equal values mean the same catalog snapshot. */
 uint64_t txn_catalog_version(const struct txn *t);
+uint64_t txn_fleet_version(const struct txn *t); /* the same of fleet/, for a transaction that reads or writes it */
 
 /* ================= server identity and settings ================= */
 

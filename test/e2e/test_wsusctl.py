@@ -17,6 +17,7 @@ import stat
 import struct
 import subprocess
 import termios
+import threading
 import time
 import unittest
 import uuid
@@ -771,6 +772,46 @@ class Computers(unittest.TestCase):
         told = {r["field"]: r["value"] for r in shown["registration"]}
         self.assertEqual((told["OSBuildNumber"], told["ComputerModel"], told["BiosReleaseDate"]), ("26200", "Model 1", "2022-02-02T00:00:00Z"))
         self.assertEqual(self.server.ctl_json("computer", "show", self.pcs[1].id)["asked_for"], "Lab;Other")
+
+    def watch(self, *more):
+        """A running `computer list --watch`; its lines come into the list that is returned with it."""
+        lines = []
+        process = subprocess.Popen([CTL, "--store", self.server.state, "computer", "list", "--watch", *more], stdout=subprocess.PIPE, text=True)
+        reader = threading.Thread(target=lambda: lines.extend(iter(process.stdout.readline, "")))
+        reader.start()
+
+        def stop():
+            process.kill()
+            process.wait()
+            reader.join()
+            process.stdout.close()
+        self.addCleanup(stop)
+        return process, lines
+
+    def test_watch_shows_who_comes_and_comes_again(self):
+        text, words = self.watch()
+        watch, objects = self.watch("--json")
+        harness.wait_for(lambda: len(objects) >= len(self.pcs) and len(words) > len(self.pcs))
+        pc = Computer(self.server, name="watched.example.net").handshake()
+        self.addCleanup(self.server.ctl, "computer", "delete", pc.id)
+
+        def events():
+            rows = [json.loads(line) for line in objects]
+            return [(r["event"], r["name"]) for r in rows if r["id"] == pc.id]
+        harness.wait_for(lambda: ("new", pc.name) in events(), what="the new computer")
+        harness.wait_for(lambda: json.loads(objects[-1])["registered"] and json.loads(objects[-1])["id"] == pc.id)
+        seen = len(events())
+        pc.handshake()
+        harness.wait_for(lambda: ("seen", pc.name) in events()[seen:], what="the computer again")
+        first = [json.loads(line) for line in objects][:len(self.pcs)]
+        self.assertEqual({(r["event"], r["id"]) for r in first if r["id"] in {p.id for p in self.pcs}}, {("listed", p.id) for p in self.pcs})
+        self.assertEqual(set(json.loads(objects[-1])), {"event", *self.server.ctl_json("computer", "list")[0]})
+        harness.wait_for(lambda: any(line.startswith(f"new  {pc.name}  {pc.id}  ") for line in words))
+        self.assertTrue(words[0].startswith("NAME"))
+        self.assertNotIn("\033", "".join(words))
+        for process, signal_ in ((watch, signal.SIGINT), (text, signal.SIGTERM)):
+            process.send_signal(signal_)
+            self.assertEqual(process.wait(20), 0)
 
     def test_names_that_fit_none_or_several(self):
         self.assertIn("has contacted this server yet", self.wrong("computer", "show", "nobody"))
