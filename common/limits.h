@@ -74,6 +74,11 @@
 #define LIMIT_DIRTY ((size_t)8 << 20)   /* dirty bytes after which a batch commits: LMDB holds them in the heap */
 #define LIMIT_BATCH_DOCS 500
 
+/* ---- a backup ---- */
+#define LIMIT_BACKUP_FILES 1000            /* two of the store; keys and configuration have some ten */
+#define LIMIT_MANIFEST ((size_t)1 << 20)   /* 1,000 lines of 1 KB at most: a path of 4 KB is none of ours */
+#define LIMIT_BACKUP_KEEP 1000             /* nightly for nearly three years */
+
 /* ---- Xpress, MS-WUSP 2.1.1 ---- */
 #define XPRESS_BLOCK 65535        /* the largest block, plain */
 #define XPRESS_STREAM_BLOCK 16352 /* what the product cuts at; used by xpress = stream */

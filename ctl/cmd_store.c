@@ -1,14 +1,10 @@
-/* cmd_store.c -- making, checking, copying the store. */
+/* cmd_store.c -- making and checking the store. */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/seal.h"
 #include "common/text.h"
 #include "ctl/cmd.h"
-#include "ctl/walk.h"
 
 /* ---- create ---- */
 
@@ -173,181 +169,6 @@ static int run_adopt(struct ctl *c)
 	return rc == E_OK ? audit_note(c->txn, c->admin, "store adopt") : rc;
 }
 
-/* ---- copies ----
- *
- * A copy is made in DIR/incomplete, locked by its maker, and moved to its place when it is whole: fleet/ first,
- * catalog/ last, since nobody takes a directory without catalog/ for a store or for a copy of one.  What a
- * killed maker left there is removed by the next one; a lone fleet/ beside incomplete/catalog is its, too. */
-
-struct making {
-	const char *dir;
-	struct slice work;
-	int lock;
-};
-
-static bool exists(struct ctl *c, const char *dir, const char *name)
-{
-	struct stat st;
-	struct slice path = arena_printf(&c->arena, "%s/%s", dir, name);
-	return path.p && lstat(path.p, &st) == 0;
-}
-
-static int move_part(struct ctl *c, const char *from, const char *to, const char *name)
-{
-	struct slice a = arena_printf(&c->arena, "%s/%s", from, name), b = arena_printf(&c->arena, "%s/%s", to, name);
-	if (!a.p || !b.p)
-		return err_set(&c->err, E_NOMEM, "out of memory");
-	return rename(a.p, b.p) == 0 ? E_OK : err_errno(&c->err, "%s", b.p);
-}
-
-static int sync_dir(struct ctl *c, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd >= 0 && fsync(fd) == 0 ? E_OK : err_errno(&c->err, "%s", path);
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-/* The folder for the work with the group of the directory it is in, which the store takes from it. */
-static int lock_work(struct ctl *c, struct making *m)
-{
-	struct stat st;
-	if (mkdir(m->work.p, 0700) != 0 && errno != EEXIST)
-		return err_errno(&c->err, "%s", m->work.p);
-	m->lock = open(m->work.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (m->lock < 0)
-		return err_errno(&c->err, "%s", m->work.p);
-	if (flock(m->lock, LOCK_EX | LOCK_NB) != 0)
-		return err_set(&c->err, E_BUSY, "%s: somebody is at it already", m->work.p);
-	/* fails only for one who is not of that group; then no service of that group was meant */
-	if (stat(m->dir, &st) == 0 && fchown(m->lock, (uid_t)-1, st.st_gid) != 0)
-		errno = 0;
-	return E_OK;
-}
-
-static int clear_work(struct ctl *c, const struct making *m)
-{
-	static const char *const parts[] = {"fleet", "catalog"};
-	if (exists(c, m->work.p, "catalog") && !exists(c, m->work.p, "fleet") && exists(c, m->dir, "fleet") &&
-		!exists(c, m->dir, "catalog")) {
-		int rc = move_part(c, m->dir, m->work.p, "fleet");
-		if (rc != E_OK)
-			return rc;
-	}
-	for (unsigned i = 0; i < COUNTOF(parts); i++) {
-		struct slice path = arena_printf(&c->arena, "%s/%s", m->work.p, parts[i]);
-		int rc = path.p ? walk_remove(path.p, &c->err) : err_set(&c->err, E_NOMEM, "out of memory");
-		if (rc != E_OK)
-			return rc;
-	}
-	return E_OK;
-}
-
-static int making_begin(struct ctl *c, struct making *m, const char *dir, unsigned mode)
-{
-	*m = (struct making){.dir = dir, .work = arena_printf(&c->arena, "%s/incomplete", dir), .lock = -1};
-	if (!m->work.p)
-		return err_set(&c->err, E_NOMEM, "out of memory");
-	if (mkdir(dir, mode) != 0 && errno != EEXIST)
-		return err_errno(&c->err, "%s", dir);
-	int rc = lock_work(c, m);
-	return rc == E_OK ? clear_work(c, m) : rc;
-}
-
-static int put_in_place(struct ctl *c, const struct making *m)
-{
-	int rc = move_part(c, m->work.p, m->dir, "fleet");
-	if (rc == E_OK)
-		rc = sync_dir(c, m->dir);
-	if (rc == E_OK)
-		rc = move_part(c, m->work.p, m->dir, "catalog");
-	return rc == E_OK ? sync_dir(c, m->dir) : rc;
-}
-
-/* Puts the copy in its place, or removes it if rc says that making it failed; returns the first failure. */
-static int making_end(struct ctl *c, struct making *m, int rc)
-{
-	if (m->lock < 0)
-		return rc;
-	if (rc == E_OK)
-		rc = put_in_place(c, m);
-	struct err first = c->err;
-	if (rc != E_OK && rc != E_BUSY)
-		(void)clear_work(c, m);
-	c->err = first;
-	if (rc != E_BUSY && rmdir(m->work.p) != 0)
-		errno = 0; /* not empty: somebody put something there, or it could not be removed */
-	close(m->lock);
-	m->lock = -1;
-	return rc;
-}
-
-static int run_backup(struct ctl *c)
-{
-	const char *dir = c->pos[0];
-	struct making m;
-	if (exists(c, dir, "catalog"))
-		return err_set(&c->err, E_EXISTS, "%s: holds a store or a copy of one already; name another directory", dir);
-	int rc = making_begin(c, &m, dir, 0700);
-	ctl_progress(c, "copying the store to %s", dir);
-	if (rc == E_OK)
-		rc = store_copy(c->store, m.work.p, &c->err);
-	rc = making_end(c, &m, rc);
-	if (rc == E_OK)
-		ctl_say(c, "%s: holds a consistent copy; `wsusctl restore %s` brings it back", dir, dir);
-	return rc;
-}
-
-/* Opens the copy itself, so that a damaged one is refused before anything is touched. */
-static int copy_from(struct ctl *c, const char *from, const char *to)
-{
-	struct store *copy;
-	int rc = store_open(&copy, from, STORE_ADMIN, &c->err);
-	if (rc != E_OK)
-		return err_at(&c->err, rc, "%s: ", from);
-	ctl_progress(c, "copying %s", from);
-	rc = store_copy(copy, to, &c->err);
-	store_close(&copy);
-	return rc;
-}
-
-/* Before the copy is in its place, so that no service ever opens it as the old one: clients renumber, old
- * cookies get ServerChanged. */
-static int renew_generation(struct ctl *c, const char *dir)
-{
-	int rc = store_open(&c->store, dir, STORE_ADMIN, &c->err);
-	if (rc == E_OK)
-		rc = txn_begin(c->store, TXN_CATALOG, &c->txn, &c->err);
-	if (rc == E_OK)
-		rc = run_adopt(c);
-	if (rc == E_OK)
-		rc = publish(c->txn, c->now, &c->published, &c->err);
-	if (rc == E_OK)
-		rc = txn_commit(&c->txn, &c->err);
-	txn_end(&c->txn);
-	store_close(&c->store);
-	return rc;
-}
-
-static int run_restore(struct ctl *c)
-{
-	struct making m;
-	bool unfinished = exists(c, c->store_dir, "incomplete");
-	if (exists(c, c->store_dir, "catalog") || (exists(c, c->store_dir, "fleet") && !unfinished))
-		return err_set(&c->err, E_REFUSED,
-			"%s: there is a store; stop the services, move its catalog/ and fleet/ away, then restore", c->store_dir);
-	int rc = making_begin(c, &m, c->store_dir, 0755);
-	if (rc == E_OK)
-		rc = copy_from(c, c->pos[0], m.work.p);
-	if (rc == E_OK)
-		rc = renew_generation(c, m.work.p);
-	rc = making_end(c, &m, rc);
-	if (rc == E_OK)
-		ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
-	return rc;
-}
-
 /* ---- the record of changes ---- */
 
 static const struct column history_columns[] = {
@@ -404,9 +225,5 @@ const struct command store_commands[] = {
 	{"store", "adopt", "", "start a new generation after moving a store to another machine", 0, 0, NEED_WRITE, NULL,
 		run_adopt, report_tick, "Every client renumbers its cache at its next scan."},
 	{"store", "history", "", "the record of administrative changes", 0, 0, NEED_READ, NULL, run_history, NULL, NULL},
-	{"backup", NULL, "DIR", "write a consistent copy of the store while it is in use", 1, 1, NEED_STORE, NULL,
-		run_backup, NULL, "Content files are not part of it: they are verified by digest and can be added again."},
-	{"restore", NULL, "DIR", "bring a backup back as a new generation", 1, 1, NEED_PLACE, NULL, run_restore, NULL,
-		NULL},
 	{0},
 };

@@ -18,7 +18,7 @@ enum { DONE, FAILED, USAGE };
 
 static const struct command *const tables[] = {
 	update_commands, policy_commands, group_commands, computer_commands, client_commands, config_commands,
-	content_commands, store_commands,
+	content_commands, store_commands, backup_commands,
 };
 
 static const struct option_row everywhere[] = {
@@ -159,13 +159,17 @@ static void help_command(const struct command *k)
 	putchar('\n');
 }
 
-/* The commands of a noun, or the one with this verb. */
-static bool help_noun(const char *noun, const char *verb)
+static const struct command *find_command(const char *noun, const char *verb, unsigned *words);
+
+/* The commands of a noun, or the one with this verb; alone: the one without a verb, if there is one. */
+static bool help_noun(const char *noun, const char *verb, bool alone)
 {
 	bool found = false;
+	unsigned words;
+	const struct command *only = verb || alone ? find_command(noun, verb, &words) : NULL;
 	for (unsigned t = 0; t < COUNTOF(tables); t++) {
 		for (const struct command *k = tables[t]; k->noun; k++) {
-			if (strcmp(k->noun, noun) != 0 || (verb && k->verb && strcmp(k->verb, verb) != 0))
+			if (strcmp(k->noun, noun) != 0 || (only ? k != only : verb != NULL))
 				continue;
 			help_command(k);
 			found = true;
@@ -493,13 +497,13 @@ static bool wants_completion(int argc, char **argv, const char *const *word)
 	return argc == 3 && word[0] && strcmp(word[0], "help") == 0 && strcmp(argv[2], "--completion") == 0;
 }
 
-static int help(const char *noun, const char *verb, bool completion)
+static int help(const char *noun, const char *verb, bool alone, bool completion)
 {
 	if (completion) {
 		completion_print(tables, COUNTOF(tables), everywhere);
 	} else if (!noun) {
 		help_all();
-	} else if (!help_noun(noun, verb)) {
+	} else if (!help_noun(noun, verb, alone)) {
 		say_wrong("no command \"%s%s%s\"; try `wsusctl help`", noun, gap(verb), verb ? verb : "");
 		return USAGE;
 	}
@@ -515,7 +519,7 @@ int wsusctl(int argc, char **argv)
 	first_words(argc, argv, word, COUNTOF(word));
 	if (asks_for_help(argc, argv, word)) {
 		bool first = word[0] && strcmp(word[0], "help") == 0, second = word[1] && strcmp(word[1], "help") == 0;
-		int status = help(first ? word[1] : word[0], first ? word[2] : second ? NULL : word[1],
+		int status = help(first ? word[1] : word[0], first ? word[2] : second ? NULL : word[1], !second,
 			wants_completion(argc, argv, word));
 		return argc < 2 && status == DONE ? USAGE : status;
 	}

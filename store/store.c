@@ -250,6 +250,7 @@ int txn_begin(struct store *s, enum txn_mode mode, struct txn **out, struct err 
 	*out = NULL;
 	if (mode == TXN_CATALOG && s->role != STORE_ADMIN)
 		return err_set(e, E_REFUSED, "a service only reads catalog/");
+	ASSERT(mode == TXN_READ || s->role != STORE_READER);
 	struct txn *t = &s->txn;
 	*t = (struct txn){.store = s, .mode = mode};
 	unsigned first = mode == TXN_FLEET ? FLEET : CATALOG;
@@ -437,7 +438,9 @@ static int format_check(struct store *s, unsigned kind, struct err *e)
 	if (rc == E_OK && format > FORMAT)
 		return err_set(e, E_VERSION, "%s: its format is %u, this program knows up to %u; use the newer program",
 			s->env[kind].path, (unsigned)format, FORMAT);
-	if (rc == E_OK && format < FORMAT && s->role != STORE_ADMIN)
+	if (rc != E_OK || s->role == STORE_READER)
+		return rc;
+	if (format < FORMAT && s->role != STORE_ADMIN)
 		return err_set(e, E_VERSION, "%s: its format is %u, this program needs %u; run any wsusctl command once",
 			s->env[kind].path, (unsigned)format, FORMAT);
 	for (size_t i = 0; rc == E_OK && format < FORMAT; i++) {
@@ -568,7 +571,8 @@ static int open_env(struct store *s, unsigned kind, struct err *e)
 	snprintf(data, sizeof(data), "%s/data.mdb", v->path);
 	if (access(data, F_OK) != 0 && errno == ENOENT)
 		return err_set(e, E_NOTFOUND, "%s: no store there; make one with `wsusctl store create`", v->path);
-	int rc = env_open(v, kind == CATALOG && s->role == STORE_SERVICE ? MDB_RDONLY : 0, e);
+	bool reads = s->role == STORE_READER || (s->role == STORE_SERVICE && kind == CATALOG);
+	int rc = env_open(v, reads ? MDB_RDONLY : 0, e);
 	if (rc == E_OK)
 		rc = env_attach(s, v, false, e);
 	if (rc == E_OK && s->role == STORE_ADMIN)

@@ -28,6 +28,7 @@ struct txn;
 enum store_role {
 	STORE_SERVICE, /* reads catalog, writes fleet */
 	STORE_ADMIN,   /* writes both; runs pending migrations and cleans what a killed import left */
+	STORE_READER,  /* reads both, also of an older format, and changes no file: to look at a copy */
 };
 
 /* Makes catalog/ and fleet/ below dir (which must exist), a fresh ServerID, generation 1, the built-in

@@ -1279,10 +1279,10 @@ class Full(unittest.TestCase):
         copy = place.state / "copy"
         place("backup", copy)
         size = sum(p.stat().st_size for p in copy.rglob("*") if p.is_file())
-        disk = self.mount(f"{size // 1024 + 600}k")
+        disk = self.mount(f"{size // 1024 + 1700}k")
         # no room for a copy: nothing stays, and the same goes through with room
         filler = disk / "filler"
-        filler.write_bytes(bytes(size // 2))
+        filler.write_bytes(bytes(size))
         for command in (["--store", place.store, "backup", disk / "copy"], ["--store", disk / "store", "restore", copy]):
             done = run(CTL, *command, check=False)
             self.assertEqual(done.returncode, 1)

@@ -1,0 +1,684 @@
+/* cmd_backup.c -- copies of store, keys and configuration, and bringing them back.
+ *
+ * A backup is made in a work folder beside its place, locked by its maker; it is opened, audited and read again
+ * before it gets its name by one rename.  A store is brought back through STORE/incomplete: fleet/ is put in its
+ * place first, catalog/ last, since nobody takes a directory without catalog/ for a store.  What a killed maker
+ * left is removed by the next one. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/text.h"
+#include "ctl/content.h"
+#include "ctl/manifest.h"
+#include "ctl/walk.h"
+
+#define SPARE ((uint64_t)1 << 20) /* for folders and the manifest beside what is copied */
+
+/* ---- places ---- */
+
+static bool exists(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0;
+}
+
+static bool exists_in(struct ctl *c, const char *dir, const char *name)
+{
+	const char *path = ctl_path(c, dir, name);
+	return path && exists(path);
+}
+
+static int sync_dir(struct ctl *c, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd >= 0 && fsync(fd) == 0 ? E_OK : err_errno(&c->err, "%s", path);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* The directory that a path lies in. */
+static const char *parent_of(struct ctl *c, const char *path)
+{
+	size_t n = strlen(path);
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	while (n && path[n - 1] != '/')
+		n--;
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return n ? arena_printf(&c->arena, "%.*s", (int)n, path).p : ".";
+}
+
+/* What is kept beside the store: folder of the backup, and where its files belong. */
+struct beside {
+	const char *name, *place; /* place NULL: this server has none */
+};
+enum { KEYS, CONFIGURATION, BESIDE__N };
+
+/* The configuration of a store in its usual place is the usual one; a clone's state directory has none. */
+static void find_beside(struct ctl *c, struct beside out[BESIDE__N])
+{
+	const char *conf = getenv("WSUS_CONF");
+	if ((!conf || !conf[0]) && strcmp(c->store_dir, "/var/lib/wsus-fcgi/store") == 0)
+		conf = "/etc/wsus-fcgi/wsus.conf";
+	out[KEYS] = (struct beside){"keys", ctl_path(c, c->store_dir, "../keys")};
+	out[CONFIGURATION] = (struct beside){"etc", conf && conf[0] ? parent_of(c, conf) : NULL};
+}
+
+static int check_space(struct ctl *c, const char *where, uint64_t need)
+{
+	struct statvfs vfs;
+	if (statvfs(where, &vfs) != 0)
+		return err_errno(&c->err, "%s", where);
+	uint64_t have = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	if (have >= need + SPARE)
+		return E_OK;
+	return err_set(&c->err, E_FULL, "%s: no space: %.*s are free on this disk, %.*s are needed; nothing was written", where,
+		SLF(bytes_text(&c->arena, have)), SLF(bytes_text(&c->arena, need + SPARE)));
+}
+
+/* ---- the work folder ---- */
+
+struct making {
+	const char *dir; /* into which the parts or the whole go */
+	const char *work;
+	int lock;
+};
+
+/* The folder for the work with the group of the directory it is in, which the store takes from it. */
+static int lock_work(struct ctl *c, struct making *m)
+{
+	struct stat st;
+	if (mkdir(m->work, 0700) != 0 && errno != EEXIST)
+		return err_errno(&c->err, "%s", m->work);
+	m->lock = open(m->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (m->lock < 0)
+		return err_errno(&c->err, "%s", m->work);
+	if (flock(m->lock, LOCK_EX | LOCK_NB) != 0)
+		return err_set(&c->err, E_BUSY, "%s: somebody is at it already", m->work);
+	/* fails only for one who is not of that group; then no service of that group was meant */
+	if (stat(m->dir, &st) == 0 && fchown(m->lock, (uid_t)-1, st.st_gid) != 0)
+		errno = 0;
+	return E_OK;
+}
+
+static int remove_parts(struct ctl *c, const char *dir)
+{
+	static const char *const parts[] = {MANIFEST, "fleet", "catalog", "keys", "etc"};
+	int rc = E_OK;
+	for (unsigned i = 0; rc == E_OK && i < COUNTOF(parts); i++) {
+		const char *path = ctl_path(c, dir, parts[i]);
+		rc = path ? walk_remove(path, &c->err) : E_NOMEM;
+	}
+	return rc;
+}
+
+static int making_begin(struct ctl *c, struct making *m, const char *dir, const char *work, unsigned mode)
+{
+	*m = (struct making){.dir = dir, .work = work, .lock = -1};
+	if (!work)
+		return E_NOMEM;
+	if (mkdir(dir, mode) != 0 && errno != EEXIST)
+		return err_errno(&c->err, "%s", dir);
+	return lock_work(c, m);
+}
+
+/* Removes what is left of the work; keeps the first failure. */
+static int making_end(struct ctl *c, struct making *m, int rc)
+{
+	if (m->lock < 0)
+		return rc;
+	struct err first = c->err;
+	if (rc != E_OK && rc != E_BUSY)
+		(void)remove_parts(c, m->work);
+	c->err = first;
+	if (rc != E_BUSY && rmdir(m->work) != 0)
+		errno = 0; /* it has its name, or somebody put something there */
+	close(m->lock);
+	m->lock = -1;
+	return rc;
+}
+
+/* ---- copying files ---- */
+
+struct copying {
+	const char *from, *to;
+	uint64_t bytes;
+};
+
+static int copy_bytes(struct ctl *c, int from, int to, const char *path)
+{
+	char piece[16 << 10];
+	ssize_t n;
+	while ((n = read(from, piece, sizeof(piece))) > 0) {
+		errno = ENOSPC; /* for a write that is cut short */
+		if (write(to, piece, (size_t)n) != n)
+			return err_errno(&c->err, "%s", path);
+	}
+	return n == 0 && fsync(to) == 0 ? E_OK : err_errno(&c->err, "%s", path);
+}
+
+static int make_parents(struct ctl *c, const char *path)
+{
+	char part[PATH_MAX];
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = 0;
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return err_errno(&c->err, "%s", part);
+		*p = '/';
+	}
+	return E_OK;
+}
+
+static int copy_file(struct ctl *c, const char *from, const char *to)
+{
+	struct stat st;
+	int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (in < 0 || fstat(in, &st) != 0) {
+		int rc = err_errno(&c->err, "%s", from);
+		if (in >= 0)
+			close(in);
+		return rc;
+	}
+	int out = -1, rc = make_parents(c, to);
+	if (rc == E_OK && (out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+		rc = err_errno(&c->err, "%s", to);
+	if (rc == E_OK)
+		rc = copy_bytes(c, in, out, to);
+	if (rc == E_OK && (fchown(out, st.st_uid, st.st_gid) != 0 || fchmod(out, st.st_mode & 07777) != 0) && errno != EPERM)
+		rc = err_errno(&c->err, "%s", to);
+	close(in);
+	if (out >= 0)
+		close(out);
+	return rc;
+}
+
+static int copy_one(struct ctl *c, const char *path, uint64_t size, void *arg)
+{
+	const struct copying *t = arg;
+	const char *to = ctl_path(c, t->to, path + strlen(t->from) + 1);
+	(void)size;
+	return to ? copy_file(c, path, to) : E_NOMEM;
+}
+
+static int count_one(struct ctl *c, const char *path, uint64_t size, void *arg)
+{
+	struct copying *t = arg;
+	(void)c;
+	(void)path;
+	t->bytes += size;
+	return E_OK;
+}
+
+/* A secret that could not be read makes the backup fail: it would be one that cannot be brought back. */
+static int copy_beside(struct ctl *c, const struct beside *b, const char *work)
+{
+	struct copying t = {.from = b->place, .to = ctl_path(c, work, b->name)};
+	if (!b->place || !exists(b->place))
+		return E_OK;
+	int rc = t.to ? walk_files(c, b->place, NULL, copy_one, &t) : E_NOMEM;
+	if (rc == E_OK && c->failed)
+		rc = err_set(&c->err, E_IO, "%s: not all of it can be read; run this as root", b->place);
+	return rc;
+}
+
+/* ---- what a copy must hold ---- */
+
+struct findings {
+	char first[256];
+};
+
+static void note_first(const char *text, void *arg)
+{
+	struct findings *f = arg;
+	if (!f->first[0])
+		snprintf(f->first, sizeof(f->first), "%s", text);
+}
+
+static int audit_open(struct ctl *c, struct store *s, struct manifest *m)
+{
+	struct findings found = {{0}};
+	struct server_state st;
+	struct txn *t;
+	unsigned n = 0;
+	int rc = txn_begin(s, TXN_READ, &t, &c->err);
+	if (rc == E_OK)
+		rc = store_audit(t, note_first, &found, &n, &c->err);
+	if (rc == E_OK && n)
+		rc = err_set(&c->err, E_CORRUPT, "the copy contradicts itself (%u times): %s; `wsusctl store audit` says more", n,
+			found.first);
+	if (rc == E_OK)
+		rc = server_state_get(t, &st, &c->err);
+	if (rc == E_OK) {
+		m->server = st.server_id;
+		m->generation = st.generation;
+	}
+	txn_end(&t);
+	return rc;
+}
+
+/* Opens the store in dir and checks all of it; fills server and generation of *m. */
+static int audit_dir(struct ctl *c, const char *dir, struct manifest *m)
+{
+	struct store *s;
+	ctl_progress(c, "checking %s", dir);
+	int rc = store_open(&s, dir, STORE_READER, &c->err);
+	if (rc == E_OK)
+		rc = audit_open(c, s, m);
+	store_close(&s);
+	return rc;
+}
+
+/* ---- several backups in one directory ---- */
+
+#define NAME_TIME "wsus-%Y%m%dT%H%M%SZ" /* of names, so that their order is the order of time */
+#define NAME_LENGTH 21
+
+static const char *name_of_now(struct ctl *c, const char *dir)
+{
+	char name[40];
+	struct tm tm;
+	time_t now = (time_t)(c->now / TICKS_PER_SECOND);
+	gmtime_r(&now, &tm);
+	strftime(name, sizeof(name), NAME_TIME, &tm);
+	return ctl_path(c, dir, name);
+}
+
+static int is_backup_name(const struct dirent *d)
+{
+	return strlen(d->d_name) == NAME_LENGTH && strncmp(d->d_name, "wsus-", 5) == 0 && d->d_name[NAME_LENGTH - 1] == 'Z';
+}
+
+struct kept {
+	struct dirent **entry;
+	int n; /* oldest first */
+};
+
+static int kept_open(struct ctl *c, struct kept *k, const char *dir)
+{
+	k->n = scandir(dir, &k->entry, is_backup_name, alphasort);
+	return k->n >= 0 ? E_OK : err_errno(&c->err, "%s", dir);
+}
+
+static void kept_close(struct kept *k)
+{
+	for (int i = 0; i < k->n; i++)
+		free(k->entry[i]);
+	free(k->entry);
+}
+
+/* The manifest goes first: what is half removed is no backup any more. */
+static int remove_backup(struct ctl *c, const char *path)
+{
+	const char *manifest = ctl_path(c, path, MANIFEST);
+	if (!manifest)
+		return E_NOMEM;
+	if (unlink(manifest) != 0 && errno != ENOENT)
+		return err_errno(&c->err, "%s", manifest);
+	return walk_remove(path, &c->err);
+}
+
+/* Removes all but the newest `keep` of this server, and what an earlier removal left.  What belongs to another
+ * server, or cannot be read, is somebody else's matter. */
+static int prune(struct ctl *c, const char *dir, const struct manifest *mine, unsigned keep)
+{
+	struct kept k;
+	unsigned seen = 0;
+	int rc = kept_open(c, &k, dir);
+	for (int i = k.n - 1; rc == E_OK && i >= 0; i--) {
+		struct manifest m;
+		const char *path = ctl_path(c, dir, k.entry[i]->d_name);
+		int read = path ? manifest_read(c, &m, path) : E_NOMEM;
+		bool is_mine = read == E_OK && guid_cmp(&m.server, &mine->server) == 0;
+		if (read == E_NOTFOUND || (is_mine && seen++ >= keep))
+			rc = remove_backup(c, path);
+	}
+	if (k.n >= 0)
+		kept_close(&k);
+	return rc;
+}
+
+/* PATH itself, or the newest of the backups in it. */
+static int pick(struct ctl *c, const char *path, const char **out)
+{
+	struct kept k;
+	*out = path;
+	if (exists_in(c, path, MANIFEST))
+		return E_OK;
+	if (!exists(path))
+		return err_set(&c->err, E_NOTFOUND, "%s: nothing is there; name a backup, or a directory of backups", path);
+	int rc = kept_open(c, &k, path);
+	if (rc != E_OK)
+		return rc;
+	bool found = false;
+	for (int i = k.n - 1; !found && i >= 0; i--) {
+		*out = ctl_path(c, path, k.entry[i]->d_name);
+		found = *out && exists_in(c, *out, MANIFEST);
+	}
+	kept_close(&k);
+	if (found)
+		return E_OK;
+	return err_set(&c->err, E_NOTFOUND, "%s: not a backup: it has no file `" MANIFEST "`, and no backups are in it", path);
+}
+
+/* ---- backup ---- */
+
+static int needed_bytes(struct ctl *c, const struct beside *beside, uint64_t *out)
+{
+	struct store_stat s;
+	struct copying t = {0};
+	int rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
+	if (rc == E_OK)
+		rc = store_stat(c->txn, &s, &c->err);
+	txn_end(&c->txn);
+	for (unsigned i = 0; rc == E_OK && i < BESIDE__N; i++)
+		if (beside[i].place && exists(beside[i].place))
+			rc = walk_files(c, beside[i].place, NULL, count_one, &t);
+	*out = rc == E_OK ? s.catalog_used + s.fleet_used + t.bytes : 0;
+	return rc;
+}
+
+static int fill_backup(struct ctl *c, const char *work, struct manifest *m)
+{
+	struct beside beside[BESIDE__N];
+	uint64_t need;
+	find_beside(c, beside);
+	int rc = needed_bytes(c, beside, &need);
+	if (rc == E_OK)
+		rc = check_space(c, work, need);
+	ctl_progress(c, "copying the store to %s", work);
+	if (rc == E_OK)
+		rc = store_copy(c->store, work, &c->err);
+	for (unsigned i = 0; rc == E_OK && i < BESIDE__N; i++)
+		rc = copy_beside(c, &beside[i], work);
+	if (rc == E_OK)
+		rc = audit_dir(c, work, m);
+	if (rc == E_OK)
+		rc = manifest_write(c, m, work);
+	struct manifest again;
+	if (rc == E_OK)
+		rc = manifest_read(c, &again, work);
+	return rc == E_OK ? manifest_check(c, &again, work) : rc;
+}
+
+static int give_name(struct ctl *c, const char *work, const char *target)
+{
+	int rc = sync_dir(c, work);
+	if (rc == E_OK && rename(work, target) != 0)
+		rc = err_errno(&c->err, "%s", target);
+	return rc == E_OK ? sync_dir(c, parent_of(c, target)) : rc;
+}
+
+/* An empty directory may be named: the rename takes its place. */
+static int expect_free(struct ctl *c, const char *target)
+{
+	if (!exists(target))
+		return E_OK;
+	struct dirent **entry = NULL;
+	int n = scandir(target, &entry, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		free(entry[i]);
+	free(entry);
+	return n == 2 ? E_OK : err_set(&c->err, E_EXISTS, "%s: holds something already; name another directory, "
+		"or keep several in it with --keep N", target);
+}
+
+static int read_keep(struct ctl *c, unsigned *keep)
+{
+	const char *text = ctl_option(c, "keep");
+	uint64_t n = 0;
+	if (text && (!text_u64(slice_of(text), &n) || n < 1 || n > LIMIT_BACKUP_KEEP))
+		return err_set(&c->err, E_USAGE, "--keep %s: a number from 1 to %d is needed", text, LIMIT_BACKUP_KEEP);
+	*keep = (unsigned)n;
+	return E_OK;
+}
+
+static int make_backup(struct ctl *c, const char *target, const char *work, struct manifest *m)
+{
+	struct making k;
+	const char *dir = parent_of(c, work);
+	if (!target || !work || !dir)
+		return E_NOMEM;
+	int rc = expect_free(c, target);
+	if (rc == E_OK)
+		rc = making_begin(c, &k, dir, work, 0700);
+	else
+		return rc;
+	if (rc == E_OK)
+		rc = remove_parts(c, work);
+	if (rc == E_OK)
+		rc = fill_backup(c, work, m);
+	if (rc == E_OK)
+		rc = give_name(c, work, target);
+	return making_end(c, &k, rc);
+}
+
+static void report_backup(struct ctl *c, const char *path, const struct manifest *m)
+{
+	if (!c->json) {
+		ctl_say(c, "%s: verified, %u files, %.*s; `wsusctl restore %s` brings it back", path, m->n,
+			SLF(bytes_text(&c->arena, m->bytes)), path);
+		return;
+	}
+	out_object_begin(&c->out);
+	out_field_text(&c->out, "path", "Backup", slice_of(path));
+	out_field_number(&c->out, "made", "Made", CELL_TIME, m->made);
+	out_field_number(&c->out, "files", "Files", CELL_NUMBER, m->n);
+	out_field_number(&c->out, "bytes", "Size", CELL_BYTES, (int64_t)m->bytes);
+	out_object_end(&c->out);
+}
+
+static int run_backup(struct ctl *c)
+{
+	struct manifest m = {.made = c->now};
+	const char *dir = c->pos[0];
+	unsigned keep = 0;
+	int rc = read_keep(c, &keep);
+	if (rc != E_OK)
+		return rc;
+	size_t n = strlen(dir);
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	dir = arena_printf(&c->arena, "%.*s", (int)n, dir).p;
+	const char *target = keep ? name_of_now(c, dir) : dir;
+	struct slice beside = arena_printf(&c->arena, keep ? "%s/incomplete" : "%s.incomplete", dir);
+	rc = make_backup(c, target, beside.p, &m);
+	if (rc == E_OK && keep)
+		rc = prune(c, dir, &m, keep);
+	if (rc != E_OK)
+		return rc;
+	report_backup(c, target, &m);
+	return ctl_note(c, "backup %s", target);
+}
+
+static const struct column backup_columns[] = {
+	{"path", "BACKUP", CELL_TEXT, FIT_WHOLE},     {"made", "MADE", CELL_TIME, FIT_WHOLE},
+	{"server", "SERVER", CELL_TEXT, FIT_DROP},    {"generation", "GENERATION", CELL_NUMBER, FIT_DROP},
+	{"files", "FILES", CELL_NUMBER, FIT_WHOLE},   {"bytes", "SIZE", CELL_BYTES, FIT_WHOLE},
+};
+
+static void backup_row(struct ctl *c, const char *path)
+{
+	struct manifest m;
+	char id[GUID_TEXT + 1];
+	if (manifest_read(c, &m, path) != E_OK) {
+		ctl_complain(c, "%s", c->err.text);
+		return;
+	}
+	guid_text(&m.server, id);
+	out_str(&c->out, path);
+	out_number(&c->out, m.made);
+	out_str(&c->out, id);
+	out_number(&c->out, m.generation);
+	out_number(&c->out, m.n);
+	out_number(&c->out, (int64_t)m.bytes);
+}
+
+static int run_list(struct ctl *c)
+{
+	struct kept k;
+	int rc = kept_open(c, &k, c->pos[0]);
+	if (rc != E_OK)
+		return rc;
+	out_list_begin(&c->out, backup_columns, COUNTOF(backup_columns));
+	if (exists_in(c, c->pos[0], MANIFEST))
+		backup_row(c, c->pos[0]);
+	for (int i = 0; i < k.n; i++) {
+		const char *path = ctl_path(c, c->pos[0], k.entry[i]->d_name);
+		if (path)
+			backup_row(c, path);
+	}
+	out_list_end(&c->out);
+	kept_close(&k);
+	return E_OK;
+}
+
+/* Bytes first: what is not as it was written is not opened. */
+static int verify(struct ctl *c, const char *path, struct manifest *m)
+{
+	struct manifest now;
+	int rc = manifest_read(c, m, path);
+	if (rc == E_OK)
+		rc = manifest_check(c, m, path);
+	return rc == E_OK ? audit_dir(c, path, &now) : rc;
+}
+
+static int run_verify(struct ctl *c)
+{
+	struct manifest m;
+	const char *path;
+	int rc = pick(c, c->pos[0], &path);
+	if (rc == E_OK)
+		rc = verify(c, path, &m);
+	if (rc == E_OK)
+		report_backup(c, path, &m);
+	return rc;
+}
+
+/* ---- restore ---- */
+
+static int move_part(struct ctl *c, const char *from, const char *to, const char *name)
+{
+	const char *a = ctl_path(c, from, name), *b = ctl_path(c, to, name);
+	if (!a || !b)
+		return E_NOMEM;
+	return rename(a, b) == 0 ? E_OK : err_errno(&c->err, "%s", b);
+}
+
+/* A lone fleet/ beside incomplete/catalog was put there by one who was killed between the two moves. */
+static int clear_unfinished(struct ctl *c, const struct making *m)
+{
+	int rc = E_OK;
+	if (exists_in(c, m->work, "catalog") && !exists_in(c, m->work, "fleet") && exists_in(c, m->dir, "fleet") &&
+		!exists_in(c, m->dir, "catalog"))
+		rc = move_part(c, m->dir, m->work, "fleet");
+	return rc == E_OK ? remove_parts(c, m->work) : rc;
+}
+
+static int put_in_place(struct ctl *c, const struct making *m)
+{
+	int rc = move_part(c, m->work, m->dir, "fleet");
+	if (rc == E_OK)
+		rc = sync_dir(c, m->dir);
+	if (rc == E_OK)
+		rc = move_part(c, m->work, m->dir, "catalog");
+	return rc == E_OK ? sync_dir(c, m->dir) : rc;
+}
+
+static int copy_from(struct ctl *c, const char *from, const char *to)
+{
+	struct store *copy;
+	int rc = store_open(&copy, from, STORE_READER, &c->err);
+	if (rc != E_OK)
+		return err_at(&c->err, rc, "%s: ", from);
+	ctl_progress(c, "copying %s", from);
+	rc = store_copy(copy, to, &c->err);
+	store_close(&copy);
+	return rc;
+}
+
+/* Before the copy is in its place, so that no service ever opens it as the old one: clients renumber, old
+ * cookies get ServerChanged. */
+static int renew_generation(struct ctl *c, const char *dir, const char *note)
+{
+	int rc = store_open(&c->store, dir, STORE_ADMIN, &c->err);
+	if (rc == E_OK)
+		rc = txn_begin(c->store, TXN_CATALOG, &c->txn, &c->err);
+	if (rc == E_OK)
+		rc = server_new_generation(c->txn, &c->err);
+	if (rc == E_OK)
+		rc = audit_note(c->txn, c->admin, "%s", note);
+	if (rc == E_OK)
+		rc = publish(c->txn, c->now, &c->published, &c->err);
+	if (rc == E_OK)
+		rc = txn_commit(&c->txn, &c->err);
+	txn_end(&c->txn);
+	store_close(&c->store);
+	return rc;
+}
+
+static int restore_into(struct ctl *c, const struct making *m, const char *from, const struct manifest *what)
+{
+	struct manifest now;
+	struct slice note = arena_printf(&c->arena, "restore %s", from);
+	int rc = clear_unfinished(c, m);
+	if (rc == E_OK)
+		rc = check_space(c, m->work, what->bytes);
+	if (rc == E_OK)
+		rc = copy_from(c, from, m->work);
+	if (rc == E_OK)
+		rc = renew_generation(c, m->work, note.p ? note.p : "restore");
+	if (rc == E_OK)
+		rc = audit_dir(c, m->work, &now);
+	return rc == E_OK ? put_in_place(c, m) : rc;
+}
+
+static int run_restore(struct ctl *c)
+{
+	struct making m;
+	struct manifest what;
+	const char *from;
+	bool unfinished = exists_in(c, c->store_dir, "incomplete");
+	if (exists_in(c, c->store_dir, "catalog") || (exists_in(c, c->store_dir, "fleet") && !unfinished))
+		return err_set(&c->err, E_REFUSED,
+			"%s: there is a store; stop the services, move its catalog/ and fleet/ away, then restore", c->store_dir);
+	int rc = pick(c, c->pos[0], &from);
+	if (rc == E_OK)
+		rc = verify(c, from, &what);
+	if (rc != E_OK)
+		return rc;
+	rc = making_begin(c, &m, c->store_dir, ctl_path(c, c->store_dir, "incomplete"), 0755);
+	if (rc == E_OK)
+		rc = restore_into(c, &m, from, &what);
+	rc = making_end(c, &m, rc);
+	if (rc == E_OK)
+		ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
+	return rc;
+}
+
+static const struct option_row backup_options[] = {
+	{"keep", "N", "DIR is for several: make a new one in it, then remove all but the newest N"},
+	{0},
+};
+
+const struct command backup_commands[] = {
+	{"backup", "list", "DIR", "the backups in a directory", 1, 1, NEED_NOTHING, NULL, run_list, NULL, NULL},
+	{"backup", "verify", "PATH", "read a backup, or the newest in a directory, and check all of it", 1, 1, NEED_NOTHING,
+		NULL, run_verify, NULL, NULL},
+	{"backup", NULL, "DIR", "copy store, keys and configuration while the server runs, and verify the copy", 1, 1, NEED_STORE,
+		backup_options, run_backup, NULL,
+		"Content files are not part of it: they are verified by digest and can be added again.  It holds secrets."},
+	{"restore", NULL, "PATH", "bring a backup, or the newest in a directory, back as a new generation", 1, 1, NEED_PLACE,
+		NULL, run_restore, NULL, NULL},
+	{0},
+};

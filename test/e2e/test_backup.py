@@ -1,0 +1,231 @@
+"""test_backup.py -- copies of store, keys and configuration: whole or not there, verified, kept in number; what is no backup
+is refused in words."""
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+import harness
+from harness import CLIENT, ROOT, Computer, Instance, run, temporary, wait_for
+
+CTL = ROOT / "bin/wsusctl"
+HEAD = "wsus-fcgi backup 1\n"
+
+
+class Place:
+    """A state directory with a store, keys and a configuration, and no servers."""
+
+    def __init__(self, revisions=300):
+        self.state = temporary()
+        self.store, self.keys, self.etc = self.state / "store", self.state / "keys", self.state / "etc"
+        self.keys.mkdir(mode=0o750)
+        self.etc.mkdir()
+        (self.etc / "tls").mkdir()
+        (self.etc / "wsus.conf").write_text("# nothing\n")
+        (self.etc / "tls/server.key").write_text("a key\n")
+        self("store", "create", self.store)
+        self("store", "key", self.keys / "master")
+        if revisions:
+            self("update", "import", harness.sample("--revisions", str(revisions)) / "updates")
+
+    def run(self, *arguments, store=None, **kw):
+        return run(CTL, "--store", store or self.store, *arguments, check=False,
+                   env=os.environ | {"WSUS_CONF": str(self.etc / "wsus.conf")}, **kw)
+
+    def __call__(self, *arguments, status=0, store=None):
+        done = self.run(*arguments, store=store)
+        if done.returncode != status:
+            raise AssertionError(f"{arguments}: status {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
+        return done
+
+    def json(self, *arguments, store=None):
+        return json.loads(self(*arguments, "--json", store=store).stdout)
+
+    def refused(self, *arguments, store=None):
+        done = self(*arguments, status=1, store=store)
+        if not done.stderr.startswith("wsusctl: "):
+            raise AssertionError(done.stderr)
+        return done.stderr
+
+
+def manifest(backup):
+    """path -> (digest, size, mode)"""
+    rows = [line.split(" ", 4) for line in (backup / "manifest").read_text().splitlines()[4:-1]]
+    return {path: (digest, int(size), mode) for digest, size, mode, _, path in rows}
+
+
+def sign(backup, text):
+    """Writes a manifest whose own digest is right."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (backup / "manifest").write_text(f"{text}end {digest}\n")
+
+
+def resign(backup, change):
+    sign(backup, change("\n".join((backup / "manifest").read_text().splitlines()[:-1]) + "\n"))
+
+
+class Backup(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = Place()
+        cls.copy = cls.place.state / "copy"
+        cls.said = cls.place("backup", cls.copy).stdout
+
+    def other(self):
+        """A copy of the backup, to be spoilt."""
+        return shutil.copytree(self.copy, temporary() / "spoilt")
+
+    def test_it_holds_store_keys_and_configuration_with_their_digests(self):
+        self.assertIn("verified", self.said)
+        files = manifest(self.copy)
+        self.assertEqual(sorted(files), ["catalog/data.mdb", "etc/tls/server.key", "etc/wsus.conf", "fleet/data.mdb", "keys/master"])
+        self.assertEqual((self.copy / "keys/master").read_bytes(), (self.place.keys / "master").read_bytes())
+        for path, (digest, size, mode) in files.items():
+            found = self.copy / path
+            self.assertEqual(run("sha256sum", found).stdout.split()[0], digest)
+            self.assertEqual((found.stat().st_size, f"{found.stat().st_mode & 0o7777:04o}"), (size, mode))
+        self.assertEqual(self.copy.stat().st_mode & 0o777, 0o700, "it holds secrets")
+        self.assertFalse((self.place.state / "copy.incomplete").exists())
+        self.assertIn(f"backup {self.copy}", [r["what"] for r in self.place.json("store", "history")])
+
+    def test_verify_looks_and_changes_nothing(self):
+        before = {p: (self.copy / p).read_bytes() for p in manifest(self.copy)}
+        self.assertIn("verified", self.place("backup", "verify", self.copy).stdout)
+        self.assertEqual({p: (self.copy / p).read_bytes() for p in before}, before)
+        self.place("backup", "verify", self.copy, store="/nonexistent")
+
+    def test_an_occupied_place_is_refused(self):
+        for target in (self.copy, self.place.store):
+            self.assertIn("name another directory", self.place.refused("backup", target))
+        empty = self.place.state / "empty"
+        empty.mkdir()
+        self.place("backup", empty)
+        self.place("backup", "verify", empty)
+
+    def test_what_was_damaged_is_found(self):
+        for path in manifest(self.copy):
+            for spoil in (lambda b: b[:-1], lambda b: b[:len(b) // 2] + bytes([b[len(b) // 2] ^ 4]) + b[len(b) // 2 + 1:], None):
+                other = self.other()
+                if spoil:
+                    (other / path).write_bytes(spoil((other / path).read_bytes()))
+                else:
+                    (other / path).unlink()
+                for command in (("backup", "verify"), ("restore",)):
+                    words = self.place.refused(*command, other, store=temporary() / "store")
+                    self.assertIn(str(other / path), words)
+                    self.assertIn("take another backup", words)
+
+    def test_a_manifest_that_is_something_else_is_refused_in_words(self):
+        def lines(text):
+            return lambda _: text
+        cases = [
+            (lambda b: (b / "manifest").unlink(), "not a backup"),
+            (lambda b: (b / "manifest").write_text("hello\n"), "not a backup of wsus-fcgi"),
+            (lambda b: (b / "manifest").write_text(""), "not a backup of wsus-fcgi"),
+            (lambda b: (b / "manifest").write_bytes((b / "manifest").read_bytes()[:-30]), "damaged"),
+            (lambda b: (b / "manifest").write_text((b / "manifest").read_text().replace("generation 1", "generation 2")), "damaged"),
+            (lambda b: resign(b, lambda t: t.replace("backup 1", "backup 2")), "format 2, this program knows 1"),
+            (lambda b: resign(b, lambda t: t.replace(" keys/master", " ../keys/master")), "damaged"),
+            (lambda b: resign(b, lambda t: t.replace(" keys/master", " /etc/passwd")), "damaged"),
+            (lambda b: resign(b, lambda t: t.replace(" fleet/data.mdb", " fleet/other.mdb")), ""),
+            (lambda b: resign(b, lambda t: t.replace("generation 1", "generation 99999999999")), "damaged"),
+        ]
+        for i, (spoil, words) in enumerate(cases):
+            other = self.other()
+            spoil(other)
+            target = temporary() / "store"
+            for command in (("backup", "verify"), ("restore",)):
+                self.assertIn(words, self.place.refused(*command, other, store=target), i)
+            self.assertFalse(target.exists(), i)
+        self.assertIn("nothing is there", self.place.refused("backup", "verify", "/nonexistent"))
+
+    def test_a_store_of_a_newer_format_is_refused(self):
+        other = self.other()
+        data = (other / "catalog/data.mdb").read_bytes()
+        key = b"format\1" + (2).to_bytes(4, "big")
+        self.assertEqual(data.count(key), 1)
+        (other / "catalog/data.mdb").write_bytes(data.replace(key, b"format\1" + (99).to_bytes(4, "big")))
+        digest = run("sha256sum", other / "catalog/data.mdb").stdout.split()[0]
+        resign(other, lambda t: t.replace(manifest(self.copy)["catalog/data.mdb"][0], digest))
+        for command in (("backup", "verify"), ("restore",)):
+            words = self.place.refused(*command, other, store=temporary() / "store")
+            self.assertIn("its format is 99", words)
+            self.assertIn("use the newer program", words)
+
+    def test_keep(self):
+        place, folder = Place(revisions=0), temporary() / "many"
+        self.assertEqual(place.run("backup", folder, "--keep", "0").returncode, 2)
+        self.assertEqual(place.run("backup", folder, "--keep", "x").returncode, 2)
+        self.assertFalse(folder.exists())
+        place("backup", folder, "--keep", "2")
+        made = next(folder.iterdir())
+        self.assertRegex(made.name, r"^wsus-\d{8}T\d{6}Z$")
+        old = [f"wsus-202001{day:02}T000000Z" for day in range(1, 5)]
+        for name in old:
+            shutil.copytree(made, folder / name)
+        (folder / old[3] / "manifest").unlink()
+        foreign = folder / "wsus-20190101T000000Z"
+        shutil.copytree(self.copy, foreign)
+        (folder / "notes").write_text("mine")
+        shutil.rmtree(made)
+        # nothing is removed by one that fails
+        (place.store / "catalog/data.mdb").rename(place.state / "away")
+        place.refused("backup", folder, "--keep", "2")
+        (place.state / "away").rename(place.store / "catalog/data.mdb")
+        self.assertEqual(len(list(folder.iterdir())), 6)
+        new = pathlib.Path(place.json("backup", folder, "--keep", "2")["path"])
+        self.assertEqual({p.name for p in folder.iterdir()}, {"notes", foreign.name, old[2], new.name},
+                         "two of this server; another's and strange files stay")
+        rows = place.json("backup", "list", folder)
+        self.assertEqual([r["path"] for r in rows], [str(folder / n) for n in (foreign.name, old[2], new.name)])
+        self.assertEqual(rows[2]["generation"], 1)
+        self.assertIn(new.name, place("backup", "verify", folder).stdout)
+
+    def test_killed_at_any_moment(self):
+        folder = temporary() / "many"
+        command = [str(c) for c in (CTL, "--store", self.place.store, "backup", folder, "--keep", "3")]
+        began = time.monotonic()
+        run(*command)
+        usual = time.monotonic() - began
+        next(folder.iterdir()).rename(folder / "wsus-20200101T000000Z")
+        generator = random.Random(20261122)
+        killed = 0
+        for i in range(10):
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(usual * generator.uniform(i, i + 1) / 10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            killed += process.wait() == -signal.SIGKILL
+            for path in folder.glob("wsus-*"):
+                self.place("backup", "verify", path)
+                if path.name > "wsus-2021":  # names are of the second
+                    path.rename(folder / f"wsus-202001{i + 1:02}T000000Z")
+        self.assertGreater(killed, 0)
+        self.place("backup", folder, "--keep", "1")
+        self.assertEqual(len(list(folder.iterdir())), 1, "nothing is left of those that were killed")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs a small file system of its own")
+    def test_a_full_disk_leaves_nothing(self):
+        disk = temporary()
+        if run("mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "tmpfs", disk, check=False).returncode != 0:
+            self.skipTest("mounting is not permitted here")
+        self.addCleanup(run, "umount", "-l", disk, check=False)
+        filler = disk / "filler"
+        filler.write_bytes(bytes(4 << 20))
+        for more in ((), ("--keep", "2")):
+            words = self.place.refused("backup", disk / "copy", *more)
+            self.assertRegex(words, "no space: .* are free on this disk, .* are needed")
+            self.assertEqual([p for p in disk.rglob("*") if p.is_file()], [filler])
+        filler.unlink()
+        self.place("backup", disk / "copy")
+
+
+if __name__ == "__main__":
+    unittest.main()
