@@ -98,6 +98,11 @@ $(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o build/fuzz/libwsus.a
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi $(LDLIBS)
 fuzz: $(FUZZ)
 
+# The shipped configuration file; a test compares it with what the program prints.
+etc/wsus.conf: $(BIN)/wsusctl
+	@mkdir -p $(@D)
+	$< config template >$@.new && mv $@.new $@
+
 benches: $(BENCH)
 tests: $(UNIT) $(MODEL) $(CASES) $(CATALOG)
 
@@ -132,7 +137,7 @@ INSTALL = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	644|systemd/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
 	$(foreach f,$(wildcard nginx/*.conf nginx/*.in),644|$(f)|$(share)/nginx/$(notdir $(f))) \
 	$(foreach n,5 7 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
-	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl
+	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl 644|etc/wsus.conf|$(share)/wsus.conf
 
 install: $(SERVICES) $(TOOLS)
 	mkdir -p $(RENDERED)

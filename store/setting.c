@@ -314,19 +314,46 @@ static int setting_put(struct txn *t, size_t i, struct slice text, struct err *e
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
-int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e)
+/* The row of a name and the kept form of a value; its bytes may lie in number. */
+static int judge(struct slice name, struct slice *value, char number[16], int *row, struct err *e)
 {
 	struct settings set = {0};
-	struct slice now;
-	char number[16];
-	int i = find(name);
+	int i = *row = find(name);
 	if (i < 0)
 		return err_set(e, E_NOTFOUND, "there is no setting \"%.*s\"", SLF(name));
-	value = text_trim(value);
-	if (!set_value(&rows[i], value, &set))
+	*value = text_trim(*value);
+	if (!set_value(&rows[i], *value, &set))
 		return err_set(e, E_FORM, "%s takes %s%s%s, not \"%.*s\"", infos[i].name, infos[i].values,
-			infos[i].unit[0] ? " " : "", infos[i].unit, SLF(value));
-	value = canonical(&rows[i], &set, value, number);
+			infos[i].unit[0] ? " " : "", infos[i].unit, SLF(*value));
+	*value = canonical(&rows[i], &set, *value, number);
+	return E_OK;
+}
+
+int setting_check(struct slice name, struct slice value, struct err *e)
+{
+	char number[16];
+	int i;
+	return judge(name, &value, number, &i, e);
+}
+
+int setting_holds(struct txn *t, struct slice name, struct slice value, bool *out, struct err *e)
+{
+	struct slice now;
+	char number[16];
+	int i, rc = judge(name, &value, number, &i, e);
+	if (rc == E_OK)
+		rc = setting_get(t, name, &now, e);
+	*out = rc == E_OK && slice_eq(now, value);
+	return rc;
+}
+
+int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e)
+{
+	struct slice now;
+	char number[16];
+	int i, rc = judge(name, &value, number, &i, e);
+	if (rc != E_OK)
+		return rc;
 	if (text_of(t, (size_t)i, &now) == E_OK && slice_eq(now, value))
 		return E_OK;
 	return setting_put(t, (size_t)i, value, e);

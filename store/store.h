@@ -103,6 +103,10 @@ struct setting_info {
 const struct setting_info *setting_table(void);
 /* The value in force as text (the default if never set); E_NOTFOUND for an unknown name. */
 int setting_get(struct txn *t, struct slice name, struct slice *out, struct err *e) MUST_CHECK;
+/* Judges a value without a store: E_NOTFOUND, or E_FORM with the allowed values. */
+int setting_check(struct slice name, struct slice value, struct err *e) MUST_CHECK;
+/* The same, when set: is the value in force this one, in whatever form?  The value must be allowed. */
+int setting_holds(struct txn *t, struct slice name, struct slice value, bool *out, struct err *e) MUST_CHECK;
 /* Checks and stores; the text of an error names the allowed values.  Needs TXN_CATALOG; publish() after. */
 int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e) MUST_CHECK;
 
