@@ -19,6 +19,7 @@ struct frag;
 #define PROBE_REFRESH 200        /* identities in one RefreshCache, as native clients send */
 #define PROBE_LOCATIONS 100      /* digests in one GetFileLocations */
 #define PROBE_PROBLEMS 40        /* kept as text; all are counted */
+#define PROBE_CERTIFICATES ((size_t)256 << 10) /* PEM of a chain: a handful of 2 KB */
 #define PROBE_CACHE_MAX 2000000  /* updates; more is no catalog */
 
 /* ---- what the server told us (probe_cache.c) ---- */
@@ -126,6 +127,8 @@ struct probe_reply {
 };
 int probe_http_open(struct probe_http **out, const struct probe_http_options *o, struct err *e) MUST_CHECK;
 void probe_http_close(struct probe_http **h);
+/* The certificates that the server showed, its own first, in PEM, empty for plain HTTP. */
+struct slice probe_http_certificates(const struct probe_http *h);
 /* E_OK whatever the status; E_IO with a hint what to look at when there was no answer.  An empty action
  * sends no SOAPAction: SOAP 1.2 has it in the type. */
 int probe_http_post(struct probe_http *h, const char *url, const char *type, const char *action, struct slice body,
@@ -160,7 +163,8 @@ struct probe_options {
 	const char *client; /* NULL: a new id, or the state's */
 	struct guid filter;
 	bool has_filter, download, report, plain, soap12, insecure, json, verbose;
-	unsigned installed, max_calls, extended;
+	bool brief; /* one page of software and no more */
+	unsigned installed, max_calls, extended, timeout;
 	uint64_t seed;
 };
 struct probe {

@@ -16,6 +16,7 @@ struct probe_http {
 	CURL *curl;
 	struct probe_http_options o;
 	struct buf raw;
+	struct buf certificates;
 	char words[CURL_ERROR_SIZE];
 	struct probe_reply *reply; /* of the running request */
 };
@@ -113,6 +114,18 @@ static int decode(struct probe_http *h, struct probe_reply *r, struct err *e)
 	return rc == E_OK ? rc : err_set(e, E_FORM, "the answer is not well-formed xpress");
 }
 
+/* Those of the first connection: a request over a kept one brings none. */
+static void keep_certificates(struct probe_http *h)
+{
+	struct curl_certinfo *info = NULL;
+	if (h->certificates.n > 0 || curl_easy_getinfo(h->curl, CURLINFO_CERTINFO, &info) != CURLE_OK || !info)
+		return;
+	for (int i = 0; i < info->num_of_certs; i++)
+		for (struct curl_slist *l = info->certinfo[i]; l; l = l->next)
+			if (text_starts(slice_of(l->data), SL("Cert:")))
+				buf_str(&h->certificates, l->data + sizeof("Cert:") - 1);
+}
+
 static int perform(struct probe_http *h, const char *url, struct curl_slist *headers, struct probe_reply *r,
 	struct err *e)
 {
@@ -127,6 +140,7 @@ static int perform(struct probe_http *h, const char *url, struct curl_slist *hea
 	CURLcode code = curl_easy_perform(h->curl);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	r->status = (int)status;
+	keep_certificates(h);
 	if (code != CURLE_OK)
 		return err_set(e, E_IO, "%s: %s; %s", url, h->words[0] ? h->words : curl_easy_strerror(code),
 			hint_of_curl(code));
@@ -184,6 +198,11 @@ int probe_http_range(struct probe_http *h, const char *url, uint64_t first, uint
 	return rc;
 }
 
+struct slice probe_http_certificates(const struct probe_http *h)
+{
+	return h->certificates.rc == E_OK ? buf_bytes(&h->certificates) : SL("");
+}
+
 /* ---- open and close ---- */
 static void set_options(struct probe_http *h)
 {
@@ -199,6 +218,7 @@ static void set_options(struct probe_http *h)
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, h->o.timeout);
 	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_CERTINFO, 1L);
 	curl_easy_setopt(c, CURLOPT_VERBOSE, h->o.verbose ? 1L : 0L);
 	if (h->o.ca)
 		curl_easy_setopt(c, CURLOPT_CAINFO, h->o.ca);
@@ -218,6 +238,7 @@ int probe_http_open(struct probe_http **out, const struct probe_http_options *o,
 	}
 	h->o = *o;
 	buf_init(&h->raw, LIMIT_REPLY);
+	buf_init(&h->certificates, PROBE_CERTIFICATES);
 	set_options(h);
 	*out = h;
 	return E_OK;
@@ -229,6 +250,7 @@ void probe_http_close(struct probe_http **h)
 		return;
 	curl_easy_cleanup((*h)->curl);
 	buf_free(&(*h)->raw);
+	buf_free(&(*h)->certificates);
 	free(*h);
 	*h = NULL;
 	curl_global_cleanup();

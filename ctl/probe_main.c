@@ -26,6 +26,8 @@ static const char usage[] =
 	"  --ca FILE          trust the authorities in this PEM file\n"
 	"  --insecure         do not check the server's certificate\n"
 	"  --max-calls N      calls of one scan before it counts as endless (default 200)\n"
+	"  --brief            end after the first call of the scan: is anybody there?\n"
+	"  --timeout N        seconds for one request (default 300)\n"
 	"  --extended N       updates to ask extended information for (default 500)\n"
 	"  --seed N           of the choices that --installed and a new id make\n"
 	"  --json             print one JSON object\n"
@@ -33,13 +35,13 @@ static const char usage[] =
 	"Exit status: 0 all of it held, 1 not, 2 wrong usage.\n";
 
 enum { O_GROUP = 256, O_CLIENT, O_NAME, O_STATE, O_INSTALLED, O_DOWNLOAD, O_REPORT, O_FILTER, O_PLAIN, O_SOAP12, O_CA,
-	O_INSECURE, O_CALLS, O_EXTENDED, O_SEED, O_JSON, O_HELP };
+	O_INSECURE, O_CALLS, O_EXTENDED, O_SEED, O_JSON, O_BRIEF, O_TIMEOUT, O_HELP };
 static const struct option known[] = {{"group", 1, NULL, O_GROUP}, {"client-id", 1, NULL, O_CLIENT},
 	{"name", 1, NULL, O_NAME}, {"state", 1, NULL, O_STATE}, {"installed", 1, NULL, O_INSTALLED},
 	{"download", 0, NULL, O_DOWNLOAD}, {"report", 0, NULL, O_REPORT}, {"filter", 1, NULL, O_FILTER},
 	{"plain", 0, NULL, O_PLAIN}, {"soap12", 0, NULL, O_SOAP12}, {"ca", 1, NULL, O_CA}, {"insecure", 0, NULL, O_INSECURE},
 	{"max-calls", 1, NULL, O_CALLS}, {"extended", 1, NULL, O_EXTENDED}, {"seed", 1, NULL, O_SEED},
-	{"json", 0, NULL, O_JSON}, {"help", 0, NULL, O_HELP}, {NULL, 0, NULL, 0}};
+	{"json", 0, NULL, O_JSON}, {"brief", 0, NULL, O_BRIEF}, {"timeout", 1, NULL, O_TIMEOUT}, {"help", 0, NULL, O_HELP}, {NULL, 0, NULL, 0}};
 
 static bool number(const char *text, uint64_t lo, uint64_t hi, unsigned *out)
 {
@@ -70,6 +72,8 @@ static bool take_option(struct probe_options *o, int c)
 	case O_CALLS: return number(optarg, 1, 1000000, &o->max_calls);
 	case O_EXTENDED: return number(optarg, 0, 1000000, &o->extended);
 	case O_SEED: return text_u64(slice_of(optarg), &o->seed);
+	case O_BRIEF: return o->brief = true;
+	case O_TIMEOUT: return number(optarg, 1, 86400, &o->timeout);
 	case O_JSON: return o->json = true;
 	case 'v': return o->verbose = true;
 	default: return false;
@@ -151,8 +155,9 @@ static int save(struct probe *p, struct err *e)
 int probe_walk(struct probe *p)
 {
 	static walk_fn *const part[] = {start, probe_software, probe_drivers, save, probe_extended, probe_locations};
+	size_t parts = p->o->brief ? 2 : COUNTOF(part);
 	int rc = E_OK;
-	for (size_t i = 0; rc == E_OK && i < COUNTOF(part); i++)
+	for (size_t i = 0; rc == E_OK && i < parts; i++)
 		rc = part[i](p, &p->err);
 	if (rc == E_OK && p->o->download)
 		rc = probe_download(p, &p->err);
@@ -163,7 +168,7 @@ int probe_walk(struct probe *p)
 
 static int probe_open(struct probe *p, const struct probe_options *o, struct err *e)
 {
-	struct probe_http_options h = {o->ca, o->insecure, o->plain, o->verbose && getenv("WSUS_PROBE_HTTP"), 300};
+	struct probe_http_options h = {o->ca, o->insecure, o->plain, o->verbose && getenv("WSUS_PROBE_HTTP"), o->timeout};
 	*p = (struct probe){.o = o};
 	arena_init(&p->arena, (size_t)1 << 30);
 	buf_init(&p->reply.body, LIMIT_REPLY);
@@ -211,7 +216,7 @@ static int run(const struct probe_options *o)
 int probe_main(int argc, char **argv)
 {
 	char host[200] = "localhost", name[256];
-	struct probe_options o = {.installed = 100, .max_calls = 200, .extended = 500};
+	struct probe_options o = {.installed = 100, .max_calls = 200, .extended = 500, .timeout = 300};
 	if (gethostname(host, sizeof(host)) == 0)
 		host[sizeof(host) - 1] = '\0';
 	snprintf(name, sizeof(name), "probe-%s", host);

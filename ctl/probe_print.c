@@ -139,6 +139,10 @@ static void add_json(struct buf *b, const struct probe *p, int rc)
 		(uintmax_t)p->got_new, (uintmax_t)p->got_changed, (uintmax_t)p->got_gone, (uintmax_t)p->got_drivers,
 		p->state.cache.n, (uintmax_t)p->installed, (uintmax_t)p->offered);
 	buf_printf(b, ",\"files\":{\"listed\":%zu,\"downloaded\":%ju}", p->files, (uintmax_t)p->downloaded);
+	if (p->http) {
+		buf_str(b, ",\"certificates\":");
+		json_string_add(b, probe_http_certificates(p->http));
+	}
 	buf_printf(b, ",\"problem_count\":%ju,\"problems\":[", (uintmax_t)p->problems);
 	for (size_t k = 0; k < problems_kept(p); k++) {
 		buf_str(b, k ? "," : "");

@@ -313,7 +313,7 @@ static int sync_page(struct probe *p, void *arg, struct err *e)
 static int run_pass(struct probe *p, struct pass *pass, struct err *e)
 {
 	int rc = E_OK;
-	for (pass->more = true; rc == E_OK && pass->more; pass->again = true) {
+	for (pass->more = true; rc == E_OK && pass->more && !(p->o->brief && pass->again); pass->again = true) {
 		if (p->scan_calls == p->o->max_calls)
 			return err_set(e, E_LIMIT, "SyncUpdates: not at its end after %u calls; native clients give up at 200",
 				p->scan_calls);
