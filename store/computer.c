@@ -17,6 +17,11 @@ bool computer_key(struct computer_key *k, struct slice id)
 	return true;
 }
 
+bool computer_is_health(struct slice id)
+{
+	return text_ieq(id, SL(COMPUTER_HEALTH_ID));
+}
+
 /* ================= rows ================= */
 
 static int computer_decode(struct slice id, struct slice value, struct computer *out)
@@ -160,6 +165,8 @@ bool computer_contact_differs(struct txn *t, const struct computer *c)
 {
 	struct computer_key k;
 	struct computer old;
+	if (computer_is_health(c->id))
+		return false;
 	return !computer_key(&k, c->id) || row_get(t, &k, &old) != E_OK || !same_contact(&old, c);
 }
 
@@ -228,6 +235,8 @@ bool computer_registration_differs(struct txn *t, struct slice id, struct slice 
 {
 	struct computer_key k;
 	struct computer v;
+	if (computer_is_health(id))
+		return false;
 	return !computer_key(&k, id) || row_get(t, &k, &v) != E_OK || !v.registered || !slice_eq(v.info, info);
 }
 

@@ -317,6 +317,10 @@ struct computer {
 };
 int computer_get(struct txn *t, struct slice id, struct computer *out) MUST_CHECK;
 int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), void *arg, struct err *e) MUST_CHECK;
+/* The id under which `wsusctl health` makes its scans: it passes for registered and is noted nowhere, so that a server
+ * that watches itself has no computer that is none.  Anybody may use it and gets what any unknown computer gets. */
+#define COMPUTER_HEALTH_ID "77737573-0000-4000-8000-6865616c7468"
+bool computer_is_health(struct slice id);
 /* GetAuthorizationCookie: makes or updates the row, unless nothing but times differs.  Needs TXN_FLEET only if it
  * would change (computer_contact_differs).  E_FULL: the row is new or grows, and half of fleet/ is taken; those
  * that are there can still be written, whatever ids anybody makes up. */
