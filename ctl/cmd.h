@@ -23,6 +23,7 @@ enum need {
 	NEED_PLACE,   /* the directories only: the store is not opened */
 	NEED_READ,    /* one read transaction for the whole command, in ctl->txn */
 	NEED_WRITE,   /* one TXN_CATALOG in ctl->txn: published and committed after run() */
+	NEED_CHECK,   /* the directories only; a monitoring plug-in: what keeps it from its work is status 3 */
 	NEED_STORE,   /* the store is open, the command handles its own transactions */
 };
 
@@ -51,6 +52,7 @@ struct ctl {
 	unsigned nopt;
 	bool json;
 	const char *store_dir;   /* has catalog/ and fleet/ */
+	const char *store_found; /* by what */
 	const char *content_dir; /* beside it */
 	struct slice admin;      /* who: --admin, SUDO_USER, LOGNAME, USER or the uid */
 	struct store *store;
@@ -61,6 +63,7 @@ struct ctl {
 	struct err err;
 	struct slice candidates; /* lines to stand below the error: what an ambiguous name may mean */
 	tick_t now;
+	int status;       /* exit status if all went well: of a monitoring plug-in */
 	bool failed;      /* a part of the work failed and was reported: exit status 1 in the end */
 	void *state;      /* what run() hands to report() */
 	tick_t progressed;
@@ -70,7 +73,7 @@ struct ctl {
 /* The tables of the parts, each ended by noun == NULL. */
 extern const struct command update_commands[], policy_commands[], group_commands[], computer_commands[],
 	client_commands[], config_commands[], content_commands[], store_commands[],
-	backup_commands[];
+	backup_commands[], health_commands[];
 
 /* The value of an option (the last given), NULL if absent; flags give "". */
 const char *ctl_option(const struct ctl *c, const char *name);

@@ -11,14 +11,14 @@
 #include "ctl/cmd.h"
 #include "ctl/completion.h"
 
-enum { DONE, FAILED, USAGE };
+enum { DONE, FAILED, USAGE, UNKNOWN };
 
 #define ARENA_MAX ((size_t)4 << 30)
 #define WORDS_MAX ((size_t)1 << 20)
 
 static const struct command *const tables[] = {
 	update_commands, policy_commands, group_commands, computer_commands, client_commands, config_commands,
-	content_commands, store_commands, backup_commands,
+	content_commands, store_commands, backup_commands, health_commands,
 };
 
 static const struct option_row everywhere[] = {
@@ -332,12 +332,19 @@ static int settle_store(struct ctl *c, const char *dir)
 
 static int find_places(struct ctl *c)
 {
-	const char *dir = ctl_option(c, "store");
-	if (!dir)
-		dir = getenv("WSUS_STORE");
-	if (!dir || !dir[0])
-		dir = is_directory("var/store/catalog") ? "var/store" : "/var/lib/wsus-fcgi/store";
-	return settle_store(c, dir);
+	const struct {
+		const char *dir, *by;
+	} places[] = {
+		{ctl_option(c, "store"), "--store"},
+		{getenv("WSUS_STORE"), "WSUS_STORE"},
+		{is_directory("var/store/catalog") ? "var/store" : NULL, "./var/store"},
+		{"/var/lib/wsus-fcgi/store", "the default"},
+	};
+	unsigned i = 0;
+	while (!places[i].dir || (i > 0 && !places[i].dir[0]))
+		i++;
+	c->store_found = places[i].by;
+	return settle_store(c, places[i].dir);
 }
 
 static struct slice who(struct ctl *c)
@@ -387,6 +394,7 @@ static const struct {
 } needs[] = {
 	[NEED_NOTHING] = {false, false, TXN_READ},
 	[NEED_PLACE] = {false, false, TXN_READ},
+	[NEED_CHECK] = {false, false, TXN_READ},
 	[NEED_READ] = {true, false, TXN_READ},
 	[NEED_WRITE] = {true, true, TXN_CATALOG},
 	[NEED_STORE] = {true, false, TXN_READ},
@@ -453,6 +461,9 @@ static int finish(struct ctl *c, int rc)
 	ctl_progress_end(c);
 	if (!out_flush(&c->out) && rc == E_OK)
 		rc = output_failed(c);
+	bool plugin = c->cmd && c->cmd->need == NEED_CHECK;
+	if (rc != E_OK && plugin)
+		puts("WSUS UNKNOWN - nothing could be checked"); /* monitoring reads standard output */
 	if (rc != E_OK)
 		say_wrong("%s", c->err.text[0] ? c->err.text : err_name(rc));
 	if (rc != E_OK && c->candidates.p)
@@ -460,6 +471,8 @@ static int finish(struct ctl *c, int rc)
 	store_close(&c->store);
 	out_free(&c->out);
 	arena_free(&c->arena);
+	if (plugin)
+		return rc == E_OK ? c->status : UNKNOWN;
 	return rc == E_USAGE ? USAGE : rc != E_OK || c->failed ? FAILED : DONE;
 }
 

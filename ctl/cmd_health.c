@@ -1,0 +1,395 @@
+/* cmd_health.c -- is the server well (for monitoring), and how does it stand (for people)? */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/text.h"
+#include "ctl/cmd.h"
+#include "ctl/health.h"
+
+#define COMMAND_SECONDS 60 /* a mail or a message to a chat; the next check must not wait for ever */
+#define DAY (86400 * TICKS_PER_SECOND)
+
+/* ---- places ---- */
+
+static const char *beside(struct ctl *c, const char *name)
+{
+	struct slice dir = slice_of(c->store_dir);
+	while (dir.n > 1 && dir.p[dir.n - 1] == '/')
+		dir.n--;
+	const char *cut = memrchr(dir.p, '/', dir.n);
+	if (cut == dir.p || !cut)
+		return arena_printf(&c->arena, "%s/%s", cut ? "" : ".", name).p;
+	return arena_printf(&c->arena, "%.*s/%s", (int)(cut - dir.p), dir.p, name).p;
+}
+
+/* The first that is there; beside the store is where scripts/run.sh has them, the other where a package has. */
+static const char *there(struct ctl *c, const char *name, const char *installed)
+{
+	const char *path = beside(c, name);
+	if (path && access(path, F_OK) == 0)
+		return path;
+	return access(installed, F_OK) == 0 ? installed : NULL;
+}
+
+/* The one place that knows where computers are told to go, until a configuration file says so. */
+static const char *public_url(struct ctl *c)
+{
+	char host[256] = "localhost";
+	const char *url = ctl_option(c, "url");
+	if (url)
+		return url;
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		snprintf(host, sizeof(host), "localhost");
+	return arena_printf(&c->arena, "https://%s:8531", host).p;
+}
+
+/* The one place that knows whom to tell, until a configuration file says so. */
+static const char *notify_command(struct ctl *c)
+{
+	return ctl_option(c, "command");
+}
+
+static struct health_places places_of(struct ctl *c)
+{
+	const char *ca = ctl_option(c, "ca");
+	return (struct health_places){
+		.store = c->store_dir,
+		.url = public_url(c),
+		.ca = ca ? ca : there(c, "keys/ca.crt", "/etc/wsus-fcgi/tls/ca.crt"),
+		.crt = there(c, "keys/server.crt", "/etc/wsus-fcgi/tls/server.crt"),
+		.run = there(c, "run", "/run/wsus-fcgi"),
+		.log = there(c, "log", "/var/log/wsus-fcgi"),
+	};
+}
+
+/* ---- telling ---- */
+
+/* It runs with our rights: nobody else may be able to write it. */
+static int check_command(const char *path, struct err *e)
+{
+	struct stat st;
+	if (path[0] != '/')
+		return err_set(e, E_USAGE, "--command wants an absolute path, not %s", path);
+	if (stat(path, &st) != 0)
+		return err_errno(e, "%s", path);
+	if (!S_ISREG(st.st_mode) || access(path, X_OK) != 0)
+		return err_set(e, E_REFUSED, "%s is no program", path);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
+		return err_set(e, E_REFUSED, "%s may be written by others: `chown root` and `chmod go-w` it", path);
+	return E_OK;
+}
+
+static void set_environment(const struct transition *t)
+{
+	char since[TIME_TEXT + 1] = "";
+	if (t->since)
+		time_text(t->since, since);
+	const struct {
+		const char *name, *value;
+	} v[] = {
+		{"WSUS_EVENT", t->event}, {"WSUS_CHECK", t->check}, {"WSUS_LEVEL", level_names[t->level]},
+		{"WSUS_BEFORE", level_names[t->before]}, {"WSUS_CAUSE", t->cause}, {"WSUS_REMEDY", t->remedy},
+		{"WSUS_SINCE", since},
+	};
+	for (unsigned i = 0; i < COUNTOF(v); i++)
+		setenv(v[i].name, v[i].value, 1);
+}
+
+static int tell(const struct transition *t, void *arg, struct err *e)
+{
+	const char *program = arg;
+	const char *const argv[] = {program, t->event, t->check, level_names[t->level], t->cause, t->remedy, NULL};
+	int status = 0;
+	set_environment(t);
+	int rc = health_run(argv, COMMAND_SECONDS, NULL, &status, e);
+	if (rc == E_OK && status != 0)
+		rc = err_set(e, E_IO, "%s ended with status %d; the next run tries again", program, status);
+	return rc;
+}
+
+/* One at a time: two would tell the same twice. */
+static int lock_state(struct ctl *c, const char *path, int *fd)
+{
+	struct slice lock = arena_printf(&c->arena, "%s.lock", path);
+	*fd = lock.p ? open(lock.p, O_RDWR | O_CREAT | O_CLOEXEC, 0640) : -1;
+	if (*fd < 0)
+		return err_errno(&c->err, "%s.lock", path);
+	return flock(*fd, LOCK_EX) == 0 ? E_OK : err_errno(&c->err, "%s.lock", path);
+}
+
+static int notify(struct ctl *c, const char *path, const struct growth *now, const struct finding *v, unsigned n)
+{
+	const char *command = notify_command(c);
+	struct health_state s;
+	int fd, told = E_OK, rc = command ? check_command(command, &c->err)
+		: err_set(&c->err, E_USAGE, "--notify wants --command PATH: the program to run");
+	if (rc != E_OK)
+		return rc;
+	rc = lock_state(c, path, &fd);
+	if (rc == E_OK)
+		rc = health_state_load(&s, path, &c->err); /* again: another may have told meanwhile */
+	if (rc == E_OK) {
+		if (now)
+			health_state_grow(&s, now);
+		told = health_notify(&s, v, n, c->now, tell, (void *)(uintptr_t)command, &c->err);
+		rc = health_state_save(&s, path, told == E_OK ? &c->err : NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc == E_OK ? told : rc;
+}
+
+/* ---- what is said ---- */
+
+/* Control bytes of what others wrote (a fault's words, a certificate's) never reach a terminal or a program. */
+static void make_safe(char *text, size_t room)
+{
+	struct buf b;
+	buf_init(&b, HEALTH_WORDS * 4);
+	text_safe_add(&b, slice_of(text));
+	snprintf(text, room, "%.*s", SLF(buf_bytes(&b)));
+	buf_free(&b);
+}
+
+static const struct column finding_columns[] = {
+	{"check", "CHECK", CELL_TEXT, FIT_WHOLE},
+	{"level", "LEVEL", CELL_TEXT, FIT_WHOLE},
+	{"what", "WHAT", CELL_TEXT, FIT_WHOLE},
+	{"remedy", "REMEDY", CELL_TEXT, FIT_WHOLE},
+};
+
+static void say_json(struct ctl *c, const struct finding *v, unsigned n, enum level worst)
+{
+	out_object_begin(&c->out);
+	out_field_text(&c->out, "level", "Level", slice_of(level_names[worst]));
+	out_field_number(&c->out, "status", "Status", CELL_NUMBER, worst);
+	out_sub_begin(&c->out, "checks", "Checks", finding_columns, COUNTOF(finding_columns));
+	for (unsigned i = 0; i < n; i++) {
+		out_str(&c->out, v[i].check);
+		out_str(&c->out, level_names[v[i].level]);
+		out_str(&c->out, v[i].what);
+		out_text(&c->out, v[i].remedy[0] ? slice_of(v[i].remedy) : SL0);
+	}
+	out_sub_end(&c->out);
+	out_object_end(&c->out);
+}
+
+/* The first line as monitoring wants it: all that is wrong, the worst first. */
+static void say_first(struct ctl *c, const struct finding *v, unsigned n, enum level worst)
+{
+	struct buf b;
+	unsigned wrong = 0;
+	buf_init(&b, (size_t)16 << 10);
+	for (enum level l = LEVEL__N; l-- > LEVEL_WARNING;)
+		for (unsigned i = 0; i < n; i++)
+			if (v[i].level == l)
+				buf_printf(&b, "%s%s: %s", wrong++ ? "; " : "", v[i].check, v[i].what);
+	if (wrong == 0)
+		buf_printf(&b, "%u checks", n);
+	ctl_say(c, "WSUS %s - %.*s", level_names[worst], SLF(buf_bytes(&b)));
+	buf_free(&b);
+}
+
+static void say(struct ctl *c, const struct finding *v, unsigned n, enum level worst)
+{
+	if (c->json) {
+		say_json(c, v, n, worst);
+		return;
+	}
+	say_first(c, v, n, worst);
+	for (unsigned i = 0; i < n; i++)
+		ctl_say(c, "%-8s %s: %s%s%s", level_names[v[i].level], v[i].check, v[i].what, v[i].remedy[0] ? " -> " : "",
+			v[i].remedy);
+}
+
+/* ---- health ---- */
+
+static int take_limits(struct ctl *c, int64_t *v)
+{
+	const char *text;
+	int rc = E_OK;
+	for (unsigned i = 0; i < LIM__N; i++)
+		v[i] = health_limits[i].value;
+	for (unsigned i = 0; rc == E_OK && (text = ctl_option_nth(c, "limit", i)) != NULL; i++)
+		rc = health_limit_set(v, text, &c->err);
+	return rc;
+}
+
+/* The points noted so far and the present one: the forecast is between the ends. */
+static void take_growth(struct health_facts *f, const char *path, struct growth *now)
+{
+	struct health_state s;
+	*now = (struct growth){f->now, f->disk.total - f->disk.free, f->store.stat.catalog_used, f->store.stat.fleet_used};
+	if (health_state_load(&s, path, NULL) != E_OK)
+		return;
+	f->ngrowth = MIN(s.ngrowth, HEALTH_POINTS - 1u);
+	memcpy(f->growth, s.growth + (s.ngrowth - f->ngrowth), f->ngrowth * sizeof(f->growth[0]));
+	f->growth[f->ngrowth++] = *now;
+}
+
+static int run_health(struct ctl *c)
+{
+	struct finding v[HEALTH_CHECKS_MAX];
+	struct health_facts *f = ARENA_NEW(&c->arena, struct health_facts);
+	struct health_places p = places_of(c);
+	const char *path = ctl_option(c, "state");
+	struct growth now;
+	enum level worst;
+	path = path ? path : beside(c, "health.state");
+	if (!f || !path || !p.url)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	f->now = c->now;
+	int rc = take_limits(c, f->limit);
+	if (rc != E_OK)
+		return rc;
+	health_gather(f, &p, &c->arena);
+	take_growth(f, path, &now);
+	unsigned n = health_judge(f, v, &worst);
+	for (unsigned i = 0; i < n; i++)
+		make_safe(v[i].what, sizeof(v[i].what));
+	bool known = f->store.known == KNOWN && f->disk.known == KNOWN;
+	if (ctl_option(c, "notify"))
+		rc = notify(c, path, known ? &now : NULL, v, n);
+	if (rc == E_OK)
+		say(c, v, n, worst);
+	c->status = (int)worst;
+	return rc;
+}
+
+/* ---- status ---- */
+
+struct last_change {
+	tick_t at;
+	struct slice text;
+};
+
+static int keep_last(tick_t at, struct slice admin, struct slice text, void *arg)
+{
+	struct last_change *l = arg;
+	(void)admin;
+	*l = (struct last_change){at, text};
+	return E_OK;
+}
+
+struct contacts {
+	tick_t now, newest;
+	int64_t day, week, month;
+};
+
+static int count_contact(const struct computer *k, void *arg)
+{
+	struct contacts *n = arg;
+	tick_t age = n->now - k->last_seen;
+	n->day += age < DAY;
+	n->week += age < 7 * DAY;
+	n->month += age < 30 * DAY;
+	n->newest = MAX(n->newest, k->last_seen);
+	return E_OK;
+}
+
+static void show_numbers(struct ctl *c, const struct store_stat *s, const struct contacts *k)
+{
+	const struct {
+		const char *key, *title;
+		enum cell kind;
+		int64_t v;
+	} rows[] = {
+		{"updates", "Updates", CELL_NUMBER, s->updates},
+		{"revisions", "Revisions", CELL_NUMBER, s->revisions},
+		{"declined", "Updates declined", CELL_NUMBER, s->declined},
+		{"deployments", "Approvals", CELL_NUMBER, s->deployments},
+		{"groups", "Groups", CELL_NUMBER, s->groups},
+		{"computers", "Computers", CELL_NUMBER, s->computers},
+		{"computers_day", "  seen in a day", CELL_NUMBER, k->day},
+		{"computers_week", "  in a week", CELL_NUMBER, k->week},
+		{"computers_month", "  in a month", CELL_NUMBER, k->month},
+		{"last_contact", "  the last", CELL_TIME, k->newest},
+		{"files", "Files named", CELL_NUMBER, s->files},
+		{"files_stored", "Files here", CELL_NUMBER, s->files_stored},
+		{"catalog_used", "Catalog in use", CELL_BYTES, (int64_t)s->catalog_used},
+		{"fleet_used", "Fleet in use", CELL_BYTES, (int64_t)s->fleet_used},
+	};
+	for (unsigned i = 0; i < COUNTOF(rows); i++)
+		out_field_number(&c->out, rows[i].key, rows[i].title, rows[i].kind, rows[i].v);
+}
+
+static void show_services(struct ctl *c, const struct health_facts *f)
+{
+	struct buf b;
+	buf_init(&b, 4096);
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
+		if (f->service[i].known == KNOWN)
+			buf_printf(&b, "%s%s %s", b.n ? ", " : "", f->service[i].name, f->service[i].answers ? "answers" : "does not answer");
+	out_field_text(&c->out, "services", "Services", b.n ? arena_copy(&c->arena, buf_bytes(&b)) : SL("no sockets here"));
+	buf_free(&b);
+}
+
+static void show_machine(struct ctl *c, const struct health_facts *f)
+{
+	show_services(c, f);
+	out_field_number(&c->out, "disk_free", "Disk free", CELL_BYTES, (int64_t)f->disk.free);
+	out_field_number(&c->out, "certificate_ends", "Certificate ends", CELL_TIME, f->server.known == KNOWN ? f->server.ends : 0);
+	out_field_number(&c->out, "authority_ends", "Authority ends", CELL_TIME,
+		f->authority.known == KNOWN ? f->authority.ends : 0);
+}
+
+static void show_store(struct ctl *c, const struct store_stat *s)
+{
+	char id[GUID_TEXT + 1];
+	guid_text(&s->state.server_id, id);
+	out_field_text(&c->out, "server_id", "ServerID", arena_copy(&c->arena, slice_of(id)));
+	out_field_number(&c->out, "generation", "Generation", CELL_NUMBER, s->state.generation);
+	out_field_text(&c->out, "store", "Store", slice_of(c->store_dir));
+	out_field_text(&c->out, "store_found", "  found by", slice_of(c->store_found));
+}
+
+static int run_status(struct ctl *c)
+{
+	struct store_stat s;
+	struct health_facts *f = ARENA_NEW(&c->arena, struct health_facts);
+	struct health_places p = places_of(c);
+	struct contacts k = {.now = c->now};
+	struct last_change l = {0, SL0};
+	if (!f)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	p.url = NULL;
+	health_gather_quick(f, &p);
+	int rc = store_stat(c->txn, &s, &c->err);
+	if (rc == E_OK)
+		rc = computer_each(c->txn, count_contact, &k, &c->err);
+	if (rc == E_OK)
+		rc = audit_each(c->txn, keep_last, &l, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_object_begin(&c->out);
+	show_store(c, &s);
+	show_numbers(c, &s, &k);
+	show_machine(c, f);
+	out_field_number(&c->out, "changed", "Last change", CELL_TIME, l.at);
+	out_field_text(&c->out, "change", "  was", l.text);
+	out_object_end(&c->out);
+	return E_OK;
+}
+
+static const struct option_row health_options[] = {
+	{"url", "URL", "where computers are told to go (default: https://HOST:8531)"},
+	{"ca", "FILE", "the authority that computers trust (default: ours, else the system's)"},
+	{"limit", "NAME=N", "another threshold; may be repeated"},
+	{"notify", NULL, "run the command for what changed since the last time, note levels and growth"},
+	{"command", "PATH", "what --notify runs: EVENT CHECK LEVEL CAUSE REMEDY"},
+	{"state", "FILE", "where that is noted (default: health.state beside the store)"},
+	{0},
+};
+
+const struct command health_commands[] = {
+	{"health", NULL, "", "is the server well? for monitoring: exit status 0 OK, 1 warning, 2 critical, 3 unknown", 0, 0,
+		NEED_CHECK, health_options, run_health, NULL, "Every line that is not OK ends with its remedy."},
+	{"status", NULL, "", "one screen: store, updates, computers, services, certificate, last change", 0, 0, NEED_READ, NULL,
+		run_status, NULL, NULL},
+	{0},
+};

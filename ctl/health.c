@@ -1,0 +1,312 @@
+/* health.c -- the table of checks: from facts and thresholds to findings.  Neither clock nor disk is asked here. */
+#include "ctl/health.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "common/text.h"
+
+#define DAY (86400 * TICKS_PER_SECOND)
+#define HOUR (3600 * TICKS_PER_SECOND)
+#define MINUTE (60 * TICKS_PER_SECOND)
+#define FORECAST_MIN_SPAN DAY /* less says more about one import than about growth */
+
+const char *const level_names[LEVEL__N] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+
+enum level level_worse(enum level a, enum level b)
+{
+	static const int rank[LEVEL__N] = {[LEVEL_OK] = 0, [LEVEL_WARNING] = 1, [LEVEL_UNKNOWN] = 2, [LEVEL_CRITICAL] = 3};
+	return rank[a] >= rank[b] ? a : b;
+}
+
+const struct limit_info health_limits[LIM__N] = {
+	[LIM_DISK_WARN] = {"disk-warn", 10, "percent free", "a month's cumulative updates of one product are 1 to 2 % of 1 TB"},
+	[LIM_DISK_CRITICAL] = {"disk-critical", 3, "percent free", "a store that cannot grow notes no new computer"},
+	[LIM_DAYS_WARN] = {"days-warn", 14, "days until full", "time to order and add a disk"},
+	[LIM_DAYS_CRITICAL] = {"days-critical", 3, "days until full", "a weekend"},
+	[LIM_MAP_WARN] = {"map-warn", 40, "percent full", "from half on fleet/ takes no new computers"},
+	[LIM_MAP_CRITICAL] = {"map-critical", 80, "percent full", "an import may copy many pages before it frees them"},
+	[LIM_CERT_WARN] = {"certificate-warn", 21, "days left", "renewal begins at 30: at 21 it has failed for nine days"},
+	[LIM_CERT_CRITICAL] = {"certificate-critical", 7, "days left", "a week is what a holiday takes"},
+	[LIM_CA_WARN] = {"authority-warn", 90, "days left", "every computer must get the new one first"},
+	[LIM_CA_CRITICAL] = {"authority-critical", 30, "days left", "a server certificate cannot be longer than its authority"},
+	[LIM_SILENT_WARN] = {"silent-warn", 7, "days", "computers look once in 22 hours: a week is no weekend"},
+	[LIM_TICK_WARN] = {"tick-warn", 5, "minutes", "the job runs every minute"},
+	[LIM_TICK_CRITICAL] = {"tick-critical", 60, "minutes", "administrators expect an approval to take effect in time"},
+	[LIM_FAULTS_WARN] = {"faults-warn", 5, "percent of requests", "the server's own failures are rare: overload at worst"},
+	[LIM_FAULTS_CRITICAL] = {"faults-critical", 50, "percent of requests", "most computers get nothing"},
+};
+
+int health_limit_set(int64_t *v, const char *text, struct err *e)
+{
+	struct slice rest = slice_of(text), name = text_cut(&rest, '=');
+	for (unsigned i = 0; i < LIM__N; i++)
+		if (slice_eq(name, slice_of(health_limits[i].name)))
+			return rest.p && text_i64(rest, &v[i]) ? E_OK
+				: err_set(e, E_USAGE, "--limit %s wants a whole number of %s", health_limits[i].name, health_limits[i].unit);
+	return err_set(e, E_USAGE, "--limit knows no \"%.*s\"; wsusctl(8) lists the names", SLF(name));
+}
+
+/* ---- words ---- */
+
+static void PRINTF(2, 3) what(struct finding *o, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(o->what, sizeof(o->what), fmt, ap);
+	va_end(ap);
+}
+
+static void PRINTF(3, 4) bad(struct finding *o, enum level l, const char *fmt, ...)
+{
+	va_list ap;
+	o->level = l;
+	va_start(ap, fmt);
+	vsnprintf(o->remedy, sizeof(o->remedy), fmt, ap);
+	va_end(ap);
+}
+
+/* Less is worse. */
+static enum level below(int64_t v, int64_t warn, int64_t critical)
+{
+	return v < critical ? LEVEL_CRITICAL : v < warn ? LEVEL_WARNING : LEVEL_OK;
+}
+
+static enum level above(int64_t v, int64_t warn, int64_t critical)
+{
+	return v > critical ? LEVEL_CRITICAL : v > warn ? LEVEL_WARNING : LEVEL_OK;
+}
+
+static int64_t percent(uint64_t part, uint64_t of)
+{
+	return of ? (int64_t)((double)part * 100 / (double)of) : 0;
+}
+
+/* ---- the checks ---- */
+
+static void check_scan(const struct health_facts *f, struct finding *o)
+{
+	if (f->scan.known == FAILED_TO_KNOW) {
+		what(o, "no scan could be made: %s", f->scan.words);
+		bad(o, LEVEL_UNKNOWN, "install wsus-probe beside wsusctl");
+	} else if (f->scan.known == NOT_KNOWN) {
+		what(o, "not asked for: no URL");
+	} else {
+		what(o, "%s: %s", f->scan.url, f->scan.words);
+		if (!f->scan.held)
+			bad(o, LEVEL_CRITICAL, "run `wsus-probe %s` with the same --ca; what computers see is the same", f->scan.url);
+	}
+}
+
+static void judge_certificate(const struct cert_facts *k, const struct health_facts *f, enum health_limit warn,
+	enum health_limit critical, const char *remedy, struct finding *o)
+{
+	int64_t days = (k->ends - f->now) / DAY;
+	if (k->known != KNOWN) {
+		what(o, "%s", k->words[0] ? k->words : "none");
+		if (k->known == FAILED_TO_KNOW)
+			bad(o, LEVEL_UNKNOWN, "%s", remedy);
+		return;
+	}
+	if (k->ends <= f->now)
+		what(o, "it has ended");
+	else
+		what(o, "%" PRId64 " days left%s", days, k->weak ? "; signed with less than SHA-256, which Windows refuses" : "");
+	enum level l = k->weak || k->ends <= f->now ? LEVEL_CRITICAL : below(days, f->limit[warn], f->limit[critical]);
+	if (l != LEVEL_OK)
+		bad(o, l, "%s", remedy);
+}
+
+static void check_certificate(const struct health_facts *f, struct finding *o)
+{
+	judge_certificate(&f->server, f, LIM_CERT_WARN, LIM_CERT_CRITICAL,
+		"renew it: scripts/tls.sh (or certbot, for one of your own), then reload nginx", o);
+}
+
+static void check_authority(const struct health_facts *f, struct finding *o)
+{
+	judge_certificate(&f->authority, f, LIM_CA_WARN, LIM_CA_CRITICAL,
+		"make a new authority, give it to every computer, and only then a server certificate of it", o);
+}
+
+static void check_services(const struct health_facts *f, struct finding *o)
+{
+	unsigned known = 0, answer = 0;
+	const char *first = "", *words = "";
+	for (unsigned i = HEALTH_SERVICES; i-- > 0;) {
+		known += f->service[i].known == KNOWN;
+		answer += f->service[i].known == KNOWN && f->service[i].answers;
+		if (f->service[i].known == KNOWN && !f->service[i].answers) {
+			first = f->service[i].name;
+			words = f->service[i].words;
+		}
+	}
+	if (known == 0)
+		what(o, "no sockets of services here");
+	else if (answer == known)
+		what(o, "%u of %u answer", answer, known);
+	else {
+		what(o, "%u of %u do not answer; %s: %s", known - answer, known, first, words);
+		bad(o, LEVEL_CRITICAL, "start wsus-%s again and look at its log", first);
+	}
+}
+
+static void check_store(const struct health_facts *f, struct finding *o)
+{
+	if (f->store.known != KNOWN) {
+		what(o, "%s", f->store.words);
+		bad(o, f->store.known == NOT_KNOWN ? LEVEL_UNKNOWN : LEVEL_CRITICAL, "%s",
+			f->store.known == NOT_KNOWN ? "name its place with --store" : "`wsusctl store audit`; `wsusctl restore` brings a backup back");
+	} else if (f->store.bad > 0) {
+		what(o, "%u of %u revisions looked at cannot be read: %s", f->store.bad, f->store.checked, f->store.words);
+		bad(o, LEVEL_CRITICAL, "`wsusctl store audit` says what else; `wsusctl restore` brings a backup back");
+	} else {
+		what(o, "opens; %u revisions looked at can be read", f->store.checked);
+	}
+}
+
+/* Days until `left` more is taken at the pace from the oldest point to the newest; false: nothing can be said. */
+static bool forecast(const struct health_facts *f, size_t field, uint64_t left, int64_t *days)
+{
+	if (f->ngrowth < 2)
+		return false;
+	const struct growth *a = &f->growth[0], *b = &f->growth[f->ngrowth - 1];
+	uint64_t was, is;
+	memcpy(&was, (const char *)a + field, sizeof(was));
+	memcpy(&is, (const char *)b + field, sizeof(is));
+	if (b->at - a->at < FORECAST_MIN_SPAN)
+		return false;
+	double span = (double)(b->at - a->at) / (double)DAY, pace = is > was ? (double)(is - was) / span : 0;
+	double d = pace > 0 ? (double)left / pace : 36500;
+	*days = d > 36500 ? 36500 : (int64_t)d;
+	return true;
+}
+
+static enum level judge_forecast(const struct health_facts *f, size_t field, uint64_t left, struct finding *o)
+{
+	int64_t days;
+	size_t n = strlen(o->what);
+	if (!forecast(f, field, left, &days)) {
+		snprintf(o->what + n, sizeof(o->what) - n, "; no forecast: growth over a day is not noted yet");
+		return LEVEL_OK;
+	}
+	if (days >= 36500)
+		snprintf(o->what + n, sizeof(o->what) - n, "; does not grow");
+	else
+		snprintf(o->what + n, sizeof(o->what) - n, "; full in %" PRId64 " days at the pace so far", days);
+	return below(days, f->limit[LIM_DAYS_WARN], f->limit[LIM_DAYS_CRITICAL]);
+}
+
+static void check_disk(const struct health_facts *f, struct finding *o)
+{
+	if (f->disk.known != KNOWN) {
+		what(o, "the disk of the store cannot be asked");
+		bad(o, LEVEL_UNKNOWN, "is the store there, and may you enter it?");
+		return;
+	}
+	int64_t free = percent(f->disk.free, f->disk.total);
+	what(o, "%" PRId64 " %% (%.1f GB) free", free, (double)f->disk.free / 1e9);
+	enum level l = below(free, f->limit[LIM_DISK_WARN], f->limit[LIM_DISK_CRITICAL]);
+	l = level_worse(l, judge_forecast(f, offsetof(struct growth, disk), f->disk.free, o));
+	if (l != LEVEL_OK)
+		bad(o, l, "enlarge the disk, or remove files of updates that nobody needs (decline, then delete from content/)");
+}
+
+static void judge_map(const struct health_facts *f, uint64_t used, uint64_t map, size_t field, const char *variable,
+	struct finding *o)
+{
+	if (f->store.known != KNOWN) {
+		what(o, "not looked at: the store does not open");
+		return;
+	}
+	int64_t full = percent(used, map);
+	what(o, "%" PRId64 " %% of %.1f GB taken", full, (double)map / 1e9);
+	enum level l = above(full, f->limit[LIM_MAP_WARN], f->limit[LIM_MAP_CRITICAL]);
+	l = level_worse(l, judge_forecast(f, field, map > used ? map - used : 0, o));
+	if (l != LEVEL_OK)
+		bad(o, l, "set %s to more for services and jobs, and start them again", variable);
+}
+
+static void check_catalog(const struct health_facts *f, struct finding *o)
+{
+	judge_map(f, f->store.stat.catalog_used, f->store.stat.catalog_map, offsetof(struct growth, catalog),
+		"WSUS_CATALOG_MAP_MB", o);
+}
+
+static void check_fleet(const struct health_facts *f, struct finding *o)
+{
+	judge_map(f, f->store.stat.fleet_used, f->store.stat.fleet_map, offsetof(struct growth, fleet), "WSUS_FLEET_MAP_MB", o);
+}
+
+static void check_computers(const struct health_facts *f, struct finding *o)
+{
+	if (f->store.known != KNOWN) {
+		what(o, "not looked at: the store does not open");
+		return;
+	}
+	if (f->store.stat.computers == 0) {
+		what(o, "none has come yet");
+		return;
+	}
+	what(o, "%u; %u came in the last day, %u in the last week", f->store.stat.computers, f->store.day, f->store.week);
+	if (f->now - f->store.newest > f->limit[LIM_SILENT_WARN] * DAY)
+		bad(o, LEVEL_WARNING, "can computers reach the server, and does their policy (WUServer) still name it?");
+}
+
+static void check_tick(const struct health_facts *f, struct finding *o)
+{
+	int64_t minutes = (f->now - f->store.overdue_since) / MINUTE;
+	if (f->store.known != KNOWN)
+		what(o, "not looked at: the store does not open");
+	else if (f->store.overdue == 0)
+		what(o, "nothing is overdue");
+	else {
+		what(o, "%u approvals wait though their go-live time has passed, the first for %" PRId64 " min", f->store.overdue,
+			minutes);
+		enum level l = above(minutes, f->limit[LIM_TICK_WARN] - 1, f->limit[LIM_TICK_CRITICAL] - 1);
+		if (l != LEVEL_OK)
+			bad(o, l, "`wsusctl store tick` does it now; the job that runs it every minute has stopped");
+	}
+}
+
+static void check_faults(const struct health_facts *f, struct finding *o)
+{
+	if (f->log.known != KNOWN) {
+		what(o, "%s", f->log.known == NOT_KNOWN ? "no log files here" : "the log cannot be read by you");
+		return;
+	}
+	int64_t share = percent(f->log.faults, f->log.requests);
+	what(o, "%ju of %ju requests in the last hour failed by the server's fault%s%s", (uintmax_t)f->log.faults,
+		(uintmax_t)f->log.requests, f->log.last[0] ? "; the last: " : "", f->log.last);
+	enum level l = above(share, f->limit[LIM_FAULTS_WARN], f->limit[LIM_FAULTS_CRITICAL]);
+	if (l != LEVEL_OK)
+		bad(o, l, "look for status=5 in the services' logs; each line says why");
+}
+
+static void check_sync(const struct health_facts *f, struct finding *o)
+{
+	(void)f;
+	what(o, "not configured yet");
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const struct health_facts *f, struct finding *o);
+} checks[] = {
+	{"scan", check_scan},       {"certificate", check_certificate}, {"authority", check_authority},
+	{"services", check_services}, {"store", check_store},           {"disk", check_disk},
+	{"catalog", check_catalog}, {"fleet", check_fleet},             {"computers", check_computers},
+	{"tick", check_tick},       {"faults", check_faults},           {"sync", check_sync},
+};
+static_assert(COUNTOF(checks) <= HEALTH_CHECKS_MAX, "room for every check");
+
+unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst)
+{
+	*worst = LEVEL_OK;
+	for (unsigned i = 0; i < COUNTOF(checks); i++) {
+		out[i] = (struct finding){.check = checks[i].name};
+		checks[i].run(f, &out[i]);
+		*worst = level_worse(*worst, out[i].level);
+	}
+	return COUNTOF(checks);
+}

@@ -1,0 +1,159 @@
+/* health.h -- is the server well?  Facts are gathered first (health_facts.c), then judged by one table of checks
+ * (health.c), which asks neither clock nor disk; what was found last time lies in a small file (health_state.c).
+ *
+ * Levels and exit statuses are those of monitoring plug-ins.  A check that does not apply here says so and is OK. */
+#ifndef CTL_HEALTH_H
+#define CTL_HEALTH_H
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "store/store.h"
+
+enum level { LEVEL_OK, LEVEL_WARNING, LEVEL_CRITICAL, LEVEL_UNKNOWN, LEVEL__N };
+extern const char *const level_names[LEVEL__N];
+/* The worse of two: critical, unknown, warning, OK. */
+enum level level_worse(enum level a, enum level b);
+
+/* ---- thresholds ---- */
+enum health_limit {
+	LIM_DISK_WARN,
+	LIM_DISK_CRITICAL,
+	LIM_DAYS_WARN,
+	LIM_DAYS_CRITICAL,
+	LIM_MAP_WARN,
+	LIM_MAP_CRITICAL,
+	LIM_CERT_WARN,
+	LIM_CERT_CRITICAL,
+	LIM_CA_WARN,
+	LIM_CA_CRITICAL,
+	LIM_SILENT_WARN,
+	LIM_TICK_WARN,
+	LIM_TICK_CRITICAL,
+	LIM_FAULTS_WARN,
+	LIM_FAULTS_CRITICAL,
+	LIM__N
+};
+struct limit_info {
+	const char *name;
+	int64_t value;
+	const char *unit, *why;
+};
+extern const struct limit_info health_limits[LIM__N];
+/* "NAME=NUMBER" into v, which holds LIM__N values. */
+int health_limit_set(int64_t *v, const char *text, struct err *e) MUST_CHECK;
+
+/* ---- facts ---- */
+#define HEALTH_WORDS 400
+#define HEALTH_POINTS 60 /* one a day: two months say how fast something grows */
+#define HEALTH_SERVICES 3
+#define HEALTH_SLICE 500 /* revisions read at each run: 10 to 20 ms, and all of 100,000 in a day at one run in 5 min */
+
+enum known { NOT_KNOWN, KNOWN, FAILED_TO_KNOW }; /* not applicable or not there; there; there but it went wrong */
+
+struct growth { /* what was taken at a moment */
+	tick_t at;
+	uint64_t disk, catalog, fleet;
+};
+struct cert_facts {
+	enum known known;
+	tick_t ends;
+	bool weak; /* signed with less than SHA-256 */
+	char words[HEALTH_WORDS];
+};
+struct store_facts { /* plain bytes: they come through a pipe */
+	enum known known; /* NOT_KNOWN: there is no store */
+	char words[HEALTH_WORDS];
+	uint32_t checked, bad; /* revisions of the slice */
+	struct store_stat stat;
+	unsigned day, week; /* computers that came */
+	tick_t newest;
+	unsigned overdue; /* approvals whose go-live time has passed */
+	tick_t overdue_since;
+};
+struct health_facts {
+	tick_t now;
+	int64_t limit[LIM__N];
+	struct {
+		enum known known;
+		bool held;
+		char url[HEALTH_WORDS], words[HEALTH_WORDS];
+	} scan;
+	struct cert_facts server, authority;
+	struct {
+		const char *name;
+		enum known known;
+		bool answers;
+		char words[HEALTH_WORDS];
+	} service[HEALTH_SERVICES];
+	struct store_facts store;
+	struct {
+		enum known known;
+		uint64_t total, free;
+	} disk;
+	struct {
+		enum known known;
+		uint64_t requests, faults; /* of the last hour; faults: those of the server's own making */
+		char last[HEALTH_WORDS];
+	} log;
+	struct growth growth[HEALTH_POINTS];
+	unsigned ngrowth;
+};
+
+/* ---- judging ---- */
+struct finding {
+	const char *check;
+	enum level level;
+	char what[HEALTH_WORDS], remedy[HEALTH_WORDS]; /* remedy empty if OK */
+};
+#define HEALTH_CHECKS_MAX 16
+/* All checks in the table's order; returns their number, *worst the level of all. */
+unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst);
+
+/* ---- what was found last time (health_state.c) ---- */
+struct health_state {
+	struct {
+		char check[32];
+		enum level level;
+		tick_t since;
+	} was[HEALTH_CHECKS_MAX];
+	unsigned n;
+	struct growth growth[HEALTH_POINTS];
+	unsigned ngrowth;
+};
+/* A file that is not there, or is none of ours, is an empty state; E_IO if it cannot be read. */
+int health_state_load(struct health_state *s, const char *path, struct err *e) MUST_CHECK;
+/* Replaces the file at once. */
+int health_state_save(const struct health_state *s, const char *path, struct err *e) MUST_CHECK;
+/* Adds a point unless the last is less than 20 hours old; the oldest goes when there is no room. */
+void health_state_grow(struct health_state *s, const struct growth *g);
+
+/* Is called once for each check whose level is another than last time.  E_OK: told. */
+struct transition {
+	const char *check, *event; /* "entered" what is not OK, "left" it */
+	enum level level, before;
+	tick_t since; /* when `before` began */
+	const char *cause, *remedy;
+};
+typedef int health_tell(const struct transition *t, void *arg, struct err *e);
+/* Tells what changed and notes it; what could not be told is not noted, so that the next run tells it.  Returns the
+ * first error. */
+int health_notify(struct health_state *s, const struct finding *v, unsigned n, tick_t now, health_tell *tell, void *arg,
+	struct err *e) MUST_CHECK;
+
+/* ---- gathering (health_facts.c) ---- */
+struct health_places {
+	const char *store; /* directory of the store */
+	const char *url;   /* the public one */
+	const char *ca;    /* PEM, NULL: the system's store */
+	const char *crt;   /* the server's own, for when no handshake shows one; NULL: not ours to know */
+	const char *run, *log; /* directories of sockets and logs, NULL: none found */
+};
+void health_gather(struct health_facts *f, const struct health_places *p, struct arena *a);
+/* Without scan, store and logs: what is there at once. */
+void health_gather_quick(struct health_facts *f, const struct health_places *p);
+/* Runs a program without a shell for at most that many seconds; its standard output goes to out (may be NULL: it
+ * goes where ours goes).  *status: its exit status, 128 and more if a signal or we ended it. */
+struct buf;
+int health_run(const char *const *argv, unsigned seconds, struct buf *out, int *status, struct err *e) MUST_CHECK;
+
+#endif

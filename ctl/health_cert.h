@@ -1,0 +1,10 @@
+/* health_cert.h -- reads certificates for the checks of ctl/health.h. */
+#ifndef CTL_HEALTH_CERT_H
+#define CTL_HEALTH_CERT_H
+
+#include "ctl/health.h"
+
+/* PEM: the end of the first, and whether any is signed weakly.  Leaves k as it is if there is none. */
+void health_cert_read(struct cert_facts *k, struct slice pem);
+
+#endif

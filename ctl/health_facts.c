@@ -1,0 +1,261 @@
+/* health_facts.c -- gathers what the checks judge: a scan by wsus-probe, sockets, store, disk, logs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/text.h"
+#include "ctl/health_cert.h"
+#include "ctl/health_store.h"
+#include "ctl/json.h"
+
+#define PROBE_SECONDS "20"      /* one request; a page of a large scan takes 0.1 s */
+#define SCAN_SECONDS 60         /* all of them, waits for a busy server included */
+#define PROBE_OUTPUT ((size_t)1 << 20)
+#define SOCKET_MS 5000          /* a worker is busy for 10 to 100 ms; all of them that long is an overload */
+#define LOG_TAIL ((size_t)4 << 20) /* some 20,000 requests: an hour of 1,000 computers several times over */
+#define PEM_MAX ((size_t)256 << 10)
+
+/* ---- the scan ---- */
+
+/* It stands beside us, as make and the package put it. */
+static bool probe_path(char to[4096])
+{
+	ssize_t n = readlink("/proc/self/exe", to, 4000);
+	if (n <= 0)
+		return false;
+	to[n] = '\0';
+	char *base = strrchr(to, '/');
+	if (!base)
+		return false;
+	snprintf(base + 1, 64, "wsus-probe");
+	return access(to, X_OK) == 0;
+}
+
+static void take_result(struct health_facts *f, struct slice json, struct arena *a)
+{
+	struct slice error = json_string(json_member(json, "error"), a);
+	struct slice problem = json_string(json_first(json_member(json, "problems")), a);
+	struct slice total = json_member(json, "total"), chain = json_string(json_member(json, "certificates"), a);
+	f->scan.held = slice_eq(json_member(json, "ok"), SL("true"));
+	struct slice words = error.n ? error : problem.n ? problem : SL("it did not hold");
+	if (f->scan.held)
+		snprintf(f->scan.words, sizeof(f->scan.words), "%.*s calls in %.*s ms", SLF(json_member(total, "calls")),
+			SLF(json_member(total, "ms")));
+	else
+		snprintf(f->scan.words, sizeof(f->scan.words), "%.*s", SLF(words));
+	health_cert_read(&f->server, chain);
+}
+
+static void scan(struct health_facts *f, const struct health_places *p, struct arena *a)
+{
+	char program[4096];
+	const char *const argv[] = {program, p->url, "--brief", "--json", "--client-id", COMPUTER_HEALTH_ID, "--name",
+		"wsusctl-health", "--timeout", PROBE_SECONDS, p->ca ? "--ca" : NULL, p->ca, NULL};
+	struct buf out;
+	struct err e = {0};
+	int status;
+	f->scan.known = FAILED_TO_KNOW;
+	snprintf(f->scan.url, sizeof(f->scan.url), "%s", p->url);
+	snprintf(f->scan.words, sizeof(f->scan.words), "wsus-probe is not there");
+	if (!probe_path(program))
+		return;
+	buf_init(&out, PROBE_OUTPUT);
+	int rc = health_run(argv, SCAN_SECONDS, &out, &status, &e);
+	f->scan.known = rc == E_OK && status != 127 && status != 2 ? KNOWN : FAILED_TO_KNOW;
+	if (rc == E_OK && status < 2 && json_member(buf_bytes(&out), "ok").n)
+		take_result(f, buf_bytes(&out), a);
+	else
+		snprintf(f->scan.words, sizeof(f->scan.words), "wsus-probe ended with status %d%s", status,
+			status == 137 ? ": no answer in time" : "");
+	buf_free(&out);
+}
+
+/* ---- certificates ---- */
+
+static bool read_file(const char *path, struct buf *b)
+{
+	char piece[8192];
+	ssize_t n = -1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && (n = read(fd, piece, sizeof(piece))) > 0)
+		buf_add(b, piece, (size_t)n);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 && n == 0 && b->rc == E_OK;
+}
+
+static void authority(struct health_facts *f, const char *path)
+{
+	struct buf b;
+	if (!path) {
+		snprintf(f->authority.words, sizeof(f->authority.words), "none of ours: the system's are used");
+		return;
+	}
+	buf_init(&b, PEM_MAX);
+	f->authority.known = FAILED_TO_KNOW;
+	snprintf(f->authority.words, sizeof(f->authority.words), "%s cannot be read as a certificate", path);
+	if (read_file(path, &b))
+		health_cert_read(&f->authority, buf_bytes(&b));
+	buf_free(&b);
+}
+
+/* What the handshake showed counts; the file is for when there was none. */
+static void server_certificate(struct health_facts *f, const struct health_places *p)
+{
+	struct buf b;
+	if (f->server.known == KNOWN)
+		return;
+	bool plain = p->url && text_starts(slice_of(p->url), SL("http://"));
+	snprintf(f->server.words, sizeof(f->server.words), "%s", plain ? "none: the URL is plain HTTP" : "not seen: see scan");
+	buf_init(&b, PEM_MAX);
+	if (!plain && p->crt && read_file(p->crt, &b))
+		health_cert_read(&f->server, buf_bytes(&b));
+	buf_free(&b);
+}
+
+/* ---- services ---- */
+
+/* The smallest request: whatever a worker says to a HEAD of nothing, it is there.  (FCGI_GET_VALUES would need none, but
+ * libfcgi waits for more behind it.) */
+static bool ask_worker(int fd)
+{
+	static const unsigned char request[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, /* BEGIN_REQUEST, responder */
+		1, 4, 0, 1, 0, 20, 0, 0, 14, 4, 'R', 'E', 'Q', 'U', 'E', 'S', 'T', '_', 'M', 'E', 'T', 'H', 'O', 'D', 'H', 'E', 'A',
+		'D',                                              /* PARAMS */
+		1, 4, 0, 1, 0, 0, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0}; /* the ends of PARAMS and STDIN */
+	unsigned char head[8];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return send(fd, request, sizeof(request), MSG_NOSIGNAL) == (ssize_t)sizeof(request) && poll(&p, 1, SOCKET_MS) == 1 &&
+	       recv(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && head[0] == 1 && head[1] == 6; /* STDOUT */
+}
+
+static bool answers(const char *path, char *words)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok = snprintf(to.sun_path, sizeof(to.sun_path), "%s", path) < (int)sizeof(to.sun_path) && fd >= 0 &&
+		connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+	if (!ok)
+		snprintf(words, HEALTH_WORDS, "%.300s: %s", path, strerror(errno));
+	else if (!(ok = ask_worker(fd)))
+		snprintf(words, HEALTH_WORDS, "%.300s: connected, but no worker answers", path);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static void services(struct health_facts *f, const char *run)
+{
+	static const char *const names[HEALTH_SERVICES] = {"auth", "client", "content"};
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++) {
+		char path[4096];
+		f->service[i].name = names[i];
+		if (!run)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s.sock", run, names[i]);
+		f->service[i].answers = answers(path, f->service[i].words);
+		f->service[i].known = KNOWN;
+	}
+}
+
+/* ---- logs ---- */
+
+static struct slice value_of(struct slice line, const char *name)
+{
+	const char *at = memmem(line.p, line.n, name, strlen(name));
+	if (!at)
+		return SL0;
+	at += strlen(name);
+	struct slice rest = {at, line.n - (size_t)(at - line.p)};
+	return text_cut(&rest, ' ');
+}
+
+/* "TIME LEVEL PROGRAM[PID] req ..."; a status of 500 with a fault that is the client's is no failure of ours: those
+ * have an rc below the server's own (common/err.h). */
+static void take_line(struct health_facts *f, struct slice line)
+{
+	tick_t at;
+	int32_t rc;
+	struct slice rest = line;
+	if (!text_time(text_cut(&rest, ' '), &at) || f->now - at > 3600 * TICKS_PER_SECOND || !memmem(line.p, line.n, " req ", 5))
+		return;
+	if (!text_i32(value_of(line, " rc="), &rc))
+		return;
+	f->log.requests++;
+	if (rc == E_OK || !err_is_ours(rc))
+		return;
+	f->log.faults++;
+	struct slice why = value_of(line, " fault=");
+	snprintf(f->log.last, sizeof(f->log.last), "%.*s of %.*s", SLF(why.n ? why : SL("failure")), SLF(value_of(line, " op=")));
+}
+
+static void read_log(struct health_facts *f, int fd)
+{
+	struct stat st;
+	char piece[65536];
+	struct slice line;
+	size_t kept = 0;
+	if (fstat(fd, &st) != 0 || (st.st_size > (off_t)LOG_TAIL && lseek(fd, -(off_t)LOG_TAIL, SEEK_END) < 0))
+		return;
+	for (ssize_t n; (n = read(fd, piece + kept, sizeof(piece) - kept)) > 0;) {
+		struct slice rest = {piece, kept + (size_t)n};
+		while (memchr(rest.p, '\n', rest.n)) {
+			line = text_cut(&rest, '\n');
+			take_line(f, line);
+			if (!rest.p)
+				rest = (struct slice){piece, 0};
+		}
+		kept = rest.n == sizeof(piece) ? 0 : rest.n; /* no line is that long */
+		memmove(piece, rest.p, kept);
+	}
+}
+
+static void logs(struct health_facts *f, const char *dir)
+{
+	for (unsigned i = 0; dir && i < HEALTH_SERVICES; i++) {
+		char path[4096];
+		snprintf(path, sizeof(path), "%s/%s.log", dir, f->service[i].name);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0) {
+			f->log.known = f->log.known == KNOWN || errno == ENOENT ? f->log.known : FAILED_TO_KNOW;
+			continue;
+		}
+		f->log.known = KNOWN;
+		read_log(f, fd);
+		close(fd);
+	}
+}
+
+/* ---- all of it ---- */
+
+static void disk(struct health_facts *f, const char *dir)
+{
+	struct statvfs v;
+	if (statvfs(dir, &v) != 0)
+		return;
+	f->disk.known = KNOWN;
+	f->disk.free = (uint64_t)v.f_bavail * v.f_frsize;
+	f->disk.total = f->disk.free + (uint64_t)(v.f_blocks - v.f_bfree) * v.f_frsize;
+}
+
+void health_gather_quick(struct health_facts *f, const struct health_places *p)
+{
+	server_certificate(f, p);
+	authority(f, p->ca);
+	services(f, p->run);
+	disk(f, p->store);
+}
+
+void health_gather(struct health_facts *f, const struct health_places *p, struct arena *a)
+{
+	health_store_look(&f->store, p->store, f->now);
+	scan(f, p, a);
+	health_gather_quick(f, p);
+	logs(f, p->log);
+}

@@ -1,0 +1,155 @@
+/* health_state.c -- what the last `health --notify` found: a text file beside the store.
+ *
+ * A line each: "level CHECK LEVEL SINCE" and "growth TIME DISK CATALOG FLEET", times in ticks.  It is replaced at once. */
+#include "ctl/health.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/text.h"
+
+#define HEAD "wsus-fcgi health 1\n"
+#define GROWTH_STEP (20 * 3600 * TICKS_PER_SECOND) /* a daily job is never exactly a day apart */
+
+static bool number(struct slice *rest, uint64_t *out)
+{
+	return text_u64(text_cut(rest, ' '), out);
+}
+
+static bool take_level(struct health_state *s, struct slice rest)
+{
+	struct slice check = text_cut(&rest, ' '), level = text_cut(&rest, ' ');
+	uint64_t since;
+	if (s->n == HEALTH_CHECKS_MAX || check.n == 0 || check.n >= sizeof(s->was[0].check) || !number(&rest, &since))
+		return false;
+	for (unsigned l = 0; l < LEVEL__N; l++) {
+		if (!slice_eq(level, slice_of(level_names[l])))
+			continue;
+		snprintf(s->was[s->n].check, sizeof(s->was[0].check), "%.*s", SLF(check));
+		s->was[s->n].level = (enum level)l;
+		s->was[s->n++].since = (tick_t)(since & INT64_MAX);
+		return true;
+	}
+	return false;
+}
+
+static bool take_growth(struct health_state *s, struct slice rest)
+{
+	uint64_t at;
+	struct growth g;
+	if (s->ngrowth == HEALTH_POINTS || !number(&rest, &at) || !number(&rest, &g.disk) || !number(&rest, &g.catalog) ||
+		!number(&rest, &g.fleet))
+		return false;
+	g.at = (tick_t)(at & INT64_MAX);
+	s->growth[s->ngrowth++] = g;
+	return true;
+}
+
+static void take_text(struct health_state *s, struct slice text)
+{
+	if (!text_starts(text, SL(HEAD)))
+		return;
+	while (text.p) {
+		struct slice line = text_cut(&text, '\n'), word = text_cut(&line, ' ');
+		if (slice_eq(word, SL("level")))
+			(void)take_level(s, line); /* a line that makes no sense is as one that is not there */
+		else if (slice_eq(word, SL("growth")))
+			(void)take_growth(s, line);
+	}
+}
+
+int health_state_load(struct health_state *s, const char *path, struct err *e)
+{
+	char text[16 << 10]; /* 16 levels and 60 points at 100 bytes */
+	*s = (struct health_state){0};
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT ? E_OK : err_errno(e, "%s", path);
+	size_t n = fread(text, 1, sizeof(text), f);
+	int rc = ferror(f) ? err_errno(e, "%s", path) : E_OK;
+	fclose(f);
+	if (rc == E_OK)
+		take_text(s, (struct slice){text, n});
+	return rc;
+}
+
+static bool write_lines(const struct health_state *s, FILE *f)
+{
+	fputs(HEAD, f);
+	for (unsigned i = 0; i < s->n; i++)
+		fprintf(f, "level %s %s %jd\n", s->was[i].check, level_names[s->was[i].level], (intmax_t)s->was[i].since);
+	for (unsigned i = 0; i < s->ngrowth; i++)
+		fprintf(f, "growth %jd %ju %ju %ju\n", (intmax_t)s->growth[i].at, (uintmax_t)s->growth[i].disk,
+			(uintmax_t)s->growth[i].catalog, (uintmax_t)s->growth[i].fleet);
+	return fflush(f) == 0 && fsync(fileno(f)) == 0 && !ferror(f);
+}
+
+int health_state_save(const struct health_state *s, const char *path, struct err *e)
+{
+	char work[4096];
+	if (snprintf(work, sizeof(work), "%s.new", path) >= (int)sizeof(work))
+		return err_set(e, E_LIMIT, "the path of the state is too long");
+	FILE *f = fopen(work, "we");
+	if (!f)
+		return err_errno(e, "%s", work);
+	int rc = write_lines(s, f) ? E_OK : err_errno(e, "%s", work);
+	fclose(f);
+	if (rc == E_OK && rename(work, path) != 0)
+		rc = err_errno(e, "%s", path);
+	if (rc != E_OK)
+		unlink(work);
+	return rc;
+}
+
+void health_state_grow(struct health_state *s, const struct growth *g)
+{
+	if (s->ngrowth > 0 && g->at - s->growth[s->ngrowth - 1].at < GROWTH_STEP)
+		return;
+	if (s->ngrowth == HEALTH_POINTS)
+		memmove(s->growth, s->growth + 1, --s->ngrowth * sizeof(s->growth[0]));
+	s->growth[s->ngrowth++] = *g;
+}
+
+/* What was noted of a check; -1: nothing, which is as OK. */
+static int find(const struct health_state *s, const char *check)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (strcmp(s->was[i].check, check) == 0)
+			return (int)i;
+	return -1;
+}
+
+static int note(struct health_state *s, const struct finding *f, tick_t now)
+{
+	int i = find(s, f->check);
+	if (i < 0 && s->n == HEALTH_CHECKS_MAX)
+		return E_LIMIT;
+	if (i < 0)
+		i = (int)s->n++;
+	snprintf(s->was[i].check, sizeof(s->was[i].check), "%s", f->check);
+	s->was[i].level = f->level;
+	s->was[i].since = now;
+	return E_OK;
+}
+
+int health_notify(struct health_state *s, const struct finding *v, unsigned n, tick_t now, health_tell *tell, void *arg,
+	struct err *e)
+{
+	int first = E_OK;
+	for (unsigned k = 0; k < n; k++) {
+		int i = find(s, v[k].check), rc = E_OK;
+		enum level before = i < 0 ? LEVEL_OK : s->was[i].level;
+		struct err mine = {0};
+		if (v[k].level == before)
+			continue;
+		const struct transition t = {v[k].check, v[k].level == LEVEL_OK ? "left" : "entered", v[k].level, before,
+			i < 0 ? 0 : s->was[i].since, v[k].what, v[k].remedy};
+		rc = tell(&t, arg, &mine);
+		if (rc == E_OK)
+			rc = note(s, &v[k], now);
+		if (rc != E_OK && first == E_OK)
+			first = err_set(e, (enum errcode)rc, "%s", mine.text);
+	}
+	return first;
+}

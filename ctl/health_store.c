@@ -1,0 +1,131 @@
+/* health_store.c -- what the store says of itself.  A child looks: what a damaged file or disk does to who reads the
+ * map (SIGBUS) ends the child, and is a fact for the parent. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/health_store.h"
+
+#define DAY (86400 * TICKS_PER_SECOND)
+#define SLICE_PERIOD (300 * TICKS_PER_SECOND) /* the next slice at the next run of a job that runs every 5 minutes */
+
+struct look {
+	struct store_facts *f;
+	struct txn *t;
+	tick_t now;
+};
+
+static int look_at_revision(const struct revision *v, void *arg)
+{
+	struct look *l = arg;
+	struct frag core;
+	struct relations rel;
+	struct err e = {0};
+	if (v->flags & REV_REMOVED)
+		return E_OK;
+	int rc = fragment_get(l->t, v->id, FRAG_CORE, SL0, SL0, &core, &e);
+	if (rc == E_OK)
+		rc = relations_get(l->t, v->id, &rel, &e);
+	l->f->checked++;
+	if (rc != E_OK && l->f->bad++ == 0)
+		snprintf(l->f->words, sizeof(l->f->words), "revision %d: %.300s", v->id, e.text[0] ? e.text : err_name(rc));
+	return E_OK;
+}
+
+/* Another slice each time, so that in a day every one was looked at. */
+static int look_at_slice(struct look *l, struct err *e)
+{
+	uint32_t n = l->f->stat.state.revisions;
+	uint64_t slices = n / HEALTH_SLICE + 1, which = (uint64_t)(l->now / SLICE_PERIOD) % slices;
+	int32_t from = (int32_t)(which * HEALTH_SLICE) + 1;
+	return n ? revision_each(l->t, from, from + HEALTH_SLICE - 1, look_at_revision, l, e) : E_OK;
+}
+
+static int look_at_computer(const struct computer *c, void *arg)
+{
+	struct look *l = arg;
+	l->f->day += l->now - c->last_seen < DAY;
+	l->f->week += l->now - c->last_seen < 7 * DAY;
+	l->f->newest = MAX(l->f->newest, c->last_seen);
+	return E_OK;
+}
+
+static int look_at_deployment(const struct deployment *d, void *arg)
+{
+	struct look *l = arg;
+	if (d->dead || !(d->waiting & WAIT_GOLIVE) || d->go_live > l->now)
+		return E_OK;
+	if (l->f->overdue++ == 0 || d->go_live < l->f->overdue_since)
+		l->f->overdue_since = d->go_live;
+	return E_OK;
+}
+
+static int look(struct look *l, struct err *e)
+{
+	int rc = store_stat(l->t, &l->f->stat, e);
+	if (rc == E_OK)
+		rc = look_at_slice(l, e);
+	if (rc == E_OK)
+		rc = computer_each(l->t, look_at_computer, l, e);
+	return rc == E_OK ? deployment_each_of_group(l->t, 0, look_at_deployment, l, e) : rc;
+}
+
+/* As a service does: it takes no writer's lock and cleans nothing. */
+static void fill(struct store_facts *f, const char *dir, tick_t now)
+{
+	struct store *s;
+	struct err e = {0};
+	struct look l = {.f = f, .now = now};
+	int rc = store_open(&s, dir, STORE_SERVICE, &e);
+	if (rc == E_OK)
+		rc = txn_begin(s, TXN_READ, &l.t, &e);
+	if (rc == E_OK)
+		rc = look(&l, &e);
+	f->known = rc == E_OK ? KNOWN : rc == E_NOTFOUND ? NOT_KNOWN : FAILED_TO_KNOW;
+	if (rc != E_OK)
+		snprintf(f->words, sizeof(f->words), "%.*s", HEALTH_WORDS - 1, e.text[0] ? e.text : err_name(rc));
+	txn_end(&l.t);
+	store_close(&s);
+}
+
+static bool move_all(int fd, void *p, size_t n, bool out)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t k = out ? write(fd, (char *)p + at, n - at) : read(fd, (char *)p + at, n - at);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return false;
+		at += (size_t)k;
+	}
+	return true;
+}
+
+static void child(int fd, const char *dir, tick_t now)
+{
+	struct store_facts f = {.known = NOT_KNOWN};
+	signal(SIGBUS, SIG_DFL);
+	alarm(60); /* a disk that does not answer is no reason to hang: 100,000 revisions take 0.3 s */
+	fill(&f, dir, now);
+	_exit(move_all(fd, &f, sizeof(f), true) ? 0 : 1);
+}
+
+void health_store_look(struct store_facts *f, const char *dir, tick_t now)
+{
+	int fd[2], st;
+	struct store_facts got;
+	*f = (struct store_facts){.known = FAILED_TO_KNOW, .words = "a file of the store cannot be read: cut short, or the disk is damaged"};
+	if (pipe(fd) != 0)
+		return;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		child(fd[1], dir, now);
+	close(fd[1]);
+	if (pid > 0 && move_all(fd[0], &got, sizeof(got), false))
+		*f = got;
+	close(fd[0]);
+	while (pid > 0 && waitpid(pid, &st, 0) < 0 && errno == EINTR)
+		;
+}

@@ -1,0 +1,219 @@
+"""test_health.py -- wsusctl health and status on a real server, well and in each of its troubles."""
+import datetime
+import json
+import os
+import signal
+import unittest
+
+import harness
+from harness import ROOT, run, temporary
+
+NAMES = ("localhost", "127.0.0.1")
+
+
+class Server(unittest.TestCase):
+    catalog = "none"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.Instance(catalog=cls.catalog)
+        cls.server.start()
+        cls.addClassCleanup(cls.server.stop)
+        cls.keys = cls.server.state / "keys"
+
+    def health(self, *more, url=None):
+        """(exit status, output) of one check."""
+        done = self.server.ctl("health", "--url", url or f"https://localhost:{self.server.tls_port}", *more, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def finding(self, check, *more, url=None):
+        _, text = self.health("--json", *more, url=url)
+        return next(row for row in json.loads(text)["checks"] if row["check"] == check)
+
+    def assert_level(self, check, level, words, *more, url=None):
+        row = self.finding(check, *more, url=url)
+        self.assertEqual(row["level"], level, row)
+        self.assertIn(words, row["what"])
+        self.assertEqual(row["remedy"] is None, level == "OK", row)
+
+
+class Well(Server):
+    def test_all_is_well(self):
+        status, text = self.health()
+        self.assertEqual(status, 0, text)
+        lines = text.splitlines()
+        self.assertEqual(lines[0], "WSUS OK - 12 checks")
+        self.assertEqual(len(lines), 13)
+        for line in lines[1:]:
+            self.assertRegex(line, r"^OK       [a-z]+: .+$")
+        self.assertIn("scan: https://localhost:", text)
+        self.assertIn("services: 3 of 3 answer", text)
+        self.assertIn("sync: not configured yet", text)
+        self.assertEqual(self.finding("certificate")["level"], "OK")
+
+    def test_its_scans_leave_no_computer(self):
+        self.health()
+        self.assertEqual(self.server.ctl_json("computer", "list"), [])
+        requests = [r for r in self.server.requests() if "6865616c7468" in r.get("client", "")]
+        self.assertIn("RegisterComputer", {r["op"] for r in requests})
+        self.assertEqual({r["status"] for r in requests}, {"200"})
+
+    def test_an_authority_that_did_not_sign_it(self):
+        other = temporary()
+        run(ROOT / "scripts/tls.sh", other, *NAMES)
+        status, text = self.health("--ca", other / "ca.crt")
+        self.assertEqual(status, 2, text)
+        self.assertRegex(text.splitlines()[0], "^WSUS CRITICAL - scan: .*certificate")
+
+    def test_a_disk_that_is_nearly_full(self):
+        status, text = self.health("--limit", "disk-warn=101")
+        self.assertEqual((status, text.split(":")[0]), (1, "WSUS WARNING - disk"))
+        self.assertEqual(self.health("--limit", "disk-critical=101")[0], 2)
+
+    def test_nobody_there(self):
+        port, = harness.free_ports(1)
+        self.assert_level("scan", "CRITICAL", "is the service running", url=f"https://localhost:{port}")
+
+    def test_plain_http_has_no_certificate(self):
+        self.assert_level("certificate", "OK", "plain HTTP", url=f"http://127.0.0.1:{self.server.port}")
+
+    def test_wrong_usage_is_unknown(self):
+        for bad in (["--nonsense"], ["--limit", "disk"], ["--limit", "no=1"], ["--notify"]):
+            status, text = self.health(*bad)
+            self.assertEqual(status, 3, text)
+            self.assertIn("WSUS UNKNOWN", text)
+
+    def test_a_store_that_is_not_there(self):
+        done = run(ROOT / "bin/wsusctl", "--store", temporary(), "health", "--url", "http://127.0.0.1:1", "--json", check=False)
+        rows = {r["check"]: r["level"] for r in json.loads(done.stdout)["checks"]}
+        self.assertEqual((done.returncode, rows["store"], rows["scan"]), (2, "UNKNOWN", "CRITICAL"))
+
+    def test_the_screen(self):
+        text = self.server.ctl("status").stdout
+        self.assertLess(len(text.splitlines()), 25)
+        self.assertIn("auth answers, client answers, content answers", text)
+        rows = self.server.ctl_json("status")
+        self.assertEqual(rows["store"], str(self.server.state / "store"))
+        self.assertEqual((rows["store_found"], rows["computers"], rows["generation"]), ("--store", 0, 1))
+        ends = datetime.datetime.fromisoformat(rows["certificate_ends"].replace("Z", "+00:00"))
+        self.assertGreater(ends, datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=300))
+
+
+class Notify(Server):
+    def setUp(self):
+        self.place = temporary()
+        self.said = self.place / "said"
+        self.program = self.place / "tell"
+        self.write(f'printf "%s|" "$@" "$WSUS_EVENT" "$WSUS_BEFORE" >>{self.said}; echo >>{self.said}')
+
+    def write(self, line):
+        self.program.write_text(f"#!/bin/sh\n{line}\n")
+        self.program.chmod(0o755)
+
+    def notify(self, *more):
+        return self.health("--notify", "--command", self.program, "--state", self.place / "health.state", *more)
+
+    def lines(self):
+        return self.said.read_text().splitlines() if self.said.exists() else []
+
+    def test_once_when_it_begins_and_once_when_it_ends(self):
+        self.assertEqual(self.notify()[0], 0)
+        self.assertEqual(self.lines(), [])
+        for _ in range(2):
+            self.assertEqual(self.notify("--limit", "disk-warn=101")[0], 1)
+            self.assertEqual(len(self.lines()), 1)
+        event, check, level, cause, remedy, *rest = self.lines()[0].split("|")
+        self.assertEqual((event, check, level, rest[:2]), ("entered", "disk", "WARNING", ["entered", "OK"]))
+        self.assertIn("free", cause)
+        self.assertIn("enlarge the disk", remedy)
+        for _ in range(2):
+            self.assertEqual(self.notify()[0], 0)
+            self.assertEqual(len(self.lines()), 2)
+        self.assertTrue(self.lines()[1].startswith("left|disk|OK|"))
+
+    def test_a_program_that_fails_is_run_again(self):
+        self.write("exit 7")
+        status, text = self.notify("--limit", "disk-warn=101")
+        self.assertEqual(status, 3)
+        self.assertIn("ended with status 7", text)
+        self.write(f"echo told >>{self.said}")
+        self.assertEqual(self.notify("--limit", "disk-warn=101")[0], 1)
+        self.assertEqual(self.lines(), ["told"])
+
+    def test_a_program_that_others_may_write_is_not_run(self):
+        self.program.chmod(0o777)
+        status, text = self.notify("--limit", "disk-warn=101")
+        self.assertEqual(status, 3)
+        self.assertIn("may be written by others", text)
+        self.assertEqual(self.lines(), [])
+
+    def test_growth_is_noted(self):
+        self.notify()
+        text = (self.place / "health.state").read_text()
+        self.assertEqual(len([w for w in text.splitlines() if w.startswith("growth ")]), 1)
+
+
+class Certificates(Server):
+    def replace(self, *options, names="DNS:localhost,IP:127.0.0.1"):
+        """Another server certificate of the same authority; nginx shows it from here on."""
+        work = temporary()
+        (work / "ext").write_text(f"subjectAltName={names}\n")
+        run("openssl", "req", "-new", "-key", self.keys / "server.key", "-subj", "/CN=test", "-out", work / "csr")
+        run("openssl", "x509", "-req", "-in", work / "csr", "-CA", self.keys / "ca.crt", "-CAkey", self.keys / "ca.key",
+            "-extfile", work / "ext", *options, "-out", self.keys / "server.crt")
+        os.kill(self.server.pid("nginx"), signal.SIGHUP)
+        mine = (self.keys / "server.crt").read_text().strip()
+        harness.wait_for(lambda: mine in run("openssl", "s_client", "-connect", f"127.0.0.1:{self.server.tls_port}",
+                                             check=False).stdout, what="the other certificate")
+
+    def test_one_that_has_ended(self):
+        self.replace("-days", "-1")
+        self.assert_level("scan", "CRITICAL", "expired")
+        self.assert_level("certificate", "CRITICAL", "it has ended")
+
+    def test_one_that_ends_soon(self):
+        self.replace("-days", "10")
+        self.assert_level("scan", "OK", "calls")
+        self.assert_level("certificate", "WARNING", "days left")
+        self.replace("-days", "3")
+        self.assert_level("certificate", "CRITICAL", "days left")
+
+    def test_one_for_another_name(self):
+        self.replace("-days", "400", names="DNS:elsewhere.example.net")
+        self.assert_level("scan", "CRITICAL", "certificate")
+        self.assert_level("certificate", "OK", "days left")
+
+
+class Troubles(Server):
+    catalog = "sample"
+
+    def approve_for_soon(self, update):
+        """With a time that is still to come when the approval is made, however slow that was."""
+        for seconds in (3, 10, 30):
+            soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+            made = self.server.ctl_json("approve", update, "--group", "all", "--go-live", soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            if made[0]["state"].startswith("approved, waiting until"):
+                return
+        self.fail(f"an approval takes more than 30 s: {made}")
+
+    def test_a_tick_that_nobody_made(self):
+        os.kill(self.server.pid("jobs"), signal.SIGTERM)
+        update = next(r["id"] for r in self.server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered")
+        self.approve_for_soon(update)
+        overdue = lambda: self.finding("tick", "--limit", "tick-warn=0")["level"] == "WARNING"
+        harness.wait_for(overdue, what="the go-live time")
+        self.assert_level("tick", "WARNING", "1 approvals wait", "--limit", "tick-warn=0")
+        self.server.ctl("store", "tick")
+        self.assert_level("tick", "OK", "nothing is overdue", "--limit", "tick-warn=0")
+        self.assertGreater(int(self.finding("store")["what"].split()[1]), 0)
+
+    def test_a_service_that_has_stopped(self):
+        pid = self.server.pid("content")
+        os.kill(pid, signal.SIGTERM)
+        harness.wait_for(lambda: self.finding("services")["level"] == "CRITICAL", what="the end of the service")
+        self.assert_level("services", "CRITICAL", "1 of 3 do not answer; content")
+        self.assert_level("scan", "OK", "calls")
+
+
+if __name__ == "__main__":
+    unittest.main()

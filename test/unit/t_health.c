@@ -1,0 +1,416 @@
+/* t_health.c -- the checks of `wsusctl health` over made-up facts, and what is told when, under a frozen clock. */
+#include "test/unit/store_fixture.h"
+
+#include "common/buf.h"
+#include "ctl/health.h"
+#include "ctl/health_store.h"
+#include "ctl/json.h"
+
+#define NOW FIXTURE_NOW
+#define DAY (86400 * TICKS_PER_SECOND)
+#define HOUR (3600 * TICKS_PER_SECOND)
+#define MINUTE (60 * TICKS_PER_SECOND)
+#define GB UINT64_C(1000000000)
+
+/* A server that is well in every respect. */
+static struct health_facts well(void)
+{
+	struct health_facts f = {.now = NOW};
+	for (unsigned i = 0; i < LIM__N; i++)
+		f.limit[i] = health_limits[i].value;
+	f.scan.known = KNOWN;
+	f.scan.held = true;
+	f.server = (struct cert_facts){.known = KNOWN, .ends = NOW + 400 * DAY};
+	f.authority = (struct cert_facts){.known = KNOWN, .ends = NOW + 4000 * DAY};
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++) {
+		f.service[i].name = "client";
+		f.service[i].known = KNOWN;
+		f.service[i].answers = true;
+	}
+	f.store.known = KNOWN;
+	f.store.stat.catalog_map = f.store.stat.fleet_map = 100 * GB;
+	f.disk.known = KNOWN;
+	f.disk.total = 100 * GB;
+	f.disk.free = 50 * GB;
+	return f;
+}
+
+static struct finding judged(const struct health_facts *f, const char *check)
+{
+	struct finding v[HEALTH_CHECKS_MAX];
+	enum level worst;
+	unsigned n = health_judge(f, v, &worst);
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(v[i].what[0] != '\0');
+		assert_true((v[i].level == LEVEL_OK) == (v[i].remedy[0] == '\0')); /* what is wrong has a remedy */
+		if (strcmp(v[i].check, check) == 0)
+			return v[i];
+	}
+	fail_msg("no check %s", check);
+	return v[0];
+}
+
+static void expect(const struct health_facts *f, const char *check, enum level level, const char *words)
+{
+	struct finding k = judged(f, check);
+	assert_string_equal(level_names[k.level], level_names[level]);
+	if (!strstr(k.what, words))
+		fail_msg("\"%s\" does not say \"%s\"", k.what, words);
+}
+
+static void test_a_well_server(void **state)
+{
+	struct finding v[HEALTH_CHECKS_MAX];
+	enum level worst;
+	struct health_facts f = well();
+	(void)state;
+	assert_int_equal(12, health_judge(&f, v, &worst));
+	assert_int_equal(LEVEL_OK, worst);
+	expect(&f, "sync", LEVEL_OK, "not configured yet");
+}
+
+static void test_the_worst(void **state)
+{
+	(void)state;
+	assert_int_equal(LEVEL_CRITICAL, level_worse(LEVEL_UNKNOWN, LEVEL_CRITICAL));
+	assert_int_equal(LEVEL_CRITICAL, level_worse(LEVEL_CRITICAL, LEVEL_UNKNOWN));
+	assert_int_equal(LEVEL_UNKNOWN, level_worse(LEVEL_WARNING, LEVEL_UNKNOWN));
+	assert_int_equal(LEVEL_WARNING, level_worse(LEVEL_OK, LEVEL_WARNING));
+}
+
+static void test_scan_and_services(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	f.scan.held = false;
+	expect(&f, "scan", LEVEL_CRITICAL, "");
+	f.scan.known = FAILED_TO_KNOW;
+	expect(&f, "scan", LEVEL_UNKNOWN, "no scan could be made");
+	f.service[1].answers = false;
+	expect(&f, "services", LEVEL_CRITICAL, "1 of 3 do not answer");
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
+		f.service[i].known = NOT_KNOWN;
+	expect(&f, "services", LEVEL_OK, "no sockets");
+}
+
+static void test_certificates(void **state)
+{
+	static const struct {
+		int64_t days;
+		enum level level;
+	} rows[] = {{400, LEVEL_OK}, {21, LEVEL_OK}, {20, LEVEL_WARNING}, {7, LEVEL_WARNING}, {6, LEVEL_CRITICAL},
+		{0, LEVEL_CRITICAL}, {-1, LEVEL_CRITICAL}};
+	struct health_facts f = well();
+	(void)state;
+	for (unsigned i = 0; i < COUNTOF(rows); i++) {
+		f.server.ends = NOW + rows[i].days * DAY;
+		expect(&f, "certificate", rows[i].level, rows[i].days > 0 ? "days left" : "ended");
+	}
+	f.server = (struct cert_facts){.known = KNOWN, .ends = NOW + 400 * DAY, .weak = true};
+	expect(&f, "certificate", LEVEL_CRITICAL, "SHA-256");
+	f.authority.ends = NOW + 89 * DAY;
+	expect(&f, "authority", LEVEL_WARNING, "89 days");
+	f.authority = (struct cert_facts){.known = NOT_KNOWN, .words = "none of ours"};
+	expect(&f, "authority", LEVEL_OK, "none of ours");
+}
+
+static void test_disk(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	expect(&f, "disk", LEVEL_OK, "no forecast");
+	f.disk.free = 9 * GB;
+	expect(&f, "disk", LEVEL_WARNING, "9 %");
+	f.disk.free = 2 * GB;
+	expect(&f, "disk", LEVEL_CRITICAL, "2 %");
+	f.disk.free = 50 * GB;
+	f.limit[LIM_DISK_CRITICAL] = 60;
+	expect(&f, "disk", LEVEL_CRITICAL, "50 %");
+	f.disk.known = NOT_KNOWN;
+	expect(&f, "disk", LEVEL_UNKNOWN, "cannot be asked");
+}
+
+static void test_forecast(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	f.growth[0] = (struct growth){NOW - 10 * DAY, 10 * GB, GB, GB};
+	f.ngrowth = 1;
+	expect(&f, "disk", LEVEL_OK, "no forecast"); /* one point says nothing */
+	f.growth[1] = (struct growth){NOW, 50 * GB, GB, GB};
+	f.ngrowth = 2;
+	expect(&f, "disk", LEVEL_WARNING, "full in 12 days"); /* 4 GB a day, 50 left */
+	expect(&f, "catalog", LEVEL_OK, "does not grow");
+	f.growth[0].disk = 30 * GB;
+	expect(&f, "disk", LEVEL_OK, "full in 25 days");
+	f.growth[0].disk = 0;
+	f.growth[0].at = NOW - 2 * DAY;
+	expect(&f, "disk", LEVEL_CRITICAL, "full in 2 days");
+	f.growth[0].at = NOW - HOUR;
+	expect(&f, "disk", LEVEL_OK, "no forecast"); /* an hour tells of one import */
+}
+
+static void test_maps(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	f.store.stat.fleet_used = 41 * GB;
+	expect(&f, "fleet", LEVEL_WARNING, "41 %");
+	expect(&f, "catalog", LEVEL_OK, "0 %");
+	f.store.stat.catalog_used = 90 * GB;
+	expect(&f, "catalog", LEVEL_CRITICAL, "90 %");
+}
+
+static void test_a_store_that_is_bad(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	f.store.checked = 500;
+	f.store.bad = 3;
+	expect(&f, "store", LEVEL_CRITICAL, "3 of 500");
+	f.store.known = FAILED_TO_KNOW;
+	snprintf(f.store.words, sizeof(f.store.words), "cut short");
+	expect(&f, "store", LEVEL_CRITICAL, "cut short");
+	expect(&f, "computers", LEVEL_OK, "not looked at");
+	expect(&f, "tick", LEVEL_OK, "not looked at");
+	f.store.known = NOT_KNOWN;
+	expect(&f, "store", LEVEL_UNKNOWN, "");
+}
+
+static void test_computers_ticks_faults(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	expect(&f, "computers", LEVEL_OK, "none has come yet");
+	f.store.stat.computers = 5;
+	f.store.newest = NOW - 6 * DAY;
+	expect(&f, "computers", LEVEL_OK, "5;");
+	f.store.newest = NOW - 8 * DAY;
+	expect(&f, "computers", LEVEL_WARNING, "0 in the last week");
+	f.store.overdue = 2;
+	f.store.overdue_since = NOW - 4 * MINUTE;
+	expect(&f, "tick", LEVEL_OK, "2 approvals");
+	f.store.overdue_since = NOW - 5 * MINUTE;
+	expect(&f, "tick", LEVEL_WARNING, "5 min");
+	f.store.overdue_since = NOW - HOUR;
+	expect(&f, "tick", LEVEL_CRITICAL, "60 min");
+	expect(&f, "faults", LEVEL_OK, "no log files");
+	f.log.known = KNOWN;
+	f.log.requests = 100;
+	f.log.faults = 5;
+	expect(&f, "faults", LEVEL_OK, "5 of 100");
+	f.log.faults = 6;
+	expect(&f, "faults", LEVEL_WARNING, "6 of 100");
+	f.log.faults = 51;
+	expect(&f, "faults", LEVEL_CRITICAL, "51 of 100");
+}
+
+static void test_limits_by_name(void **state)
+{
+	int64_t v[LIM__N] = {0};
+	(void)state;
+	OK(health_limit_set(v, "disk-warn=99", &fx_err));
+	assert_int_equal(99, v[LIM_DISK_WARN]);
+	IS(E_USAGE, health_limit_set(v, "disk-warn", &fx_err));
+	IS(E_USAGE, health_limit_set(v, "disk-warn=much", &fx_err));
+	IS(E_USAGE, health_limit_set(v, "disk=1", &fx_err));
+}
+
+/* ---- what is told ---- */
+
+struct told {
+	struct buf b;
+	int rc;
+};
+
+static int tell(const struct transition *t, void *arg, struct err *e)
+{
+	struct told *l = arg;
+	if (l->rc != E_OK)
+		return err_set(e, l->rc, "no mail today");
+	buf_printf(&l->b, "%s %s %s<%s %s/%s %jd;", t->event, t->check, level_names[t->level], level_names[t->before], t->cause,
+		t->remedy, (intmax_t)(t->since ? (NOW - t->since) / MINUTE : -1));
+	return E_OK;
+}
+
+static int run(struct health_state *s, struct told *l, enum level level, tick_t now)
+{
+	struct finding v[2] = {{.check = "disk", .level = level, .what = "full", .remedy = "buy"}, {.check = "scan", .what = "fine"}};
+	int rc = health_notify(s, v, 2, now, tell, l, &fx_err);
+	return rc;
+}
+
+static void expect_told(struct told *l, const char *words)
+{
+	assert_true(slice_eq(buf_bytes(&l->b), slice_of(words)));
+	buf_reset(&l->b);
+}
+
+static void test_once_when_entered_and_once_when_left(void **state)
+{
+	struct health_state s = {0};
+	struct told l = {.rc = E_OK};
+	static const struct {
+		enum level level;
+		int minute;
+		const char *told;
+	} rows[] = {
+		{LEVEL_OK, 0, ""}, /* well from the first: nothing to say */
+		{LEVEL_WARNING, -60, "entered disk WARNING<OK full/buy -1;"},
+		{LEVEL_WARNING, -50, ""},
+		{LEVEL_CRITICAL, -40, "entered disk CRITICAL<WARNING full/buy 60;"},
+		{LEVEL_CRITICAL, -30, ""},
+		{LEVEL_OK, -20, "left disk OK<CRITICAL full/buy 40;"},
+		{LEVEL_OK, -10, ""},
+	};
+	(void)state;
+	buf_init(&l.b, 4096);
+	for (unsigned i = 0; i < COUNTOF(rows); i++) {
+		OK(run(&s, &l, rows[i].level, NOW + rows[i].minute * MINUTE));
+		expect_told(&l, rows[i].told);
+	}
+	buf_free(&l.b);
+}
+
+static void test_what_could_not_be_told_is_told_next_time(void **state)
+{
+	struct health_state s = {0};
+	struct told l = {.rc = E_IO};
+	(void)state;
+	buf_init(&l.b, 4096);
+	IS(E_IO, run(&s, &l, LEVEL_CRITICAL, NOW));
+	assert_string_equal("no mail today", fx_err.text);
+	l.rc = E_OK;
+	OK(run(&s, &l, LEVEL_CRITICAL, NOW));
+	expect_told(&l, "entered disk CRITICAL<OK full/buy -1;");
+	buf_free(&l.b);
+}
+
+static void test_the_state_is_kept(void **state)
+{
+	char dir[256], path[300];
+	struct health_state s = {0}, back;
+	struct told l = {.rc = E_OK};
+	(void)state;
+	buf_init(&l.b, 4096);
+	fx_dir(dir);
+	snprintf(path, sizeof(path), "%s/health.state", dir);
+	OK(health_state_load(&back, path, &fx_err)); /* none yet */
+	assert_int_equal(0, back.n);
+	OK(run(&s, &l, LEVEL_UNKNOWN, NOW));
+	for (unsigned i = 0; i < HEALTH_POINTS + 5; i++) {
+		health_state_grow(&s, &(struct growth){NOW + i * DAY, i, 2, 3});
+		health_state_grow(&s, &(struct growth){NOW + i * DAY + HOUR, 999, 2, 3}); /* too soon */
+	}
+	OK(health_state_save(&s, path, &fx_err));
+	OK(health_state_load(&back, path, &fx_err));
+	assert_memory_equal(&s, &back, sizeof(s));
+	assert_int_equal(HEALTH_POINTS, back.ngrowth);
+	assert_int_equal(5, back.growth[0].disk);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("wsus-fcgi health 1\nlevel disk NEVER 5\nlevel\ngrowth 1 2\nlevel scan WARNING 7\n", f);
+	fclose(f);
+	OK(health_state_load(&back, path, &fx_err));
+	assert_int_equal(1, back.n);
+	assert_string_equal("scan", back.was[0].check);
+	assert_int_equal(0, back.ngrowth);
+	fx_remove(dir);
+	buf_free(&l.b);
+}
+
+/* ---- the store, children, JSON ---- */
+
+static void test_a_store_is_looked_at(void **state)
+{
+	char dir[256], path[300];
+	struct store_facts f;
+	(void)state;
+	fx_dir(dir);
+	health_store_look(&f, dir, NOW);
+	assert_int_equal(NOT_KNOWN, f.known);
+	OK(store_create(dir, &fx_err));
+	health_store_look(&f, dir, NOW);
+	assert_int_equal(KNOWN, f.known);
+	assert_int_equal(3, f.stat.groups);
+	snprintf(path, sizeof(path), "%s/catalog/data.mdb", dir);
+	assert_int_equal(0, truncate(path, 8192)); /* the two meta pages: whatever is read next is not there */
+	health_store_look(&f, dir, NOW);
+	assert_int_equal(FAILED_TO_KNOW, f.known);
+	fx_remove(dir);
+}
+
+static void test_the_health_computer_is_noted_nowhere(void **state)
+{
+	struct fixture *f = *state;
+	struct computer c = {.id = SL(COMPUTER_HEALTH_ID), .dns_name = SL("x")}, other = {.id = SL("a-b"), .dns_name = SL("x")};
+	OK(txn_begin(f->store, TXN_READ, &f->t, &fx_err));
+	assert_false(computer_contact_differs(f->t, &c));
+	assert_true(computer_contact_differs(f->t, &other));
+	assert_false(computer_registration_differs(f->t, c.id, SL("info")));
+	assert_true(computer_registration_differs(f->t, other.id, SL("info")));
+	txn_end(&f->t);
+}
+
+static void test_children_are_bounded(void **state)
+{
+	const char *const says[] = {"/bin/echo", "well", NULL}, *const hangs[] = {"/bin/sleep", "60", NULL},
+			 *const fails[] = {"/bin/false", NULL}, *const none[] = {"/nonexistent", NULL};
+	struct buf b;
+	int status;
+	(void)state;
+	buf_init(&b, 100);
+	OK(health_run(says, 30, &b, &status, &fx_err));
+	assert_int_equal(0, status);
+	assert_int_equal(5, b.n);
+	OK(health_run(fails, 30, NULL, &status, &fx_err));
+	assert_int_equal(1, status);
+	OK(health_run(none, 30, NULL, &status, &fx_err));
+	assert_int_equal(127, status);
+	OK(health_run(hangs, 1, &b, &status, &fx_err));
+	assert_int_equal(137, status);
+	buf_free(&b);
+}
+
+static void test_json_members(void **state)
+{
+	struct slice text = SL("{\"a\":\"x\\\"},\\n\\u0041\\u20ac\",\"ok\":true, \"list\":[ \"one\",\"two\"],\"o\":{\"ok\":false},\"none\":[]}\n");
+	struct arena a;
+	(void)state;
+	arena_init(&a, 1 << 16);
+	assert_true(slice_eq(SL("true"), json_member(text, "ok")));
+	assert_true(slice_eq(SL("x\"},\nA?"), json_string(json_member(text, "a"), &a)));
+	assert_true(slice_eq(SL("one"), json_string(json_first(json_member(text, "list")), &a)));
+	assert_true(slice_eq(SL("false"), json_member(json_member(text, "o"), "ok")));
+	assert_null(json_first(json_member(text, "none")).p);
+	assert_null(json_member(text, "b").p);
+	assert_null(json_member(SL("[]"), "a").p);
+	assert_null(json_member(SL("{\"a"), "a").p);
+	assert_null(json_string(SL("\"a"), &a).p);
+	assert_null(json_string(SL("5"), &a).p);
+	arena_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_well_server),
+		cmocka_unit_test(test_the_worst),
+		cmocka_unit_test(test_scan_and_services),
+		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_disk),
+		cmocka_unit_test(test_forecast),
+		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_a_store_that_is_bad),
+		cmocka_unit_test(test_computers_ticks_faults),
+		cmocka_unit_test(test_limits_by_name),
+		cmocka_unit_test(test_once_when_entered_and_once_when_left),
+		cmocka_unit_test(test_what_could_not_be_told_is_told_next_time),
+		cmocka_unit_test(test_the_state_is_kept),
+		cmocka_unit_test(test_a_store_is_looked_at),
+		cmocka_unit_test_setup_teardown(test_the_health_computer_is_noted_nowhere, fx_setup, fx_teardown),
+		cmocka_unit_test(test_children_are_bounded),
+		cmocka_unit_test(test_json_members),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
