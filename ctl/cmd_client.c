@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/text.h"
+#include "ctl/client_error.h"
 #include "ctl/cmd.h"
 #include "ctl/setup.h"
 
@@ -149,9 +150,63 @@ static const struct option_row setup_options[] = {
 	{0},
 };
 
+/* ---- client error ---- */
+
+static const struct column error_columns[] = {
+	{"code", "CODE", CELL_TEXT, FIT_WHOLE},       {"name", "NAME", CELL_TEXT, FIT_WHOLE},
+	{"means", "WHAT IT MEANS", CELL_TEXT, FIT_BELOW}, {"cause", "USUAL CAUSE HERE", CELL_TEXT, FIT_DROP},
+	{"todo", "WHAT TO DO", CELL_TEXT, FIT_DROP},   {"shows", "SHOWN BY", CELL_TEXT, FIT_DROP},
+};
+
+static struct slice code_text(struct ctl *c, const struct client_error *e)
+{
+	return arena_printf(&c->arena, "0x%08x", (unsigned)e->code);
+}
+
+/* People get the first three columns: the others are for one code. */
+static int list_errors(struct ctl *c)
+{
+	out_list_begin(&c->out, error_columns, c->json ? COUNTOF(error_columns) : 3);
+	for (const struct client_error *e = client_errors; e->name; e++) {
+		out_text(&c->out, code_text(c, e));
+		out_str(&c->out, e->name);
+		out_str(&c->out, e->means);
+		for (unsigned i = 0; c->json && i < 3; i++)
+			out_str(&c->out, i == 0 ? e->cause : i == 1 ? e->todo : e->shows);
+	}
+	out_list_end(&c->out);
+	return E_OK;
+}
+
+static int run_error(struct ctl *c)
+{
+	const struct client_error *e;
+	uint32_t code;
+	if (c->npos == 0)
+		return list_errors(c);
+	if (!client_error_code(slice_of(c->pos[0]), &code))
+		return err_set(&c->err, E_USAGE, "\"%s\" is no code of Windows: they look like 0x80244019 or -2145107943", c->pos[0]);
+	e = client_error_find(code);
+	if (!e)
+		return err_set(&c->err, E_NOTFOUND,
+			"0x%08x is not in our table; `wsusctl client error` lists what is, and Get-WindowsUpdateLog on the computer "
+			"shows what went before it", (unsigned)code);
+	out_object_begin(&c->out);
+	out_field_text(&c->out, "code", "Code", code_text(c, e));
+	out_field_text(&c->out, "name", "Name", slice_of(e->name));
+	out_field_text(&c->out, "means", "Means", slice_of(e->means));
+	out_field_text(&c->out, "cause", "Usual cause here", slice_of(e->cause));
+	out_field_text(&c->out, "todo", "What to do", slice_of(e->todo));
+	out_field_text(&c->out, "shows", "Shown by", slice_of(e->shows));
+	out_object_end(&c->out);
+	return E_OK;
+}
+
 const struct command client_commands[] = {
 	{"client", "setup", "", "print what a Windows computer needs to use this server", 0, 0, NEED_READ, setup_options,
 		run_setup, NULL,
 		"Changes nothing here.  Write it to a file: wsusctl client setup --group NAME --format reg > updates.reg"},
+	{"client", "error", "[CODE]", "explain an error code that a Windows computer shows, or list those that are known", 0, 1,
+		NEED_NOTHING, NULL, run_error, NULL, NULL},
 	{0},
 };

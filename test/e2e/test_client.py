@@ -2,6 +2,7 @@
 applying a file twice changes nothing, and undoing leaves nothing."""
 import base64
 import hashlib
+import json
 import re
 import ssl
 import subprocess
@@ -89,6 +90,12 @@ def blob_parts(blob):
         parts[number] = blob[at + 12:at + 12 + size]
         at += 12 + size
     return parts
+
+
+def entries(rows):
+    """The entries of the table as the page has them."""
+    return "\n".join(f"## {r['code']} {r['name']}\n\n{r['means']}\n\n* Usual cause here: {r['cause']}\n* What to do: {r['todo']}\n"
+                     f"* Shown by: {r['shows']}\n" for r in rows)
 
 
 class Setup(unittest.TestCase):
@@ -255,6 +262,43 @@ class Setup(unittest.TestCase):
                 (1, [*good, "--ca", self.keys], "Is a directory"), (1, [*good, "--ca", "/dev/zero"], "this is no certificate"),
                 (1, [*good, "--ca", self.keys / "none.crt"], "No such file")):
             self.assertIn(words, self.place.wrong("client", "setup", *arguments, status=status))
+
+
+class Errors(unittest.TestCase):
+    @staticmethod
+    def rows():
+        return json.loads(run(CTL, "client", "error", "--json").stdout)
+
+    def test_the_page_has_the_entries_of_the_table(self):
+        """To make it anew: cut the page behind its first "## 0x" and add what entries() gives."""
+        page = (ROOT / "doc/CLIENT-ERRORS.md").read_text()
+        self.assertEqual(page[page.index("\n## 0x") + 1:], entries(self.rows()))
+
+    def test_every_code_is_found_however_it_is_written(self):
+        rows = self.rows()
+        self.assertEqual([r["code"] for r in rows], sorted({r["code"] for r in rows}))
+        for wanted in ("0x80244019", "0x8024401c", "0x80072f8f", "0x80072efd", "0x80072ee2", "0x8024402c", "0x80244010", "0x80244007",
+                       "0x8024000b", "0x800b0109", "0x80240013", "0x80244022"):
+            self.assertIn(wanted, {r["code"] for r in rows})
+        for row in rows:
+            self.assertTrue(all(row.values()), row)
+            number = int(row["code"], 16)
+            for text in (row["code"], row["code"].upper().replace("X", "x"), row["code"][2:], str(number - (1 << 32))):
+                self.assertEqual(json.loads(run(CTL, "client", "error", "--json", "--", text).stdout), row)
+        self.assertIn("What to do ", run(CTL, "client", "error", "0x80244019").stdout)
+
+    def test_what_is_no_code_or_unknown(self):
+        for status, text, words in ((2, "80244", "no code of Windows"), (2, "0x8024401g", "no code of Windows"), (2, "", "no code"),
+                                    (1, "0x12345678", "Get-WindowsUpdateLog")):
+            done = run(CTL, "client", "error", text, check=False)
+            self.assertEqual((done.returncode, done.stdout), (status, ""))
+            self.assertIn(words, done.stderr)
+
+    def test_commands_and_settings_that_are_named_exist(self):
+        words = " ".join(value for row in self.rows() for value in row.values())
+        known = run(CTL, "help").stdout
+        for command in re.findall(r"`wsusctl ([a-z]+(?: [a-z]+)?)", words):
+            self.assertTrue(f"  {command} " in known or f"  {command.split()[0]} " in known, command)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,162 @@
+/* client_error.c -- the table of codes.  To add one: a row in its place by number, then doc/CLIENT-ERRORS.md. */
+#include "ctl/client_error.h"
+
+#include "common/text.h"
+
+#define PROBE "`wsus-probe URL --ca ca.crt` from another machine makes the same calls and names what fails."
+#define ACCESS_LOG "nginx's access.log has the request, with its status and the computer's address."
+#define NO_LINE "No line in nginx's access.log: the request never came here."
+#define FAULT_LINE "The service's `req` line with this computer's `client=`: `fault=` is the error and its ID, `why=` the reason."
+
+const struct client_error client_errors[] = {
+	{0x80072EE2, "ERROR_WINHTTP_TIMEOUT", "The server did not answer in time.",
+		"A firewall drops the packets (port 8531 is not open), or the computer uses a proxy that cannot reach this server.",
+		"Open the port to the computers; on the computer `netsh winhttp show proxy`, and except this server's name from the proxy.",
+		NO_LINE " If there is one, rt= is how long the answer took."},
+	{0x80072EE7, "ERROR_WINHTTP_NAME_NOT_RESOLVED", "The server's name has no address.",
+		"The name in WUServer is not in the DNS that this computer asks, or is misspelt.",
+		"On the computer `nslookup NAME`; enter the name in the DNS, or print the settings anew with the right --url.", NO_LINE},
+	{0x80072EFD, "ERROR_WINHTTP_CANNOT_CONNECT", "The connection was refused or could not be made.",
+		"nginx does not run, listens on other ports than WUServer names (8531 for TLS), or a firewall refuses.",
+		"Here `ss -ltn` and `nginx -t`; on the computer `Test-NetConnection NAME -Port 8531`.", NO_LINE},
+	{0x80072EFE, "ERROR_WINHTTP_CONNECTION_ERROR", "The connection broke before the answer was complete.",
+		"Something between cuts it (a proxy that inspects TLS, a firewall's idle limit), nginx was restarted, or http:// is spoken "
+		"to the TLS port.",
+		"Compare scheme and port in WUServer with `wsusctl client setup`; take this server out of TLS inspection; else scan again.",
+		"nginx's access.log has the request with status 400 or 499, or its error.log says why it closed."},
+	{0x80072F8F, "ERROR_WINHTTP_SECURE_FAILURE", "The TLS connection is not trusted.",
+		"The computer does not trust the authority that signed the server's certificate, WUServer has a name or address that the "
+		"certificate has not, the certificate ran out, or the computer's clock is wrong.",
+		"Import the authority into the machine's root store, not a user's (`wsusctl client setup` does); use a name that is in the "
+		"certificate; set the clock.",
+		"`openssl s_client -connect NAME:8531 -verify_return_error -CAfile ca.crt -verify_hostname NAME`; " PROBE},
+	{0x800B0101, "CERT_E_EXPIRED", "A certificate is not valid at this time.",
+		"The server's certificate ran out, or the computer's clock is wrong.", "Renew the certificate; set the clock.",
+		"`openssl x509 -noout -enddate -in server.crt`"},
+	{0x800B0109, "CERT_E_UNTRUSTEDROOT", "A chain of certificates ends in an authority that is not trusted.",
+		"In a scan: our authority is not in the machine's root store.  In an installation: an update that was published locally is "
+		"signed by a certificate which this computer does not trust.",
+		"Import ca.crt as `wsusctl client setup` says; for updates of your own, the publisher's certificate into Root and TrustedPublisher.",
+		"`certutil -store Root` on the computer; the thumbprint is in `wsusctl client setup`."},
+	{0x800B010F, "CERT_E_CN_NO_MATCH", "The certificate is for another name.",
+		"WUServer has a name or address that is not among the certificate's.",
+		"Use a name that is, or make the certificate anew with this name.", "`openssl x509 -noout -ext subjectAltName -in server.crt`"},
+	{0x8024000B, "WU_E_CALL_CANCELLED", "The operation was cancelled.",
+		"A person, a restart of the update service or a new policy stopped the scan; the server has no part in it.",
+		"Scan again.", "The computer's calls end without a fault in the service's `req` lines."},
+	{0x8024000D, "WU_E_XML_MISSINGDATA", "Something that must be there is missing in an update's metadata.",
+		"An update document was imported that its publisher left incomplete.",
+		"The computer's log names the update; decline it (`wsusctl decline ID`) and import a whole document.",
+		"`wsusctl update show ID --fragment core` prints what computers get."},
+	{0x80240013, "WU_E_DUPLICATE_ITEM", "Something was to be added to a list that has it already.",
+		"The computer's cache knows an update under another number: it was cloned with its cache, or the store was put back from "
+		"files behind the server's back.",
+		"After copying a store by hand run `wsusctl store adopt`, after a restore nothing: computers then renumber by themselves. "
+		"For one computer: stop wuauserv, rename C:\\Windows\\SoftwareDistribution, start it.",
+		"A computer that renumbers has a `req` line with `fault=ServerChanged`."},
+	{0x80240022, "WU_E_ALL_UPDATES_FAILED", "The operation failed for each of the updates.",
+		"A summary: the reason stands before it, most often a download that failed (0x80244019, 0x80072F8F).",
+		"Look for the first error in the computer's log, then here under its code.",
+		"`wsusctl content status`; " ACCESS_LOG},
+	{0x80240034, "WU_E_DOWNLOAD_FAILED", "A file of the update could not be downloaded.",
+		"The file is not here any more, content.url leads elsewhere, or with content.store = microsoft the computer has no way to "
+		"the internet.",
+		"`wsusctl content verify` reads all files and withdraws what is damaged; `wsusctl content add` brings files.",
+		"`wsusctl content status`; nginx's access.log for /Content/ with a status other than 200 or 206."},
+	{0x80240437, "WU_E_PT_SECURITY_VERIFICATION_FAILURE", "The service could not be verified.",
+		"As 0x80072F8F, on newer systems: certificate, name or clock.", "As for 0x80072F8F.", PROBE},
+	{0x80240438, "WU_E_PT_ENDPOINT_UNREACHABLE", "There is no way to the server.",
+		"A proxy, a firewall or a missing route; on newer systems it stands for 0x80072EFD and its like.",
+		"As for 0x80072EFD; also `netsh winhttp show proxy`.", NO_LINE},
+	{0x80240440, "WU_E_PT_ENDPOINT_DISCONNECTED", "The connection to the server died.",
+		"As 0x80072EFE, on newer systems.", "As for 0x80072EFE.", "As for 0x80072EFE."},
+	{0x80244007, "WU_E_PT_SOAPCLIENT_SOAPFAULT", "The server answered with a fault.",
+		"ServerBusy: a service does not run or is overloaded.  InvalidParameters: the request was too large (8 MB) or not as the "
+		"protocol has it.  Faults that tell the computer to begin anew (ConfigChanged, CookieExpired, ServerChanged) are no "
+		"trouble: it does so by itself.",
+		"The computer's log has the fault's ID; look for it here.  ServerBusy without load: start the services.",
+		FAULT_LINE "  A fault of nginx itself is in its access.log, id= is the ID."},
+	{0x80244008, "WU_E_PT_SOAPCLIENT_PARSEFAULT", "A fault came that the computer could not read.",
+		"Something between changed the answer, or another web server than this one gave it.",
+		"Open WUServer/ClientWebService/client.asmx in a browser on the computer: this server says \"POST only\" with status 405.", ACCESS_LOG},
+	{0x8024400A, "WU_E_PT_SOAPCLIENT_PARSE", "An answer came that the computer could not read.",
+		"A proxy put a page of its own there, or packed answers are damaged on the way.",
+		"Take this server out of the proxy; to see whether packing matters, `wsusctl config set xpress off`.", PROBE},
+	{0x8024400D, "WU_E_PT_SOAP_CLIENT", "The server found the computer's message wrong.",
+		"InvalidParameters: a computer or a program that is no Windows computer sent what the protocol forbids, or more than 8 MB.",
+		"`why=` names the part of the message; scan again, and if it stays, report it with that line.", FAULT_LINE},
+	{0x8024400E, "WU_E_PT_SOAP_SERVER", "The server could not do it now.",
+		"ServerBusy: a service does not run, has no memory or disk left, or too many computers came at once.  Reports end so as "
+		"long as no reporting service runs; computers keep them.",
+		"See that the services run and that the disk has room (`wsusctl store stat`); computers come back by themselves.", FAULT_LINE},
+	{0x80244010, "WU_E_PT_EXCEEDED_MAX_SERVER_TRIPS", "A scan took more than 200 calls and was given up.",
+		"A first scan of a large catalog with small pages.  The next scan goes on where this one ended.",
+		"Scan again, twice if need be; decline what nobody needs; raise scan.page-updates and scan.page-bytes to their defaults or above.",
+		"`wsus-probe URL --ca ca.crt` counts the calls of a fresh computer; `wsusctl config show` has both settings."},
+	{0x80244011, "WU_E_PT_SUS_SERVER_NOT_SET", "WUServer is missing in the registry, although UseWUServer is 1.",
+		"Policy was applied in part, or removed in part.", "Apply what `wsusctl client setup` prints, or its --undo.", NO_LINE},
+	{0x80244015, "WU_E_PT_REFRESH_CACHE_REQUIRED", "The server is another one now, or the cookie is not good; the computer begins anew.",
+		"After a restore or `wsusctl store adopt` each computer meets it once; its next call is a handshake.",
+		"Nothing.  If it comes again and again, two servers answer under one name.", "`req` lines with `fault=ServerChanged` or `fault=InvalidCookie`."},
+	{0x80244016, "WU_E_PT_HTTP_STATUS_BAD_REQUEST", "HTTP 400.",
+		"http:// is spoken to the TLS port, or the address holds encoded dots or backslashes.",
+		"Print the settings anew: `wsusctl client setup`.", ACCESS_LOG},
+	{0x80244017, "WU_E_PT_HTTP_STATUS_DENIED", "HTTP 401.", "This server never asks for a password: a proxy or another web server does.",
+		"Take this server's name out of the proxy; see that WUServer names this server.", NO_LINE},
+	{0x80244018, "WU_E_PT_HTTP_STATUS_FORBIDDEN", "HTTP 403.",
+		"WUServer is the plain port (8530) of a server that keeps its services on the TLS port, or a proxy forbids it.",
+		"Use https and the TLS port: `wsusctl client setup`.", ACCESS_LOG},
+	{0x80244019, "WU_E_PT_HTTP_STATUS_NOT_FOUND", "HTTP 404.",
+		"In a scan: WUServer has a path behind the port, or another web server answers there.  In a download: the file is not in "
+		"content/.  On Windows 7 and 8.1 before a scan: selfupdate/ is empty, and they may give up there.",
+		"WUServer is scheme, name and port alone.  For files: `wsusctl content verify`, then `wsusctl content add`.  For Windows 7 "
+		"and 8.1 put Microsoft's signed self-update files into selfupdate/.", ACCESS_LOG},
+	{0x8024401B, "WU_E_PT_HTTP_STATUS_PROXY_AUTH_REQ", "HTTP 407: a proxy wants a password.",
+		"The computer's system account goes through a proxy.", "Except this server's name from the proxy: `netsh winhttp set proxy ... bypass-list=NAME`.", NO_LINE},
+	{0x8024401C, "WU_E_PT_HTTP_STATUS_REQUEST_TIMEOUT", "HTTP 408: the request took too long.",
+		"The line is slow or broken while the request is sent: nginx waits 15 s for its head and 30 s between parts of its body.",
+		"Scan again; if many computers show it, look at the machine's load and its network.", ACCESS_LOG},
+	{0x8024401F, "WU_E_PT_HTTP_STATUS_SERVER_ERROR", "HTTP 500.",
+		"A fault of a service, as for 0x80244007, in a place where the computer expected none.", "As for 0x80244007.", FAULT_LINE},
+	{0x80244021, "WU_E_PT_HTTP_STATUS_BAD_GATEWAY", "HTTP 502.",
+		"This server's services answer ServerBusy instead; a proxy in between cannot reach this server.", "See the proxy's log.", NO_LINE},
+	{0x80244022, "WU_E_PT_HTTP_STATUS_SERVICE_UNAVAIL", "HTTP 503: overloaded or not there.",
+		"For files: the content service does not run.  Else one address holds more than 1,000 connections, or a proxy answered.",
+		"Start wsus-content; computers come back by themselves.", "nginx's access.log has status 503, its error.log `limiting connections` or `connect() failed`."},
+	{0x80244023, "WU_E_PT_HTTP_STATUS_GATEWAY_TIMEOUT", "HTTP 504: a gateway waited in vain.",
+		"A proxy in between could not reach this server in time.", "As for 0x80072EE2.", NO_LINE},
+	{0x8024402A, "WU_E_PT_CONFIG_PROP_MISSING", "The server's configuration lacks a property.",
+		"Another server than this one answered: ours sends them all.", "See that WUServer names this server.", PROBE},
+	{0x8024402C, "WU_E_PT_WINHTTP_NAME_NOT_RESOLVED", "The name of the server or of the proxy has no address.",
+		"As 0x80072EE7; or a proxy is set that does not exist any more.",
+		"`nslookup NAME` and `netsh winhttp show proxy` on the computer; `netsh winhttp reset proxy` takes a proxy away.", NO_LINE},
+	{0x80246002, "WU_E_DM_INCORRECTFILEHASH", "A downloaded file is not what its digest says.",
+		"The file was damaged here after it was added, or a cache between gives an old one.",
+		"`wsusctl content verify`, then `wsusctl content add` with a good copy; clear the cache.", "`wsusctl content verify` names the file."},
+	{0},
+};
+
+bool client_error_code(struct slice text, uint32_t *code)
+{
+	uint8_t b[4];
+	int32_t v;
+	text = text_trim(text);
+	if (text.n && text.p[0] == '-' && text_i32(text, &v)) {
+		*code = (uint32_t)v;
+		return true;
+	}
+	if (text.n == 10 && text.p[0] == '0' && text_lower(text.p[1]) == 'x')
+		text = (struct slice){text.p + 2, 8};
+	if (text.n != 8 || !text_hex(text, b, sizeof(b)))
+		return false;
+	*code = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+	return true;
+}
+
+const struct client_error *client_error_find(uint32_t code)
+{
+	for (const struct client_error *e = client_errors; e->name; e++)
+		if (e->code == code)
+			return e;
+	return NULL;
+}
