@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +94,7 @@ struct making {
 	const char *dir; /* into which the parts or the whole go */
 	const char *work;
 	int lock;
+	bool owned; /* the lock is ours, and so is what lies in work */
 };
 
 /* The folder for the work with the group of the directory it is in, which the store takes from it. */
@@ -105,6 +108,7 @@ static int lock_work(struct ctl *c, struct making *m)
 		return err_errno(&c->err, "%s", m->work);
 	if (flock(m->lock, LOCK_EX | LOCK_NB) != 0)
 		return err_set(&c->err, E_BUSY, "%s: somebody is at it already", m->work);
+	m->owned = true;
 	/* fails only for one who is not of that group; then no service of that group was meant */
 	if (stat(m->dir, &st) == 0 && fchown(m->lock, (uid_t)-1, st.st_gid) != 0)
 		errno = 0;
@@ -113,7 +117,7 @@ static int lock_work(struct ctl *c, struct making *m)
 
 static int remove_parts(struct ctl *c, const char *dir)
 {
-	static const char *const parts[] = {MANIFEST, "fleet", "catalog", "keys", "etc"};
+	static const char *const parts[] = {MANIFEST, "fleet", "catalog", "keys", "etc", "identity"};
 	int rc = E_OK;
 	for (unsigned i = 0; rc == E_OK && i < COUNTOF(parts); i++) {
 		const char *path = ctl_path(c, dir, parts[i]);
@@ -138,10 +142,10 @@ static int making_end(struct ctl *c, struct making *m, int rc)
 	if (m->lock < 0)
 		return rc;
 	struct err first = c->err;
-	if (rc != E_OK && rc != E_BUSY)
+	if (m->owned)
 		(void)remove_parts(c, m->work);
 	c->err = first;
-	if (rc != E_BUSY && rmdir(m->work) != 0)
+	if (m->owned && rmdir(m->work) != 0)
 		errno = 0; /* it has its name, or somebody put something there */
 	close(m->lock);
 	m->lock = -1;
@@ -607,15 +611,83 @@ static int copy_from(struct ctl *c, const char *from, const char *to)
 	return rc;
 }
 
+/* Somebody who has the store open would go on with the old one, and write into it. */
+static int expect_unused(struct ctl *c)
+{
+	long pid = store_user(c->store_dir);
+	char path[64], name[64] = "";
+	if (pid == 0)
+		return E_OK;
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, name, sizeof(name) - 1) : 0;
+	if (fd >= 0)
+		close(fd);
+	name[n > 0 ? n - 1 : 0] = 0;
+	return err_set(&c->err, E_BUSY, "%s: in use by process %ld (%s); stop the services (systemctl stop 'wsus-*', or "
+		"scripts/run.sh --stop), then try again", c->store_dir, pid, name);
+}
+
+static int read_marks(const char *dir, struct server_marks *out)
+{
+	struct store *s;
+	struct txn *t = NULL;
+	int rc = store_open(&s, dir, STORE_READER, NULL);
+	if (rc == E_OK)
+		rc = txn_begin(s, TXN_READ, &t, NULL);
+	if (rc == E_OK)
+		rc = server_marks_get(t, out, NULL);
+	txn_end(&t);
+	store_close(&s);
+	return rc;
+}
+
+/* How far the store that is there has counted.  It may be damaged in any way, and who reads it may die of
+ * that: a child does.  False: cannot be read; then the file beside it says what it knows. */
+static bool past_marks(struct ctl *c, const char *dir, struct server_marks *out)
+{
+	struct server_marks noted;
+	int ends[2], status;
+	bool known = server_identity_read(dir, &noted);
+	*out = noted;
+	if (pipe(ends) != 0)
+		return known;
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGABRT, SIG_DFL);
+		int null = open("/dev/null", O_WRONLY);
+		bool good = null >= 0 && dup2(null, STDERR_FILENO) >= 0 && read_marks(dir, out) == E_OK;
+		_exit(good && write(ends[1], out, sizeof(*out)) == (ssize_t)sizeof(*out) ? 0 : 1);
+	}
+	close(ends[1]);
+	bool read_it = child > 0 && read(ends[0], out, sizeof(*out)) == (ssize_t)sizeof(*out);
+	close(ends[0]);
+	if (child > 0 && waitpid(child, &status, 0) < 0)
+		errno = 0;
+	if (!read_it)
+		*out = noted;
+	else if (known && noted.generation > out->generation)
+		out->generation = noted.generation;
+	(void)c;
+	return read_it || known;
+}
+
 /* Before the copy is in its place, so that no service ever opens it as the old one: clients renumber, old
- * cookies get ServerChanged. */
-static int renew_generation(struct ctl *c, const char *dir, const char *note)
+ * cookies get ServerChanged.  id: the server that it becomes, NULL: the one that it is. */
+static int renew_generation(struct ctl *c, const char *dir, const struct server_marks *past, const struct guid *id,
+	struct server_marks *now, const char *note)
 {
 	int rc = store_open(&c->store, dir, STORE_ADMIN, &c->err);
 	if (rc == E_OK)
 		rc = txn_begin(c->store, TXN_CATALOG, &c->txn, &c->err);
+	if (rc == E_OK && id)
+		rc = server_take_id(c->txn, id, &c->err);
 	if (rc == E_OK)
-		rc = server_new_generation(c->txn, &c->err);
+		rc = server_new_generation_after(c->txn, past, &c->err);
+	if (rc == E_OK)
+		rc = server_marks_get(c->txn, now, &c->err);
 	if (rc == E_OK)
 		rc = audit_note(c->txn, c->admin, "%s", note);
 	if (rc == E_OK)
@@ -627,20 +699,102 @@ static int renew_generation(struct ctl *c, const char *dir, const char *note)
 	return rc;
 }
 
+/* What is there goes to STORE/replaced, catalog/ first: from then on there is no store until the new one is
+ * whole.  A lone fleet/ belongs to the catalog/ that is there already, if it was cut short between the two. */
+static int put_aside(struct ctl *c, const struct making *m)
+{
+	const char *aside = ctl_path(c, m->dir, "replaced");
+	bool catalog = exists_in(c, m->dir, "catalog"), fleet = exists_in(c, m->dir, "fleet");
+	if (!aside)
+		return E_NOMEM;
+	int rc = catalog || (fleet && exists_in(c, aside, "fleet")) ? walk_remove(aside, &c->err) : E_OK;
+	if (rc == E_OK && (catalog || fleet) && mkdir(aside, 0700) != 0 && errno != EEXIST)
+		rc = err_errno(&c->err, "%s", aside);
+	if (rc == E_OK && catalog)
+		rc = move_part(c, m->dir, aside, "catalog");
+	if (rc == E_OK && fleet)
+		rc = move_part(c, m->dir, aside, "fleet");
+	return rc == E_OK ? sync_dir(c, m->dir) : rc;
+}
+
+/* The last steps: the new store lies whole and checked in the work folder. */
+static int replace_store(struct ctl *c, const struct making *m, const struct server_marks *now)
+{
+	struct manifest is;
+	int rc = audit_dir(c, m->work, &is);
+	if (rc == E_OK)
+		rc = expect_unused(c);
+	if (rc == E_OK)
+		rc = server_identity_write(m->dir, now, &c->err);
+	if (rc == E_OK)
+		rc = put_aside(c, m);
+	return rc == E_OK ? put_in_place(c, m) : rc;
+}
+
+static void say_aside(struct ctl *c)
+{
+	if (exists_in(c, c->store_dir, "replaced"))
+		ctl_say(c, "what was there is in %s/replaced; remove it when you are sure", c->store_dir);
+}
+
+/* Hours since it was made: two restores of one backup differ, even where nothing else is left to count by. */
+static void beyond_backup(struct ctl *c, const struct manifest *what, struct server_marks *past)
+{
+	int64_t hours = (c->now - what->made) / (3600 * TICKS_PER_SECOND);
+	uint32_t least = what->generation + (uint32_t)(hours > 0 ? MIN(hours, (int64_t)1 << 20) : 0);
+	past->generation = MAX(past->generation, least);
+}
+
 static int restore_into(struct ctl *c, const struct making *m, const char *from, const struct manifest *what)
 {
-	struct manifest now;
+	struct server_marks past, now;
 	struct slice note = arena_printf(&c->arena, "restore %s", from);
 	int rc = clear_unfinished(c, m);
 	if (rc == E_OK)
 		rc = check_space(c, m->work, what->bytes);
 	if (rc == E_OK)
 		rc = copy_from(c, from, m->work);
+	(void)past_marks(c, m->dir, &past);
+	beyond_backup(c, what, &past);
 	if (rc == E_OK)
-		rc = renew_generation(c, m->work, note.p ? note.p : "restore");
-	if (rc == E_OK)
-		rc = audit_dir(c, m->work, &now);
-	return rc == E_OK ? put_in_place(c, m) : rc;
+		rc = renew_generation(c, m->work, &past, NULL, &now, note.p ? note.p : "restore");
+	return rc == E_OK ? replace_store(c, m, &now) : rc;
+}
+
+/* Keys and configuration that are there may be newer than the backup, as a certificate is: only what is missing
+ * comes back, and what differs is said. */
+static int restore_file(struct ctl *c, const struct manifest_file *f, const char *from, const char *place)
+{
+	struct digests d;
+	const char *source = ctl_path(c, from, f->path), *name = strchr(f->path, '/') + 1;
+	const char *to = ctl_path(c, place, name);
+	if (!source || !to)
+		return E_NOMEM;
+	if (!exists(to)) {
+		int rc = copy_file(c, source, to);
+		if (rc == E_OK)
+			ctl_say(c, "%s: brought back", to);
+		return rc;
+	}
+	if (content_digest(to, &d, NULL) == E_OK && memcmp(d.sha256.b, f->digest.b, sizeof(d.sha256.b)) != 0)
+		ctl_say(c, "%s: stays as it is; the backup has another one, %s", to, source);
+	return E_OK;
+}
+
+static int restore_beside(struct ctl *c, const char *from, const struct manifest *what)
+{
+	struct beside beside[BESIDE__N];
+	int rc = E_OK;
+	find_beside(c, beside);
+	for (unsigned i = 0; rc == E_OK && i < what->n; i++) {
+		const char *path = what->file[i].path;
+		for (unsigned k = 0; rc == E_OK && k < BESIDE__N; k++) {
+			size_t n = strlen(beside[k].name);
+			if (beside[k].place && strncmp(path, beside[k].name, n) == 0 && path[n] == '/')
+				rc = restore_file(c, &what->file[i], from, beside[k].place);
+		}
+	}
+	return rc;
 }
 
 static int run_restore(struct ctl *c)
@@ -648,11 +802,9 @@ static int run_restore(struct ctl *c)
 	struct making m;
 	struct manifest what;
 	const char *from;
-	bool unfinished = exists_in(c, c->store_dir, "incomplete");
-	if (exists_in(c, c->store_dir, "catalog") || (exists_in(c, c->store_dir, "fleet") && !unfinished))
-		return err_set(&c->err, E_REFUSED,
-			"%s: there is a store; stop the services, move its catalog/ and fleet/ away, then restore", c->store_dir);
-	int rc = pick(c, c->pos[0], &from);
+	int rc = expect_unused(c);
+	if (rc == E_OK)
+		rc = pick(c, c->pos[0], &from);
 	if (rc == E_OK)
 		rc = verify(c, from, &what);
 	if (rc != E_OK)
@@ -662,8 +814,12 @@ static int run_restore(struct ctl *c)
 		rc = restore_into(c, &m, from, &what);
 	rc = making_end(c, &m, rc);
 	if (rc == E_OK)
-		ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
-	return rc;
+		rc = restore_beside(c, from, &what);
+	if (rc != E_OK)
+		return rc;
+	ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
+	say_aside(c);
+	return E_OK;
 }
 
 static const struct option_row backup_options[] = {

@@ -165,7 +165,12 @@ static int report_tick(struct ctl *c)
 
 static int run_adopt(struct ctl *c)
 {
+	struct server_marks m;
 	int rc = server_new_generation(c->txn, &c->err);
+	if (rc == E_OK)
+		rc = server_marks_get(c->txn, &m, &c->err);
+	if (rc == E_OK) /* before the commit: a number too high does no harm */
+		rc = server_identity_write(c->store_dir, &m, &c->err);
 	return rc == E_OK ? audit_note(c->txn, c->admin, "store adopt") : rc;
 }
 

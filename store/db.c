@@ -506,6 +506,42 @@ int server_new_generation(struct txn *t, struct err *e)
 	return rc;
 }
 
+static_assert(COUNTOF(counters) == COUNTOF(((struct server_marks *)0)->count), "marks have all counters");
+
+int server_marks_get(struct txn *t, struct server_marks *out, struct err *e)
+{
+	struct server_state st;
+	int rc = server_state_get(t, &st, e);
+	*out = (struct server_marks){.server_id = st.server_id, .generation = st.generation};
+	for (enum counter c = 0; c < COUNT__N; c++)
+		out->count[c] = counter_last(t, c);
+	return rc;
+}
+
+int server_new_generation_after(struct txn *t, const struct server_marks *past, struct err *e)
+{
+	struct server_state st;
+	int rc = server_state_get(t, &st, e);
+	st.generation = MAX(st.generation, past->generation);
+	if (rc == E_OK)
+		rc = server_state_put(t, &st, e);
+	for (enum counter c = 0; rc == E_OK && c < COUNT__N; c++) {
+		uint32_t last = counter_last(t, c);
+		/* UpdateNo and GroupNo never leave the server, and lists are as long as they are high */
+		if (counters[c].skip && past->count[c] > last)
+			rc = counter_advance(t, c, past->count[c] - last, &last, e);
+	}
+	return rc == E_OK ? server_new_generation(t, e) : rc;
+}
+
+int server_take_id(struct txn *t, const struct guid *id, struct err *e)
+{
+	struct server_state st;
+	int rc = server_state_get(t, &st, e);
+	st.server_id = *id;
+	return rc == E_OK ? server_state_put(t, &st, e) : rc;
+}
+
 /* ================= arrays of the scan index ================= */
 
 static struct key array_key(enum array a, uint32_t sub, size_t chunk)

@@ -453,6 +453,56 @@ static int format_check(struct store *s, unsigned kind, struct err *e)
 	return rc;
 }
 
+/* ================= beside the environments ================= */
+
+int server_identity_write(const char *dir, const struct server_marks *m, struct err *e)
+{
+	char path[PATH_MAX], made[PATH_MAX], id[GUID_TEXT + 1];
+	snprintf(path, sizeof(path), "%s/identity", dir);
+	snprintf(made, sizeof(made), "%s/identity.new", dir);
+	guid_text(&m->server_id, id);
+	int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_errno(e, "%s", made);
+	bool good = dprintf(fd, "%s %u\n", id, (unsigned)m->generation) > 0 && fsync(fd) == 0;
+	good = close(fd) == 0 && good && rename(made, path) == 0;
+	return good ? E_OK : err_errno(e, "%s", path);
+}
+
+bool server_identity_read(const char *dir, struct server_marks *out)
+{
+	char path[PATH_MAX], text[64];
+	uint64_t generation;
+	snprintf(path, sizeof(path), "%s/identity", dir);
+	*out = (struct server_marks){0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text)) : -1;
+	if (fd >= 0)
+		close(fd);
+	struct slice line = {text, n > 0 ? (size_t)n : 0}, id = text_cut(&line, ' ');
+	if (!text_guid(id, &out->server_id) || !text_u64(line, &generation) || generation > INT32_MAX)
+		return false;
+	out->generation = (uint32_t)generation;
+	return true;
+}
+
+/* Whoever has an environment open holds a shared lock on the first byte of its lock.mdb. */
+long store_user(const char *dir)
+{
+	long pid = 0;
+	for (unsigned k = 0; k < ENV__N && pid == 0; k++) {
+		char path[PATH_MAX];
+		struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+		snprintf(path, sizeof(path), "%s/%s/lock.mdb", dir, env_table[k].name);
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK)
+			pid = l.l_pid > 0 ? (long)l.l_pid : -1; /* of another container */
+		if (fd >= 0)
+			close(fd);
+	}
+	return pid;
+}
+
 /* ================= making, opening, closing ================= */
 
 static int store_alloc(struct store **out, const char *dir, enum store_role role, struct err *e)
@@ -604,6 +654,18 @@ static int sweep(struct store *s, struct err *e)
 	return rc;
 }
 
+/* Stores made before there was the file get it, too.  Who may not write there is not the one to do it. */
+static void note_identity(struct store *s)
+{
+	struct server_marks m;
+	struct txn *t;
+	if (server_identity_read(s->dir, &m) || txn_begin(s, TXN_READ, &t, NULL) != E_OK)
+		return;
+	if (server_marks_get(t, &m, NULL) == E_OK && server_identity_write(s->dir, &m, NULL) != E_OK)
+		errno = 0;
+	txn_end(&t);
+}
+
 int store_open(struct store **out, const char *dir, enum store_role role, struct err *e)
 {
 	struct store *s;
@@ -616,6 +678,8 @@ int store_open(struct store **out, const char *dir, enum store_role role, struct
 		rc = format_check(s, k, e);
 	if (rc == E_OK && role == STORE_ADMIN)
 		rc = sweep(s, e);
+	if (rc == E_OK && role == STORE_ADMIN)
+		note_identity(s);
 	if (rc != E_OK)
 		store_close(&s);
 	*out = s;

@@ -70,6 +70,23 @@ struct server_state {
 int server_state_get(struct txn *t, struct server_state *out, struct err *e) MUST_CHECK;
 /* A new generation: skips id counters ahead (restore, adoption).  Needs TXN_CATALOG. */
 int server_new_generation(struct txn *t, struct err *e) MUST_CHECK;
+/* How far a store has counted: what the one that takes its place must go beyond, or a computer could take a new
+ * number for one that it knows. */
+struct server_marks {
+	struct guid server_id;
+	uint32_t generation, count[4];
+};
+int server_marks_get(struct txn *t, struct server_marks *out, struct err *e) MUST_CHECK;
+/* Lifts generation and counters to at least those of past, then makes a new generation. */
+int server_new_generation_after(struct txn *t, const struct server_marks *past, struct err *e) MUST_CHECK;
+/* A new, empty store becomes this server. */
+int server_take_id(struct txn *t, const struct guid *id, struct err *e) MUST_CHECK;
+/* The file DIR/identity: ServerID and generation once more, for when catalog/ cannot be read. */
+int server_identity_write(const char *dir, const struct server_marks *m, struct err *e) MUST_CHECK;
+bool server_identity_read(const char *dir, struct server_marks *out);
+/* A process that has the store below dir open (the first found), 0: none.  By the locks that LMDB holds on
+ * lock.mdb, so that it works for a damaged store, too; never call it while this process has it open. */
+long store_user(const char *dir);
 
 enum scan_scope { SCOPE_ALL, SCOPE_APPROVED };
 enum targeting { TARGETING_SERVER, TARGETING_CLIENT };

@@ -227,5 +227,124 @@ class Backup(unittest.TestCase):
         self.place("backup", disk / "copy")
 
 
+class Restore(unittest.TestCase):
+    def stat(self, place):
+        stat = place.json("store", "stat")
+        return stat["server_id"], stat["generation"], stat["revisions"]
+
+    def test_over_a_store_that_is_kept_beside(self):
+        place = Place()
+        copy = place.state / "copy"
+        place("backup", copy)
+        server, _, revisions = self.stat(place)
+        place("group", "create", "Later")
+        for generation in (2, 3, 4):
+            self.assertIn("replaced", place("restore", copy).stdout)
+            self.assertEqual(self.stat(place), (server, generation, revisions), "each time a generation that never was")
+            self.assertNotIn("Later", place("group", "list").stdout)
+            self.assertEqual(place.json("store", "history")[-1]["what"], f"restore {copy}")
+            place("store", "audit")
+        kept = temporary() / "kept"
+        shutil.copytree(place.store / "replaced", kept)
+        self.assertEqual(json.loads(run(CTL, "--store", kept, "store", "stat", "--json").stdout)["generation"], 3)
+        # adopted since, and unreadable now: the file beside it still knows
+        place("store", "adopt")
+        (place.store / "catalog/data.mdb").write_bytes(b"words " * 9000)
+        place("restore", copy)
+        self.assertEqual(self.stat(place), (server, 6, revisions))
+
+    def test_over_any_damage(self):
+        place = Place()
+        copy = place.state / "copy"
+        place("backup", copy)
+        generator = random.Random(4)
+        data = place.store / "catalog/data.mdb"
+        for i in range(12):
+            good = bytearray(data.read_bytes())
+            if i == 0:
+                del good[8192:]
+            elif i == 1:
+                good.clear()
+            else:
+                for _ in range(1 << i):
+                    good[generator.randrange(len(good))] ^= 1 << generator.randrange(8)
+            data.write_bytes(good)
+            generation = int((place.store / "identity").read_text().split()[1])
+            place("restore", copy)
+            place("store", "audit")
+            self.assertGreater(self.stat(place)[1], generation)
+
+    def test_keys_and_configuration_that_are_missing_come_back(self):
+        place = Place(revisions=0)
+        copy = place.state / "copy"
+        master = (place.keys / "master").read_bytes()
+        place("backup", copy)
+        (place.keys / "master").unlink()
+        (place.etc / "wsus.conf").write_text("# newer\n")
+        said = place("restore", copy).stdout
+        self.assertIn(f"keys/master: brought back", said)
+        self.assertIn("wsus.conf: stays as it is", said)
+        self.assertNotIn("server.key", said)
+        self.assertEqual((place.keys / "master").read_bytes(), master)
+        self.assertEqual((place.keys / "master").stat().st_mode, (copy / "keys/master").stat().st_mode)
+        self.assertEqual((place.etc / "wsus.conf").read_text(), "# newer\n")
+
+    def test_killed_at_any_moment_over_a_store(self):
+        place = Place()
+        copy = place.state / "copy"
+        place("backup", copy)
+        command = [str(c) for c in (CTL, "--store", place.store, "restore", copy)]
+        began = time.monotonic()
+        run(*command)
+        usual = time.monotonic() - began
+        generator = random.Random(20261122)
+        killed = 0
+        for i in range(16):
+            before = int((place.store / "identity").read_text().split()[1])
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(usual * generator.uniform(i, i + 1) / 16)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            killed += process.wait() == -signal.SIGKILL
+            if (place.store / "catalog").exists():
+                place("store", "audit")
+            else:
+                self.assertIn("no store", place.refused("store", "stat"))
+            place("restore", copy)
+            place("store", "audit")
+            self.assertGreater(self.stat(place)[1], before)
+            self.assertEqual(sorted(p.name for p in place.store.iterdir()), ["catalog", "fleet", "identity", "replaced"])
+        self.assertGreater(killed, 0)
+
+    def test_refused_while_services_run_then_clients_renumber(self):
+        with Instance("sample") as server:
+            state, copy = temporary() / "probe", temporary() / "copy"
+            probe = [ROOT / "bin/wsus-probe", f"http://127.0.0.1:{server.port}", "--json", "--state", state]
+            server.ctl("backup", copy)
+            update = next(r for r in server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered")["id"]
+            server.ctl("decline", update)
+            known = json.loads(run(*probe).stdout)["updates"]["known"]
+            before = server.ctl_json("store", "stat")
+            refused = server.ctl("restore", copy, check=False)
+            self.assertEqual(refused.returncode, 1)
+            self.assertRegex(refused.stderr, r"in use by process \d+ \(wsus-\w+\); stop the services")
+            self.assertTrue(server.answers())
+            server.stop()
+            server.ctl("restore", copy)
+            self.assertEqual(server.ctl_json("store", "stat")["server_id"], before["server_id"])
+            server.catalog = None
+            server.start()
+            done = run(*probe)
+            self.assertIn("ServerChanged", done.stderr)
+            answer = json.loads(done.stdout)
+            self.assertIn("refresh", [s["name"] for s in answer["steps"]])
+            self.assertEqual((answer["ok"], answer["problem_count"]), (True, 0))
+            self.assertEqual(answer["updates"]["known"], known + answer["updates"]["new"])
+            self.assertGreater(answer["updates"]["new"], 0, "what was declined is offered again")
+            fresh = json.loads(run(*probe[:3]).stdout)
+            self.assertEqual(fresh["updates"]["known"], answer["updates"]["known"], "the set of a fresh computer")
+
+
 if __name__ == "__main__":
     unittest.main()
