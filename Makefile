@@ -125,7 +125,8 @@ libexec = $(libexecdir)/wsus-fcgi
 share = $(datadir)/wsus-fcgi
 RENDERED = $(BUILD)/install
 RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@share@|$(share)|g' \
-	-e 's|@etc@|$(sysconfdir)/wsus-fcgi|g' -e 's|@state@|$(localstatedir)/lib/wsus-fcgi|g' -e 's|@run@|$(runstatedir)/wsus-fcgi|g'
+	-e 's|@etc@|$(sysconfdir)/wsus-fcgi|g' -e 's|@state@|$(localstatedir)/lib/wsus-fcgi|g' -e 's|@run@|$(runstatedir)/wsus-fcgi|g' \
+	-e 's|@log@|$(localstatedir)/log/wsus-fcgi|g'
 UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in))
 SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 

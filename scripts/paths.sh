@@ -9,3 +9,4 @@ templates=${lib%/*}/nginx
 state=${lib%/*}/var
 etc=$state
 run=$state/run
+log=$state/log

@@ -312,7 +312,7 @@ def settings_of(f):
         Setting("MALLOC_MMAP_THRESHOLD_", [long, longs, scan, large], [
             Value("malloc's own", environ={"MALLOC_MMAP_THRESHOLD_": None}), Value("524288", environ={"MALLOC_MMAP_THRESHOLD_": "524288"})]),
         Setting("access_log", [handshake, scan], directive("access_log", "off", "log/access.log wsus buffer=64k flush=1s")),
-        Setting("log id", [handshake], [Value("id of every request", nginx=[("http.conf", r"id=\$logged_id", "id=$fault_id")])]),
+        Setting("log id", [handshake], [Value("id of every request", nginx=[("maps.conf", r"id=\$wsus_logged_id", "id=$wsus_fault_id")])]),
         Setting("pcre_jit", [handshake], directive("pcre_jit", "off", file="nginx.conf")),
         Setting("exact locations", [handshake], [Value("= before ~*", nginx=[
             ("services.conf", exact, r"\1 = \2client.asmx \3\g<0>")])]),

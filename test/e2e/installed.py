@@ -13,7 +13,7 @@ import struct
 import subprocess
 
 import harness
-from harness import ROOT, run, temporary, wait_for
+from harness import ROOT, free_ports, run, temporary, wait_for
 
 USER, GROUP = "nobody", "nogroup"
 
@@ -30,10 +30,12 @@ class Installation:
         self.units = self.root / "usr/lib/systemd/system"
         run("make", "-s", "-C", ROOT, "install", f"BUILD={ROOT}/build", f"RENDERED={self.root}/rendered", f"prefix={self.root}/usr",
             f"sysconfdir={self.root}/etc", f"localstatedir={self.root}/var", f"runstatedir={self.root}/run")
+        self.port, self.tls_port = free_ports()
         self.setup()
 
     def setup(self, *more):
-        return run(self.libexec / "setup.sh", "--user", f"{USER}:{GROUP}", "--name", "wsus.example.net", *more)
+        return run(self.libexec / "setup.sh", "--user", f"{USER}:{GROUP}", "--name", "wsus.example.net", "--listen", "127.0.0.1",
+                   "--port", self.port, "--tls-port", self.tls_port, *more)
 
     def ctl(self, *arguments, **kw):
         return run(self.root / "usr/bin/wsusctl", "--store", self.state / "store", *arguments, **kw)

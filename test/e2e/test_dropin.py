@@ -1,0 +1,117 @@
+"""test_dropin.py -- our servers in an nginx that has a site of its own: both answer, neither notices the other."""
+import contextlib
+import os
+import re
+import signal
+import unittest
+import urllib.request
+
+from harness import free_ports, run, wait_for
+from installed import Installation
+
+# As Debian's, with places of our own, and with what another site may well have: names like ours, compression.
+NGINX = """
+user www-data;
+worker_processes 1;
+pid {root}/nginx.pid;
+error_log {root}/error.log;
+events {{ worker_connections 768; }}
+http {{
+	sendfile on;
+	include /etc/nginx/mime.types;
+	default_type text/html;
+	ssl_protocols TLSv1.2 TLSv1.3;
+	access_log {root}/access.log;
+	gzip on;
+	gzip_min_length 1;
+	gzip_types text/xml text/plain application/octet-stream;
+	client_body_temp_path {root}/tmp; proxy_temp_path {root}/tmp; fastcgi_temp_path {root}/tmp;
+	uwsgi_temp_path {root}/tmp; scgi_temp_path {root}/tmp;
+	include {root}/conf.d/*.conf;
+}}
+"""
+OTHER = """
+map $uri $fault_id {{ default theirs; }}
+map $uri $logged_id {{ default theirs; }}
+log_format wsus_other '$fault_id $logged_id $uri';
+limit_conn_zone $binary_remote_addr zone=peer:1m;
+server {{
+	listen 127.0.0.1:{port} default_server;
+	location / {{ return 200 "the other site $fault_id\\n"; }}
+}}
+"""
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can start nginx for another user")
+class DropIn(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.here = Installation()
+        cls.other, = free_ports(1)
+        cls.stack = contextlib.ExitStack()
+        cls.addClassCleanup(cls.stack.close)
+        for service in ("auth", "client", "content"):
+            cls.stack.enter_context(cls.here.service(service))
+        cls.start_nginx()
+
+    @classmethod
+    def start_nginx(cls):
+        root = cls.here.root
+        (root / "conf.d").mkdir()
+        (root / "nginx.conf").write_text(NGINX.format(root=root))
+        (root / "conf.d/other.conf").write_text(OTHER.format(port=cls.other))
+        (root / "conf.d/wsus-fcgi.conf").symlink_to(cls.here.etc / "nginx/wsus-fcgi.conf")
+        cls.tested = run("nginx", "-t", "-c", root / "nginx.conf", "-e", root / "error.log", check=False)
+        if cls.tested.returncode == 0:
+            run("nginx", "-c", root / "nginx.conf", "-e", root / "error.log")
+            cls.stack.callback(cls.stop_nginx, int((root / "nginx.pid").read_text()))
+
+    @classmethod
+    def stop_nginx(cls, pid):
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not (cls.here.root / "nginx.pid").exists(), what="the end of nginx")
+
+    def setUp(self):
+        self.assertEqual(self.tested.returncode, 0, self.tested.stderr)
+
+    def get(self, port, path, headers=()):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as e:
+            return e.code, dict(e.headers), e.read()
+
+    def test_nginx_says_nothing_against_it(self):
+        said = [line for line in self.tested.stderr.splitlines() if "syntax is ok" not in line and "test is successful" not in line]
+        self.assertEqual(said, [])
+
+    def test_the_other_site_keeps_its_own(self):
+        status, headers, body = self.get(self.other, "/x", {"Accept-Encoding": "gzip"})
+        self.assertEqual((status, headers["Content-Encoding"]), (200, "gzip"))
+        self.assertIn(b"the other site theirs", self.get(self.other, "/x")[2])
+        self.assertIn("GET /x", (self.here.root / "access.log").read_text())
+
+    def test_a_scan_passes_and_is_in_our_log(self):
+        done = run(self.here.root / "usr/bin/wsus-probe", f"https://127.0.0.1:{self.here.tls_port}", "--ca", self.here.etc / "tls/ca.crt",
+                   check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
+        self.assertRegex(log, r'"POST /ClientWebService/\S+ HTTP/1.1" 200 .* id=-')
+        self.assertNotIn("asmx", (self.here.root / "access.log").read_text())
+
+    def test_the_plain_port_has_content_only_and_no_compression(self):
+        self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 403)
+        folder = self.here.state / "content/99"
+        folder.mkdir(exist_ok=True)
+        (folder / ("0" * 38 + "99")).write_bytes(b"x" * 1000)
+        for path in ("/Content/99/" + "0" * 38 + "99.cab", "/content/99/" + "0" * 38 + "99.CAB"):
+            status, headers, body = self.get(self.here.port, path, {"Accept-Encoding": "gzip"})
+            self.assertEqual((status, headers.get("Content-Encoding"), body), (200, None, b"x" * 1000))
+
+    def test_no_path_is_relative(self):
+        for file in (self.here.etc / "nginx").iterdir():
+            for path in re.findall(r"^\s*(?:include|alias|access_log|fastcgi_pass|ssl_certificate\w*) (\S+)", file.read_text(), re.M):
+                with self.subTest(file=file.name):
+                    self.assertRegex(path, r"^(unix:)?/")
