@@ -1,15 +1,30 @@
 /* cmd_client.c -- what Windows computers need to use this server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/conf.h"
 #include "common/text.h"
 #include "ctl/client_error.h"
 #include "ctl/cmd.h"
 #include "ctl/setup.h"
 
 #define PEM_MAX ((size_t)64 << 10) /* a certificate takes 1 to 4 KB */
+
+/* A setting of the configuration file, or its default; absent if it cannot be had: then it must be said with an option. */
+static struct slice configured(struct ctl *c, const char *name)
+{
+	const char *file = getenv("WSUS_CONF");
+	struct conf conf = {0};
+	struct slice value = SL0;
+	struct err unused = {0};
+	int rc = conf_load(&conf, file && file[0] ? file : CONF_FILE, &c->arena, &unused);
+	if (rc == E_OK || rc == E_NOTFOUND)
+		rc = conf_get(&conf, name, &value, NULL, &unused);
+	return rc == E_OK ? value : SL0;
+}
 
 /* All of a small file; E_NOTFOUND if there is none. */
 static int read_small(struct ctl *c, const char *path, struct slice *out)
@@ -49,9 +64,10 @@ static int take_authority(struct ctl *c, const char *path, struct setup *s)
 static int find_authority(struct ctl *c, struct setup *s)
 {
 	struct slice beside = arena_printf(&c->arena, "%s/../keys/ca.crt", c->store_dir);
-	if (!beside.p)
+	struct slice installed = arena_printf(&c->arena, "%.*s/ca.crt", SLF(configured(c, "tls")));
+	if (!beside.p || !installed.p)
 		return err_set(&c->err, E_NOMEM, "out of memory");
-	const char *const places[] = {beside.p, "/etc/wsus-fcgi/tls/ca.crt"};
+	const char *const places[] = {beside.p, installed.p};
 	int rc = E_NOTFOUND;
 	for (unsigned i = 0; i < COUNTOF(places) && rc == E_NOTFOUND; i++)
 		rc = take_authority(c, places[i], s);
@@ -70,14 +86,26 @@ static int settle_authority(struct ctl *c, struct setup *s)
 	return s->undo || text_starts(s->url, SL("https://")) ? find_authority(c, s) : E_OK;
 }
 
+/* By the setting server.name, else the first of the file's `names`; absent if neither is set. */
+static struct slice default_url(struct ctl *c, const struct settings *set)
+{
+	struct slice names = configured(c, "names"), port = configured(c, "https.port"), first = text_cut(&names, ' ');
+	struct slice host = set->server_name.n ? set->server_name : first;
+	bool v6 = host.n && memchr(host.p, ':', host.n);
+	if (!host.n)
+		return SL0;
+	return arena_printf(&c->arena, "https://%s%.*s%s:%.*s", v6 ? "[" : "", SLF(host), v6 ? "]" : "",
+		SLF(port.n ? port : SL("8531")));
+}
+
 static int settle_url(struct ctl *c, const struct settings *set, struct setup *s)
 {
 	const char *url = ctl_option(c, "url");
-	if (!url && set->server_name.n == 0)
+	s->url = url ? slice_of(url) : default_url(c, set);
+	if (!s->url.n)
 		return err_set(&c->err, E_USAGE,
 			"the address of this server is not known: give --url https://NAME:8531, "
-			"or `wsusctl config set server.name NAME`");
-	s->url = url ? slice_of(url) : arena_printf(&c->arena, "https://%.*s:8531", SLF(set->server_name));
+			"or `wsusctl config set server.name NAME`, or set names in " CONF_FILE);
 	if (s->url.n > 8 && s->url.p[s->url.n - 1] == '/')
 		s->url.n--;
 	return setup_url_fits(s->url) ? E_OK
@@ -143,7 +171,7 @@ static int run_setup(struct ctl *c)
 static const struct option_row setup_options[] = {
 	{"group", "NAME", "the group the computers shall be in"},
 	{"format", "FORMAT", "reg (a file for regedit), ps1 (a script), gpo (Group Policy), text (for people; the default)"},
-	{"url", "URL", "how computers reach this server (default: https://, the setting server.name, port 8531)"},
+	{"url", "URL", "how computers reach this server (default: https, server.name or the first of names, https.port)"},
 	{"ca", "FILE", "the authority to trust, PEM; none: no import (default: that of this server, if it made one)"},
 	{"frequency", "HOURS", "how often computers scan, 1 to 22 (default: 22, as Windows does by itself)"},
 	{"undo", NULL, "print what takes it back"},

@@ -3,6 +3,7 @@ applying a file twice changes nothing, and undoing leaves nothing."""
 import base64
 import hashlib
 import json
+import os
 import re
 import ssl
 import subprocess
@@ -231,6 +232,19 @@ class Setup(unittest.TestCase):
         self.place("config", "set", "server.name", "wsus.example.org")
         self.addCleanup(self.place, "config", "set", "server.name", "")
         self.assertIn("WUServer                                     REG_SZ    https://wsus.example.org:8531\n", self.place("client", "setup", "--group", "Lab", "--ca=none").stdout)
+
+    def test_address_and_authority_come_from_the_configuration_file(self):
+        conf = temporary() / "wsus.conf"
+        environment = {**os.environ, "WSUS_CONF": str(conf)}
+
+        def text(*more):
+            return self.place("client", "setup", "--group", "Lab", *more, env=environment).stdout
+        conf.write_text(f"names = wsus.example.com 192.0.2.1\nhttps.port = 443\ntls = {self.keys}\n")
+        self.assertIn(" https://wsus.example.com:443\n", text())
+        self.assertIn(self.thumbprint, text())
+        self.assertNotIn(self.thumbprint, text("--ca=none"))
+        conf.write_text("names = 2001:db8::1\n")
+        self.assertIn(" https://[2001:db8::1]:8531\n", text("--ca=none"))
 
     def test_the_authority_of_a_state_directory_is_found(self):
         keys = self.place.state / "keys"
