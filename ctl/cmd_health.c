@@ -207,6 +207,20 @@ static void say(struct ctl *c, const struct finding *v, unsigned n, enum level w
 			v[i].remedy);
 }
 
+/* Others read it: a web server, a collector. */
+static int write_metrics(struct ctl *c, const struct health_facts *f, const struct finding *v, unsigned n)
+{
+	const char *path = ctl_option(c, "metrics");
+	struct buf b;
+	if (!path)
+		return E_OK;
+	buf_init(&b, (size_t)64 << 10);
+	health_metrics_add(&b, f, v, n);
+	int rc = b.rc == E_OK ? health_replace(path, buf_bytes(&b), 0644, &c->err) : err_set(&c->err, E_NOMEM, "out of memory");
+	buf_free(&b);
+	return rc;
+}
+
 /* ---- health ---- */
 
 static int take_limits(struct ctl *c, int64_t *v)
@@ -253,7 +267,8 @@ static int run_health(struct ctl *c)
 	for (unsigned i = 0; i < n; i++)
 		make_safe(v[i].what, sizeof(v[i].what));
 	bool known = f->store.known == KNOWN && f->disk.known == KNOWN;
-	if (ctl_option(c, "notify"))
+	rc = write_metrics(c, f, v, n);
+	if (rc == E_OK && ctl_option(c, "notify"))
 		rc = notify(c, path, known ? &now : NULL, v, n);
 	if (rc == E_OK)
 		say(c, v, n, worst);
@@ -382,6 +397,7 @@ static const struct option_row health_options[] = {
 	{"limit", "NAME=N", "another threshold; may be repeated"},
 	{"notify", NULL, "run the command for what changed since the last time, note levels and growth"},
 	{"command", "PATH", "what --notify runs: EVENT CHECK LEVEL CAUSE REMEDY"},
+	{"metrics", "FILE", "write the numbers for Prometheus there too"},
 	{"state", "FILE", "where that is noted (default: health.state beside the store)"},
 	{0},
 };

@@ -5,6 +5,8 @@
 #ifndef CTL_HEALTH_H
 #define CTL_HEALTH_H
 
+#include <sys/types.h>
+
 #include "common/arena.h"
 #include "common/err.h"
 #include "store/store.h"
@@ -124,6 +126,8 @@ struct health_state {
 int health_state_load(struct health_state *s, const char *path, struct err *e) MUST_CHECK;
 /* Replaces the file at once. */
 int health_state_save(const struct health_state *s, const char *path, struct err *e) MUST_CHECK;
+/* A file as it was or as it shall be, never a part of it. */
+int health_replace(const char *path, struct slice text, mode_t mode, struct err *e) MUST_CHECK;
 /* Adds a point unless the last is less than 20 hours old; the oldest goes when there is no room. */
 void health_state_grow(struct health_state *s, const struct growth *g);
 
@@ -140,6 +144,11 @@ typedef int health_tell(const struct transition *t, void *arg, struct err *e);
 int health_notify(struct health_state *s, const struct finding *v, unsigned n, tick_t now, health_tell *tell, void *arg,
 	struct err *e) MUST_CHECK;
 
+/* ---- for Prometheus (health_metrics.c) ---- */
+struct buf;
+/* Text exposition format 0.0.4; what is not known is left out. */
+void health_metrics_add(struct buf *b, const struct health_facts *f, const struct finding *v, unsigned n);
+
 /* ---- gathering (health_facts.c) ---- */
 struct health_places {
 	const char *store; /* directory of the store */
@@ -153,7 +162,6 @@ void health_gather(struct health_facts *f, const struct health_places *p, struct
 void health_gather_quick(struct health_facts *f, const struct health_places *p);
 /* Runs a program without a shell for at most that many seconds; its standard output goes to out (may be NULL: it
  * goes where ours goes).  *status: its exit status, 128 and more if a signal or we ended it. */
-struct buf;
 int health_run(const char *const *argv, unsigned seconds, struct buf *out, int *status, struct err *e) MUST_CHECK;
 
 #endif

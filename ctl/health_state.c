@@ -4,12 +4,15 @@
 #include "ctl/health.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "common/text.h"
 
 #define HEAD "wsus-fcgi health 1\n"
+#define STATE_MAX (16 << 10) /* 16 levels and 60 points at 100 bytes */
 #define GROWTH_STEP (20 * 3600 * TICKS_PER_SECOND) /* a daily job is never exactly a day apart */
 
 static bool number(struct slice *rest, uint64_t *out)
@@ -61,7 +64,7 @@ static void take_text(struct health_state *s, struct slice text)
 
 int health_state_load(struct health_state *s, const char *path, struct err *e)
 {
-	char text[16 << 10]; /* 16 levels and 60 points at 100 bytes */
+	char text[STATE_MAX];
 	*s = (struct health_state){0};
 	FILE *f = fopen(path, "re");
 	if (!f)
@@ -74,31 +77,47 @@ int health_state_load(struct health_state *s, const char *path, struct err *e)
 	return rc;
 }
 
-static bool write_lines(const struct health_state *s, FILE *f)
+static int write_all(int fd, struct slice text, mode_t mode, struct err *e, const char *path)
 {
-	fputs(HEAD, f);
-	for (unsigned i = 0; i < s->n; i++)
-		fprintf(f, "level %s %s %jd\n", s->was[i].check, level_names[s->was[i].level], (intmax_t)s->was[i].since);
-	for (unsigned i = 0; i < s->ngrowth; i++)
-		fprintf(f, "growth %jd %ju %ju %ju\n", (intmax_t)s->growth[i].at, (uintmax_t)s->growth[i].disk,
-			(uintmax_t)s->growth[i].catalog, (uintmax_t)s->growth[i].fleet);
-	return fflush(f) == 0 && fsync(fileno(f)) == 0 && !ferror(f);
+	bool ok = fchmod(fd, mode) == 0;
+	while (ok && text.n > 0) {
+		ssize_t n = write(fd, text.p, text.n);
+		ok = n > 0 || (n < 0 && errno == EINTR);
+		if (n > 0)
+			text = (struct slice){text.p + n, text.n - (size_t)n};
+	}
+	return ok && fsync(fd) == 0 ? E_OK : err_errno(e, "%s", path);
 }
 
-int health_state_save(const struct health_state *s, const char *path, struct err *e)
+int health_replace(const char *path, struct slice text, mode_t mode, struct err *e)
 {
 	char work[4096];
 	if (snprintf(work, sizeof(work), "%s.new", path) >= (int)sizeof(work))
-		return err_set(e, E_LIMIT, "the path of the state is too long");
-	FILE *f = fopen(work, "we");
-	if (!f)
+		return err_set(e, E_LIMIT, "the path of a file to write is too long");
+	int fd = open(work, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
 		return err_errno(e, "%s", work);
-	int rc = write_lines(s, f) ? E_OK : err_errno(e, "%s", work);
-	fclose(f);
+	int rc = write_all(fd, text, mode, e, work);
+	close(fd);
 	if (rc == E_OK && rename(work, path) != 0)
 		rc = err_errno(e, "%s", path);
 	if (rc != E_OK)
 		unlink(work);
+	return rc;
+}
+
+int health_state_save(const struct health_state *s, const char *path, struct err *e)
+{
+	struct buf b;
+	buf_init(&b, STATE_MAX);
+	buf_str(&b, HEAD);
+	for (unsigned i = 0; i < s->n; i++)
+		buf_printf(&b, "level %s %s %jd\n", s->was[i].check, level_names[s->was[i].level], (intmax_t)s->was[i].since);
+	for (unsigned i = 0; i < s->ngrowth; i++)
+		buf_printf(&b, "growth %jd %ju %ju %ju\n", (intmax_t)s->growth[i].at, (uintmax_t)s->growth[i].disk,
+			(uintmax_t)s->growth[i].catalog, (uintmax_t)s->growth[i].fleet);
+	int rc = b.rc == E_OK ? health_replace(path, buf_bytes(&b), 0640, e) : err_set(e, (enum errcode)b.rc, "out of memory");
+	buf_free(&b);
 	return rc;
 }
 

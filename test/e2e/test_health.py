@@ -70,6 +70,17 @@ class Well(Server):
         self.assertEqual((status, text.split(":")[0]), (1, "WSUS WARNING - disk"))
         self.assertEqual(self.health("--limit", "disk-critical=101")[0], 2)
 
+    def test_numbers_for_prometheus(self):
+        path = temporary() / "wsus.prom"
+        self.assertEqual(self.health("--metrics", path)[0], 0)
+        text = path.read_text()
+        self.assertEqual(path.stat().st_mode & 0o777, 0o644)
+        for line in text.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) wsus_\w+ .+|wsus_\w+({check="\w+"})? \d+)$')
+        self.assertIn('wsus_health_level{check="scan"} 0\n', text)
+        self.assertIn("\nwsus_computers 0\n", text)
+        self.assertEqual([p.name for p in path.parent.iterdir()], ["wsus.prom"])
+
     def test_nobody_there(self):
         port, = harness.free_ports(1)
         self.assert_level("scan", "CRITICAL", "is the service running", url=f"https://localhost:{port}")

@@ -319,6 +319,25 @@ static void test_the_state_is_kept(void **state)
 	buf_free(&l.b);
 }
 
+static void test_numbers_for_prometheus(void **state)
+{
+	struct health_facts f = well();
+	struct finding v[] = {{.check = "disk", .level = LEVEL_WARNING}, {.check = "scan"}};
+	struct buf b;
+	(void)state;
+	f.store.stat.computers = 7;
+	f.authority.known = NOT_KNOWN;
+	buf_init(&b, 1 << 16);
+	health_metrics_add(&b, &f, v, 2);
+	buf_char(&b, '\0');
+	assert_non_null(strstr(b.p, "\nwsus_health_level{check=\"disk\"} 1\nwsus_health_level{check=\"scan\"} 0\n"));
+	assert_non_null(strstr(b.p, "# TYPE wsus_computers gauge\nwsus_computers 7\n"));
+	assert_non_null(strstr(b.p, "\nwsus_disk_free_bytes 50000000000\n"));
+	assert_null(strstr(b.p, "authority_ends")); /* not known */
+	assert_null(strstr(b.p, "requests_hour"));
+	buf_free(&b);
+}
+
 /* ---- the store, children, JSON ---- */
 
 static void test_a_store_is_looked_at(void **state)
@@ -407,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_once_when_entered_and_once_when_left),
 		cmocka_unit_test(test_what_could_not_be_told_is_told_next_time),
 		cmocka_unit_test(test_the_state_is_kept),
+		cmocka_unit_test(test_numbers_for_prometheus),
 		cmocka_unit_test(test_a_store_is_looked_at),
 		cmocka_unit_test_setup_teardown(test_the_health_computer_is_noted_nowhere, fx_setup, fx_teardown),
 		cmocka_unit_test(test_children_are_bounded),
