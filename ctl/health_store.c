@@ -37,9 +37,11 @@ static int look_at_revision(const struct revision *v, void *arg)
 static int look_at_slice(struct look *l, struct err *e)
 {
 	uint32_t n = l->f->stat.state.revisions;
-	uint64_t slices = n / HEALTH_SLICE + 1, which = (uint64_t)(l->now / SLICE_PERIOD) % slices;
+	if (n == 0)
+		return E_OK;
+	uint64_t slices = (n + HEALTH_SLICE - 1) / HEALTH_SLICE, which = (uint64_t)(l->now / SLICE_PERIOD) % slices;
 	int32_t from = (int32_t)(which * HEALTH_SLICE) + 1;
-	return n ? revision_each(l->t, from, from + HEALTH_SLICE - 1, look_at_revision, l, e) : E_OK;
+	return revision_each(l->t, from, from + HEALTH_SLICE - 1, look_at_revision, l, e);
 }
 
 static int look_at_computer(const struct computer *c, void *arg)
