@@ -107,7 +107,7 @@ benches: $(BENCH)
 tests: $(UNIT) $(MODEL) $(CASES) $(CATALOG)
 
 # ---- install: the usual directories.  Configuration and data are where the programs look by themselves, whatever the
-# prefix.  Scripts that administrators do not call lie beside the services.  What is installed is said once, in INSTALL:
+# prefix.  Scripts that administrators do not call lie beside the services.  What is installed is said once, in INSTALLED:
 # a row is MODE|FILE|TARGET, and uninstall removes the targets. ----
 DESTDIR =
 prefix = /usr/local
@@ -130,7 +130,7 @@ RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@sh
 UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in))
 SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 
-INSTALL = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
+INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
 	$(foreach f,tls jobs setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
 	$(foreach f,common state,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
@@ -151,14 +151,14 @@ install: $(SERVICES) $(TOOLS)
 	set -e; for name in $(SOCKETS:wsus-%.socket=%); do \
 		$(RENDER) -e "s|@service@|$$name|g" systemd/socket.in >$(RENDERED)/wsus-$$name.socket; \
 	done
-	umask 022; set -e; for row in $(foreach row,$(INSTALL),'$(row)'); do \
+	umask 022; set -e; for row in $(foreach row,$(INSTALLED),'$(row)'); do \
 		mode=$${row%%|*}; row=$${row#*|}; to='$(DESTDIR)'$${row#*|}; \
 		mkdir -p "$${to%/*}"; \
 		if [ -L "$${row%|*}" ]; then ln -sf "$$(readlink "$${row%|*}")" "$$to"; \
 		else install -m "$$mode" "$${row%|*}" "$$to"; fi; \
 	done
 uninstall:
-	rm -f $(foreach row,$(INSTALL),'$(DESTDIR)$(lastword $(subst |, ,$(row)))')
+	rm -f $(foreach row,$(INSTALLED),'$(DESTDIR)$(lastword $(subst |, ,$(row)))')
 	-rmdir $(foreach d,$(share)/nginx $(share) $(libexec),'$(DESTDIR)$(d)') 2>/dev/null
 
 check:

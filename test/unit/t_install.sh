@@ -20,10 +20,10 @@ check()
 	fi
 }
 
-# make_target TARGET: another umask than the usual one, which must not show.
+# make_target TARGET: another umask than the usual one, which must not show, and the INSTALL that packagers give.
 make_target()
 {
-	(umask 077 && make -s "$1" DESTDIR="$tmp/root" prefix=/usr) >"$tmp/log" 2>&1 || { cat "$tmp/log" && return 1; }
+	(umask 077 && make -s "$1" INSTALL=install DESTDIR="$tmp/root" prefix=/usr) >"$tmp/log" 2>&1 || { cat "$tmp/log" && return 1; }
 }
 
 installed()
