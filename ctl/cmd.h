@@ -7,6 +7,7 @@
 #define CTL_CMD_H
 
 #include "common/arena.h"
+#include "common/conf.h"
 #include "common/err.h"
 #include "ctl/out.h"
 #include "store/publish.h"
@@ -52,8 +53,9 @@ struct ctl {
 	unsigned nopt;
 	bool json;
 	const char *store_dir;   /* has catalog/ and fleet/ */
-	const char *store_found; /* by what */
-	const char *content_dir; /* beside it */
+	const char *store_found;  /* who named it: "--store", "WSUS_STORE", "FILE:LINE", "./var/store", "the default" */
+	const char *content_dir; /* of the configuration file, else beside the store */
+	struct conf conf;        /* the configuration file if it is for this store; else without text */
 	struct slice admin;      /* who: --admin, SUDO_USER, LOGNAME, USER or the uid */
 	struct store *store;
 	struct txn *txn;
@@ -92,6 +94,8 @@ void ctl_progress_end(struct ctl *c);
 bool ctl_shows_progress(const struct ctl *c);
 /* A line in the record of changes, in a transaction of its own: for commands that handle theirs themselves. */
 int ctl_note(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
+/* For commands that need it only sometimes, after places_find(); closed in the end. */
+int ctl_open_store(struct ctl *c);
 int wsusctl(int argc, char **argv);
 
 /* ---- names to numbers (name.c) ---- */

@@ -107,6 +107,8 @@ static int run_stat(struct ctl *c)
 	out_object_begin(&c->out);
 	out_field(&c->out, "server_id", "ServerID", CELL_TEXT);
 	out_str(&c->out, id);
+	out_field_text(&c->out, "store", "Store", slice_of(c->store_dir));
+	out_field_text(&c->out, "found_by", "Found by", slice_of(c->store_found));
 	show_counts(c, &s);
 	show_sizes(c, &s);
 	out_field_number(&c->out, "last_change", "Configuration changed", CELL_TIME, s.state.last_change);

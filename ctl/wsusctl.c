@@ -4,12 +4,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/text.h"
 #include "ctl/cmd.h"
 #include "ctl/completion.h"
+#include "ctl/place.h"
 
 enum { DONE, FAILED, USAGE, UNKNOWN };
 
@@ -22,7 +22,7 @@ static const struct command *const tables[] = {
 };
 
 static const struct option_row everywhere[] = {
-	{"store", "DIR", "the store (default: $WSUS_STORE, ./var/store, /var/lib/wsus-fcgi/store)"},
+	{"store", "DIR", "the store (default: $WSUS_STORE, that of wsus.conf, ./var/store, /var/lib/wsus-fcgi/store)"},
 	{"json", NULL, "print JSON for programs"},
 	{"admin", "NAME", "who does this, for the records (default: who is logged in)"},
 	{"help", NULL, "explain this command"},
@@ -309,43 +309,7 @@ static int check_arguments(struct ctl *c)
 		c->cmd->verb ? c->cmd->verb : "", gap(c->cmd->args), c->cmd->args ? c->cmd->args : "");
 }
 
-/* ---- the places ---- */
-
-static bool is_directory(const char *path)
-{
-	struct stat st;
-	return path && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Accepts the state directory too: DIR/store is meant where DIR has no catalog of its own. */
-static int settle_store(struct ctl *c, const char *dir)
-{
-	struct slice inner = arena_printf(&c->arena, "%s/store", dir);
-	struct slice catalog = arena_printf(&c->arena, "%s/catalog", dir);
-	if (!inner.p || !catalog.p)
-		return err_set(&c->err, E_NOMEM, "out of memory");
-	c->store_dir = !is_directory(catalog.p) && is_directory(inner.p) ? inner.p : dir;
-	struct slice content = arena_printf(&c->arena, "%s/../content", c->store_dir);
-	c->content_dir = content.p;
-	return content.p ? E_OK : err_set(&c->err, E_NOMEM, "out of memory");
-}
-
-static int find_places(struct ctl *c)
-{
-	const struct {
-		const char *dir, *by;
-	} places[] = {
-		{ctl_option(c, "store"), "--store"},
-		{getenv("WSUS_STORE"), "WSUS_STORE"},
-		{is_directory("var/store/catalog") ? "var/store" : NULL, "./var/store"},
-		{"/var/lib/wsus-fcgi/store", "the default"},
-	};
-	unsigned i = 0;
-	while (!places[i].dir || (i > 0 && !places[i].dir[0]))
-		i++;
-	c->store_found = places[i].by;
-	return settle_store(c, places[i].dir);
-}
+/* ---- the store, and who changes it ---- */
 
 static struct slice who(struct ctl *c)
 {
@@ -359,12 +323,14 @@ static struct slice who(struct ctl *c)
 	return pw ? arena_copy(&c->arena, slice_of(pw->pw_name)) : arena_printf(&c->arena, "uid %u", (unsigned)getuid());
 }
 
-static int open_store(struct ctl *c)
+int ctl_open_store(struct ctl *c)
 {
 	int rc = store_open(&c->store, c->store_dir, STORE_ADMIN, &c->err);
+	bool by_conf = c->conf.text.p && strchr(c->store_found, ':');
 	if (rc == E_NOTFOUND)
-		return err_set(&c->err, rc, "%s: no store here; give its place with --store DIR, or make one: wsusctl store create",
-			c->store_dir);
+		return err_set(&c->err, rc,
+			"%s: no store here%s%s%s; give its place with --store DIR, or make one: wsusctl store create",
+			c->store_dir, by_conf ? ", where " : "", by_conf ? c->store_found : "", by_conf ? " says it is" : "");
 	return rc;
 }
 
@@ -436,7 +402,7 @@ static int run(struct ctl *c)
 {
 	enum need need = c->cmd->need;
 	expect_bus_errors();
-	int rc = needs[need].store ? open_store(c) : E_OK;
+	int rc = needs[need].store ? ctl_open_store(c) : E_OK;
 	if (rc == E_OK && needs[need].store && need != NEED_STORE)
 		rc = txn_begin(c->store, needs[need].mode, &c->txn, &c->err);
 	if (rc == E_OK)
@@ -545,6 +511,6 @@ int wsusctl(int argc, char **argv)
 	if (rc == E_OK)
 		rc = check_arguments(&c);
 	if (rc == E_OK && c.cmd->need != NEED_NOTHING)
-		rc = find_places(&c);
+		rc = places_find(&c);
 	return finish(&c, rc == E_OK ? run(&c) : rc);
 }
