@@ -53,7 +53,7 @@ struct ctl {
 	unsigned nopt;
 	bool json;
 	const char *store_dir;   /* has catalog/ and fleet/ */
-	const char *store_found;  /* who named it: "--store", "WSUS_STORE", "FILE:LINE", "./var/store", "the default" */
+	const char *store_found; /* who named it: "--store", "WSUS_STORE", "FILE:LINE", "./var/store", "the default" */
 	const char *content_dir; /* of the configuration file, else beside the store */
 	struct conf conf;        /* the configuration file if it is for this store; else without text */
 	struct slice admin;      /* who: --admin, SUDO_USER, LOGNAME, USER or the uid */

@@ -1,9 +1,8 @@
 /* cmd_config.c -- the settings by their tables: those in the store, and the configuration file. */
-#include <stdlib.h>
-
 #include "common/text.h"
 #include "ctl/cmd.h"
 #include "ctl/known.h"
+#include "ctl/place.h"
 
 static const struct column columns[] = {
 	{"name", "SETTING", CELL_TEXT, FIT_WHOLE},
@@ -11,8 +10,18 @@ static const struct column columns[] = {
 	{"default", "DEFAULT", CELL_TEXT, FIT_CUT},
 	{"values", "ALLOWED", CELL_TEXT, FIT_CUT},
 	{"unit", "UNIT", CELL_TEXT, FIT_WHOLE},
+	{"set_in", "SET IN", CELL_TEXT, FIT_DROP},
 	{"why", "WHAT FOR", CELL_TEXT, FIT_BELOW},
 };
+
+/* FILE:LINE of the configuration file that is for this store; absent if it does not set the name. */
+static struct slice set_in(struct ctl *c, struct slice name)
+{
+	struct conf_line l;
+	if (!conf_find(&c->conf, name, &l))
+		return SL0;
+	return arena_printf(&c->arena, "%s:%u", c->conf.file, l.no);
+}
 
 static int run_show(struct ctl *c)
 {
@@ -22,22 +31,52 @@ static int run_show(struct ctl *c)
 		int rc = setting_get(c->txn, slice_of(s->name), &value, &c->err);
 		if (rc != E_OK)
 			return rc;
-		const char *texts[] = {s->dflt, s->values, s->unit, s->why};
+		const char *texts[] = {s->dflt, s->values, s->unit};
 		out_str(&c->out, s->name);
 		out_text(&c->out, value);
 		for (unsigned i = 0; i < COUNTOF(texts); i++)
 			out_str(&c->out, texts[i]);
+		out_text(&c->out, set_in(c, slice_of(s->name)));
+		out_str(&c->out, s->why);
 	}
 	out_list_end(&c->out);
 	return E_OK;
 }
 
+/* A server's setting needs no store. */
+static int get_server(struct ctl *c, struct slice *out)
+{
+	struct conf f;
+	int rc = place_conf(c, &f);
+	return rc == E_OK ? conf_get(&f, c->pos[0], out, NULL, &c->err) : rc;
+}
+
+static int get_store(struct ctl *c, struct slice *out)
+{
+	int rc = E_OK;
+	if (!c->store) {
+		rc = places_find(c);
+		if (rc == E_OK)
+			rc = ctl_open_store(c);
+		if (rc == E_OK)
+			rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
+	}
+	return rc == E_OK ? setting_get(c->txn, slice_of(c->pos[0]), out, &c->err) : rc;
+}
+
+static int unknown_setting(struct ctl *c)
+{
+	return err_set(&c->err, E_NOTFOUND,
+		"no setting \"%s\"; `wsusctl config show` lists them, `wsusctl config template` those of the file, too", c->pos[0]);
+}
+
 static int run_get(struct ctl *c)
 {
 	struct slice value;
-	int rc = setting_get(c->txn, slice_of(c->pos[0]), &value, &c->err);
-	if (rc == E_NOTFOUND)
-		return err_set(&c->err, rc, "no setting \"%s\"; `wsusctl config show` lists them", c->pos[0]);
+	struct known k;
+	if (!known_find(slice_of(c->pos[0]), &k))
+		return unknown_setting(c);
+	int rc = k.in_store ? get_store(c, &value) : get_server(c, &value);
 	if (rc != E_OK)
 		return rc;
 	if (c->json)
@@ -48,11 +87,20 @@ static int run_get(struct ctl *c)
 	return E_OK;
 }
 
+/* What the configuration file says is changed there: else the next `config apply` would take it back. */
 static int run_set(struct ctl *c)
 {
+	struct known k;
+	if (!known_find(slice_of(c->pos[0]), &k))
+		return unknown_setting(c);
+	if (!k.in_store)
+		return err_set(&c->err, E_REFUSED, "%s is a setting of the configuration file; write it there: %s", c->pos[0],
+			c->conf.file);
+	struct slice place = set_in(c, slice_of(c->pos[0]));
+	if (place.p)
+		return err_set(&c->err, E_REFUSED, "%s is set in %s; change it there, then `wsusctl config apply`", c->pos[0],
+			place.p);
 	int rc = setting_set(c->txn, slice_of(c->pos[0]), slice_of(c->pos[1]), &c->err);
-	if (rc == E_NOTFOUND)
-		return err_set(&c->err, rc, "no setting \"%s\"; `wsusctl config show` lists them", c->pos[0]);
 	return rc == E_OK ? audit_note(c->txn, c->admin, "config set %s = \"%s\"", c->pos[0], c->pos[1]) : rc;
 }
 
@@ -64,12 +112,6 @@ static const struct column finding_columns[] = {
 	{"setting", "SETTING", CELL_TEXT, FIT_WHOLE},
 	{"finding", "FINDING", CELL_TEXT, FIT_WHOLE},
 };
-
-static const char *conf_place(void)
-{
-	const char *file = getenv("WSUS_CONF");
-	return file && file[0] ? file : CONF_FILE;
-}
 
 static void finding(struct ctl *c, const struct conf *f, const struct conf_line *l, const char *what)
 {
@@ -150,9 +192,11 @@ static unsigned judge_all(struct ctl *c, const struct conf *f,
 static int run_check(struct ctl *c)
 {
 	struct conf f;
-	int rc = conf_load(&f, c->npos ? c->pos[0] : conf_place(), &c->arena, &c->err);
+	int rc = c->npos ? conf_load(&f, c->pos[0], &c->arena, &c->err) : place_conf(c, &f);
 	if (rc != E_OK)
 		return rc;
+	if (!f.text.p)
+		return err_set(&c->err, E_NOTFOUND, "%s: there is no such file", f.file);
 	out_list_begin(&c->out, finding_columns, COUNTOF(finding_columns));
 	unsigned n = judge_all(c, &f, finding);
 	if (c->json)
@@ -160,6 +204,109 @@ static int run_check(struct ctl *c)
 	else if (!c->failed)
 		ctl_say(c, "%s: %u setting%s, all understood", f.file, n, n == 1 ? "" : "s");
 	return E_OK;
+}
+
+/* ---- config apply: the lines for the store go there ---- */
+
+static const struct column applied_columns[] = {
+	{"name", "SETTING", CELL_TEXT, FIT_WHOLE},
+	{"before", "WAS", CELL_TEXT, FIT_CUT},
+	{"value", "IS", CELL_TEXT, FIT_CUT},
+	{"set_in", "SET IN", CELL_TEXT, FIT_CUT},
+};
+
+static void complain(struct ctl *c, const struct conf *f, const struct conf_line *l, const char *what)
+{
+	ctl_complain(c, "%s:%u: %s", f->file, l->no, what);
+}
+
+/* The next line whose value the store does not hold; *rc says if that could be found out. */
+static bool next_change(struct ctl *c, struct conf_line *l, int *rc)
+{
+	while (conf_next(&c->conf, l)) {
+		struct known k;
+		bool holds;
+		if (!known_find(l->name, &k) || !k.in_store)
+			continue;
+		*rc = setting_holds(c->txn, l->name, l->value, &holds, &c->err);
+		if (*rc != E_OK || !holds)
+			return *rc == E_OK;
+	}
+	return false;
+}
+
+static int apply_line(struct ctl *c, const struct conf_line *l)
+{
+	struct slice before, value;
+	int rc = setting_get(c->txn, l->name, &before, &c->err);
+	if (rc != E_OK)
+		return rc;
+	before = arena_copy(&c->arena, before);
+	rc = setting_set(c->txn, l->name, l->value, &c->err);
+	if (rc == E_OK)
+		rc = setting_get(c->txn, l->name, &value, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_text(&c->out, l->name);
+	out_text(&c->out, before);
+	out_text(&c->out, value);
+	out_text(&c->out, arena_printf(&c->arena, "%s:%u", c->conf.file, l->no));
+	return audit_note(c->txn, c->admin, "config apply %.*s = \"%.*s\"", SLF(l->name), SLF(value));
+}
+
+static int apply_all(struct ctl *c)
+{
+	int rc = txn_begin(c->store, TXN_CATALOG, &c->txn, &c->err);
+	struct conf_line l = {0};
+	while (rc == E_OK && next_change(c, &l, &rc))
+		rc = apply_line(c, &l);
+	if (rc == E_OK)
+		rc = publish(c->txn, c->now, &c->published, &c->err);
+	return rc == E_OK ? txn_commit(&c->txn, &c->err) : rc;
+}
+
+/* Looked at with a reader first: services that start do not wait for an import that has nothing to do with them. */
+static int changes_anything(struct ctl *c, bool *out)
+{
+	struct conf_line l = {0};
+	int rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
+	*out = rc == E_OK && next_change(c, &l, &rc);
+	txn_end(&c->txn);
+	return rc;
+}
+
+/* Is there a file that may be applied here? */
+static int check_conf(struct ctl *c)
+{
+	struct conf f;
+	int rc = c->conf.text.p ? E_OK : place_conf(c, &f);
+	if (rc == E_OK && !c->conf.text.p)
+		return err_set(&c->err, E_REFUSED, "%s %s %s; name the file with WSUS_CONF", c->conf.file,
+			f.text.p ? "is for another store than" : "does not exist: nothing is to be applied to", c->store_dir);
+	if (rc == E_OK)
+		judge_all(c, &c->conf, complain);
+	if (c->failed)
+		return err_set(&c->err, E_REFUSED, "%s has errors: nothing was applied", c->conf.file);
+	return rc;
+}
+
+static int run_apply(struct ctl *c)
+{
+	bool any = false;
+	int rc = check_conf(c);
+	if (rc == E_OK)
+		rc = changes_anything(c, &any);
+	if (rc != E_OK)
+		return rc;
+	if (!any && !c->json) {
+		ctl_say(c, "the store holds what %s says: nothing to change", c->conf.file);
+		return E_OK;
+	}
+	out_list_begin(&c->out, applied_columns, COUNTOF(applied_columns));
+	rc = any ? apply_all(c) : E_OK;
+	if (rc == E_OK)
+		out_list_end(&c->out);
+	return rc;
 }
 
 /* ---- config template ---- */
@@ -194,11 +341,13 @@ static int run_template(struct ctl *c)
 const struct command config_commands[] = {
 	{"config", "show", "", "show every setting with its default and what it is for", 0, 0, NEED_READ, NULL, run_show,
 		NULL, NULL},
-	{"config", "get", "NAME", "print one setting", 1, 1, NEED_READ, NULL, run_get, NULL, NULL},
+	{"config", "get", "NAME", "print one setting, of the store or of the configuration file", 1, 1, NEED_NOTHING, NULL, run_get, NULL, NULL},
 	{"config", "set", "NAME VALUE", "change one setting; it takes effect at the next request", 2, 2, NEED_WRITE, NULL,
 		run_set, run_get, NULL},
 	{"config", "check", "[FILE]", "judge the configuration file: every finding with file, line and remedy", 0, 1,
 		NEED_NOTHING, NULL, run_check, NULL, "Without FILE that of $WSUS_CONF, else /etc/wsus-fcgi/wsus.conf."},
+	{"config", "apply", "", "carry the store's settings of the configuration file into the store", 0, 0, NEED_STORE, NULL,
+		run_apply, NULL, "All or none: nothing of a file that `wsusctl config check` does not find good."},
 	{"config", "template", "", "print a configuration file with every setting at its default", 0, 0, NEED_NOTHING, NULL,
 		run_template, NULL, NULL},
 	{0},

@@ -1,5 +1,6 @@
 """test_conf.py -- the configuration file: what `config check` finds in it, the shipped file and the pages against the tables."""
 import json
+import os
 import re
 import unittest
 
@@ -76,6 +77,143 @@ class Check(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             self.assertIn(words, done.stderr)
         self.assertEqual(run(CTL, "config", "check", "a", "b", check=False).returncode, 2)
+
+
+class Installed:
+    """A store and its configuration file; commands find both by WSUS_CONF alone."""
+
+    def __init__(self, *lines):
+        self.place = Place(filled=False)
+        self.file = File(f"store = {self.place.store}", *lines)
+
+    def run(self, *arguments, **environment):
+        env = {k: v for k, v in os.environ.items() if k != "WSUS_STORE"} | {"WSUS_CONF": str(self.file.path)}
+        return run(CTL, *arguments, check=False, cwd=temporary(), env=env | environment)
+
+    def __call__(self, *arguments, **environment):
+        done = self.run(*arguments, **environment)
+        if done.returncode != 0:
+            raise AssertionError(f"{arguments}: {done.returncode} {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def json(self, *arguments, **environment):
+        return json.loads(self(*arguments, "--json", **environment))
+
+    def refused(self, *arguments, **environment):
+        done = self.run(*arguments, **environment)
+        if done.returncode != 1 or done.stdout:
+            raise AssertionError(f"{arguments}: {done.returncode} {done.stdout}{done.stderr}")
+        return done.stderr
+
+
+class Found(unittest.TestCase):
+    def found(self, installed, *arguments, **environment):
+        stat = installed.json(*arguments, "store", "stat", **environment)
+        return stat["store"], stat["found_by"]
+
+    def test_the_store_is_that_of_the_option_the_environment_the_file_in_this_order(self):
+        here, other, third = Installed("# x"), Place(filled=False), Place(filled=False)
+        named = (str(here.place.store), f"{here.file.path}:1")
+        self.assertEqual(self.found(here), named)
+        self.assertEqual(self.found(here, WSUS_STORE=""), named)
+        self.assertEqual(self.found(here, WSUS_STORE=str(other.store)), (str(other.store), "WSUS_STORE"))
+        self.assertEqual(self.found(here, "--store", third.store, WSUS_STORE=str(other.store)), (str(third.store), "--store"))
+
+    def test_a_clone_is_looked_for_only_where_the_file_is_silent(self):
+        here, clone = Installed(), Place(filled=False)
+        (clone.state / "var").mkdir()
+        (clone.state / "var/store").symlink_to(clone.store)
+        env = {k: v for k, v in os.environ.items() if k != "WSUS_STORE"} | {"WSUS_CONF": str(here.file.path)}
+        stat = lambda: json.loads(run(CTL, "store", "stat", "--json", cwd=clone.state, env=env).stdout)
+        self.assertEqual(stat()["found_by"], f"{here.file.path}:1")
+        here.file.write("workers = 1")
+        self.assertEqual((stat()["store"], stat()["found_by"]), ("var/store", "./var/store"))
+
+    def test_what_is_wrong_with_the_file_is_told(self):
+        here = Installed()
+        here.file.write("", "store = var/store")
+        self.assertIn(f"{here.file.path}:2: store takes an absolute path", here.refused("store", "stat"))
+        here.file.write("store = /nonexistent/store")
+        self.assertIn(f"/nonexistent/store: no store here, where {here.file.path}:1 says it is; give its place",
+                      here.refused("store", "stat"))
+        self.assertIn("/nonexistent/x: there is no such file", here.refused("store", "stat", WSUS_CONF="/nonexistent/x"))
+
+    def test_content_goes_where_the_file_says(self):
+        here, content = Installed(), temporary()
+        here.place = Place()
+        here.file.write(f"store = {here.place.store}", f"content = {content}")
+        here("content", "add", test_wsusctl.documents() / "content")
+        self.assertGreater(len([p for p in content.rglob("*") if p.is_file()]), 0)
+        self.assertFalse((here.place.state / "content").exists())
+        # a store that the file is not for has its content beside it
+        other = Place()
+        here("--store", other.store, "content", "add", test_wsusctl.documents() / "content")
+        self.assertTrue((other.state / "content").exists())
+
+    def test_a_setting_of_the_server_needs_no_store(self):
+        here = Installed("http.port = 80", "workers = many")
+        here.file.write("store = /nonexistent", "http.port = 80", "workers = many")
+        self.assertEqual(here("config", "get", "http.port"), "80\n")
+        self.assertEqual(here.json("config", "get", "names"), "")
+        self.assertEqual(here("config", "get", "https.port"), "8531\n")
+        self.assertEqual(here("config", "get", "http.port", WSUS_CONF="/dev/null"), "8530\n")
+        self.assertIn(f"{here.file.path}:3: workers takes 1..1024 or empty", here.refused("config", "get", "workers"))
+        self.assertIn("no store here", here.refused("config", "get", "xpress"))
+
+
+class Apply(unittest.TestCase):
+    def values(self, here):
+        return {r["name"]: r["value"] for r in here.json("config", "show")}
+
+    def test_lines_go_into_the_store_and_what_changed_is_told(self):
+        here = Installed("scan.scope = Approved", "xpress = mixed", "http.port = 80", "client.max-extended = 070")
+        before = self.values(here)
+        changed = here.json("config", "apply")
+        self.assertEqual(changed, [
+            {"name": "scan.scope", "before": "all", "value": "approved", "set_in": f"{here.file.path}:2"},
+            {"name": "client.max-extended", "before": "50", "value": "70", "set_in": f"{here.file.path}:5"}])
+        self.assertEqual(self.values(here), before | {"scan.scope": "approved", "client.max-extended": "70"})
+        self.assertEqual(here.place.noted(), ['config apply scan.scope = "approved"', 'config apply client.max-extended = "70"'])
+        here.place.audit()
+        # again: nothing
+        stat = here.json("store", "stat")
+        self.assertEqual(here("config", "apply"), f"the store holds what {here.file.path} says: nothing to change\n")
+        self.assertEqual(here.json("config", "apply"), [])
+        self.assertEqual(here.json("store", "stat"), stat)
+        self.assertEqual(len(here.place.noted()), 2)
+        # a line that goes leaves its value, and the name is free again
+        here.file.write(f"store = {here.place.store}")
+        here("config", "apply")
+        self.assertEqual(self.values(here)["scan.scope"], "approved")
+        here("config", "set", "scan.scope", "all")
+
+    def test_nothing_of_a_file_with_errors_is_applied(self):
+        here = Installed("scan.scope = approved", "xpres = off", "targeting = both")
+        words = here.refused("config", "apply")
+        for part in (":3: there is no setting", "perhaps xpress is meant", ":4: targeting takes server|client",
+                     "has errors: nothing was applied"):
+            self.assertIn(part, words)
+        self.assertEqual(here.place.noted(), [])
+        self.assertEqual(self.values(here)["scan.scope"], "all")
+
+    def test_a_name_that_stands_in_the_file_is_changed_there(self):
+        here = Installed("", "scan.scope = approved")
+        self.assertIn(f"scan.scope is set in {here.file.path}:3; change it there, then `wsusctl config apply`",
+                      here.refused("config", "set", "scan.scope", "all"))
+        self.assertIn(f"names is a setting of the configuration file; write it there: {here.file.path}",
+                      here.refused("config", "set", "names", "a"))
+        self.assertEqual(here("config", "set", "xpress", "off"), "off\n")
+        shown = {r["name"]: r["set_in"] for r in here.json("config", "show")}
+        self.assertEqual({k: v for k, v in shown.items() if v}, {"scan.scope": f"{here.file.path}:3"})
+        # whatever way the same store is named
+        self.assertIn(":3;", here.refused("--store", here.place.state, "config", "set", "scan.scope", "all"))
+
+    def test_a_file_says_nothing_about_another_store(self):
+        here, other = Installed("scan.scope = approved"), Place(filled=False)
+        at = ["--store", other.store]
+        self.assertIn(f"{here.file.path} is for another store than {other.store}", here.refused(*at, "config", "apply"))
+        self.assertEqual(here(*at, "config", "set", "scan.scope", "approved"), "approved\n")
+        self.assertEqual({r["set_in"] for r in here.json(*at, "config", "show")}, {None})
 
 
 class Pages(unittest.TestCase):

@@ -868,7 +868,7 @@ class Config(unittest.TestCase):
 
     def test_show_get_and_set_agree(self):
         for row in self.place.json("config", "show"):
-            self.assertEqual(set(row), {"name", "value", "default", "values", "unit", "why"})
+            self.assertEqual(set(row), {"name", "value", "default", "values", "unit", "set_in", "why"})
             self.assertEqual(row["value"], row["default"])
             self.assertEqual(self.place("config", "get", row["name"]).stdout, row["value"] + "\n")
             self.assertEqual(json.loads(self.place("config", "get", row["name"], "--json").stdout), row["value"])

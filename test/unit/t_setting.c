@@ -123,6 +123,34 @@ static void a_wrong_value_is_told_what_is_allowed(void **state)
 	fx_commit(f);
 }
 
+static void a_value_is_held_in_whatever_form_it_is_written(void **state)
+{
+	struct fixture *f = *state;
+	struct txn *t = fx_begin(f, TXN_CATALOG);
+	static const struct {
+		const char *name, *value;
+		bool holds;
+	} all[] = {
+		{"scan.scope", "ALL", true}, {"scan.scope", "approved", false}, {"client.max-extended", " 050 ", true},
+		{"client.max-extended", "51", false}, {"client.registration", "1", true}, {"server.name", "", true},
+		{"server.name", "a", false},
+	};
+	bool holds;
+	for (size_t i = 0; i < COUNTOF(all); i++) {
+		OK(setting_check(slice_of(all[i].name), slice_of(all[i].value), &fx_err));
+		OK(setting_holds(t, slice_of(all[i].name), slice_of(all[i].value), &holds, &fx_err));
+		assert_int_equal(holds, all[i].holds);
+		set(t, all[i].name, all[i].value);
+		OK(setting_holds(t, slice_of(all[i].name), slice_of(all[i].value), &holds, &fx_err));
+		assert_true(holds);
+	}
+	IS(E_FORM, setting_check(SL("scan.scope"), SL("some"), &fx_err));
+	IS(E_NOTFOUND, setting_check(SL("no.such"), SL("1"), &fx_err));
+	IS(E_FORM, setting_holds(t, SL("scan.scope"), SL("some"), &holds, &fx_err));
+	IS(E_NOTFOUND, setting_holds(t, SL("no.such"), SL("1"), &holds, &fx_err));
+	txn_end(&f->t);
+}
+
 /* holds: WUSP-CONFIG-07 WUSP-CONFIG-08 */
 static void last_change_moves_strictly_with_the_settings_that_clients_see(void **state)
 {
@@ -211,6 +239,7 @@ int main(void)
 		T(defaults_are_those_of_the_header),
 		T(values_arrive_typed),
 		T(a_wrong_value_is_told_what_is_allowed),
+		T(a_value_is_held_in_whatever_form_it_is_written),
 		T(last_change_moves_strictly_with_the_settings_that_clients_see),
 		T(file_locations_move_when_urls_do),
 		T(a_new_scope_raises_the_log_floor_with_the_next_publish),
