@@ -40,6 +40,14 @@ static const struct {
 	{CURLE_URL_MALFORMAT, "the URL makes no sense; it should look like http://server:8530"},
 	{CURLE_UNSUPPORTED_PROTOCOL, "the URL must begin with http:// or https://"},
 };
+/* Why a certificate is refused, in the numbers of X509_verify_cert(3). */
+static const struct {
+	long verdict;
+	const char *text;
+} certificate_hint[] = {
+	{9, "the server's certificate is not valid yet: are both clocks right?"},
+	{10, "the server's certificate has expired and every client refuses it: renew it on the server (tls.sh --renew)"},
+};
 static const struct {
 	int status;
 	const char *text;
@@ -59,8 +67,13 @@ static const struct {
 	{504, "the service did not answer the front server in time"},
 };
 
-static const char *hint_of_curl(CURLcode code)
+static const char *hint_of_curl(CURL *curl, CURLcode code)
 {
+	long verdict = 0;
+	curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
+	for (size_t i = 0; i < COUNTOF(certificate_hint) && code == CURLE_PEER_FAILED_VERIFICATION; i++)
+		if (certificate_hint[i].verdict == verdict)
+			return certificate_hint[i].text;
 	for (size_t i = 0; i < COUNTOF(curl_hint); i++)
 		if (curl_hint[i].code == (int)code)
 			return curl_hint[i].text;
@@ -143,7 +156,7 @@ static int perform(struct probe_http *h, const char *url, struct curl_slist *hea
 	keep_certificates(h);
 	if (code != CURLE_OK)
 		return err_set(e, E_IO, "%s: %s; %s", url, h->words[0] ? h->words : curl_easy_strerror(code),
-			hint_of_curl(code));
+			hint_of_curl(h->curl, code));
 	int rc = decode(h, r, e);
 	return err_at(e, rc, "%s: ", url);
 }
