@@ -1,8 +1,10 @@
 #!/bin/sh
-# jobs.sh -- what has to be done from time to time beside the services: every minute, let what is due take effect.
-#   jobs.sh STORE
+# jobs.sh -- what has to be done from time to time beside the services: every minute, let what is due take effect;
+# every hour, renew the server's certificate if it ends soon.
+#   jobs.sh STORE [WHERE]     WHERE: whose certificate, as for tls.sh --renew; without, nobody's
 # Says something only if something happened or failed, a failure that repeats itself once.  SIGTERM ends it.
-# WSUS_TICK_SECONDS is the time between two rounds (60).
+# WSUS_TICK_SECONDS is the time between two rounds (60), WSUS_TLS_SECONDS between two looks at the certificate (3600;
+# a look takes 20 ms).
 set -eu
 lib=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=scripts/common.sh
@@ -10,13 +12,22 @@ lib=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=scripts/paths.sh
 . "$lib/paths.sh"
 
-USAGE='usage: jobs.sh STORE'
-[ $# -eq 1 ] || usage_error "the store is missing" "$USAGE"
-store=$1
-period=${WSUS_TICK_SECONDS:-60}
-if ! is_number "$period" || [ "$period" -lt 1 ]; then
-	usage_error "WSUS_TICK_SECONDS is no number of seconds: $period" "$USAGE"
+USAGE='usage: jobs.sh STORE [WHERE]'
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+	usage_error "a store is wanted, and perhaps whose certificate" "$USAGE"
 fi
+store=$1
+where=${2:-}
+
+# seconds NAME VALUE
+seconds() {
+	if ! is_number "$2" || [ "$2" -lt 1 ]; then
+		usage_error "$1 is no number of seconds: $2" "$USAGE"
+	fi
+	echo "$2"
+}
+period=$(seconds WSUS_TICK_SECONDS "${WSUS_TICK_SECONDS:-60}")
+tls_period=$(seconds WSUS_TLS_SECONDS "${WSUS_TLS_SECONDS:-3600}")
 
 child=''
 # shellcheck disable=SC2317 # called by traps
@@ -54,17 +65,32 @@ tick() {
 	exec "$bin/wsusctl" --store "$store" --admin jobs store tick --quiet >"$said" 2>&1
 }
 
-failure=''
-while :; do
-	in_background tick
+certificates() {
+	exec "$lib/tls.sh" --renew "$where" >"$said" 2>&1
+}
+
+# round NAME FAILURE COMMAND: runs it and says what is new; sets failure to what it said if it failed.
+round() {
+	in_background "$3"
+	failure=''
 	words=$(awk '{ $1 = $1; printf "%s%s", between, $0; between = ", " }' "$said")
 	if [ "$status" -eq 0 ]; then
-		[ -z "$words" ] || log_line "$words"
-		[ -z "$failure" ] || log_line "it works again"
-		failure=''
-	elif words=${words:-status $status} && [ "$words" != "$failure" ]; then
-		failure=$words
-		log_line "failed: $words"
+		[ -z "$words" ] || log_line "$1$words"
+		[ -z "$2" ] || log_line "$1it works again"
+	else
+		failure=${words:-status $status}
+		[ "$failure" = "$2" ] || log_line "${1}failed: $failure"
+	fi
+}
+
+tick_failure='' tls_failure='' tls_due=0
+while :; do
+	round '' "$tick_failure" tick
+	tick_failure=$failure
+	if [ -n "$where" ] && [ "$(date +%s)" -ge "$tls_due" ]; then
+		round 'certificate: ' "$tls_failure" certificates
+		tls_failure=$failure
+		tls_due=$(($(date +%s) + tls_period))
 	fi
 	in_background sleep "$period"
 done

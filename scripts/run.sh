@@ -10,10 +10,11 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/state.sh"
 bin=${WSUS_BIN:-$here/bin} # tests run instrumented programs this way
 
-USAGE='usage: run.sh [--state DIR] [--listen ADDR] [--port N] [--tls-port N] [--catalog sample|none|DIR]
+USAGE='usage: run.sh [--state DIR] [--listen ADDR]... [--port N] [--tls-port N] [--catalog sample|none|DIR]
               [--workers N] [--name HOST]... [--plain-http] [--detach | --stop]
   --state DIR      where everything is kept (default: var in the clone)
-  --listen ADDR    address to listen on (default 127.0.0.1, and then ::1 too)
+  --listen ADDR    address to listen on, IPv4 or IPv6, as often as wanted (default 127.0.0.1 and ::1);
+                   0.0.0.0 is every IPv4 address, :: every address of both kinds
   --port N         plain HTTP (default 8530)
   --tls-port N     HTTPS (default 8531)
   --catalog WHAT   load the sample catalog, nothing, or every update document below DIR;
@@ -27,7 +28,7 @@ STATE_FORMAT='wsus-fcgi state 1'
 SERVICES='auth client content'
 PARTS="nginx $SERVICES jobs" # in the order of the end: the front first
 
-state=$here/var listen=127.0.0.1 port=8530 tls_port=8531 catalog='' workers='' names='' plain_http='' mode=foreground
+state=$here/var listen='' port=8530 tls_port=8531 catalog='' workers='' names='' plain_http='' mode=foreground
 
 options() {
 	while [ $# -gt 0 ]; do
@@ -38,7 +39,7 @@ options() {
 		esac
 		case $1 in
 		--state) state=$(absolute "$2") && shift ;;
-		--listen) listen=$2 && shift ;;
+		--listen) add_listen "$2" && shift ;;
 		--port) port=$2 && shift ;;
 		--tls-port) tls_port=$2 && shift ;;
 		--catalog) catalog=$2 && shift ;;
@@ -58,11 +59,7 @@ options() {
 		fi
 	done
 	[ "$port" -ne "$tls_port" ] || usage_error "--port and --tls-port must differ" "$USAGE"
-	listen=${listen#[}
-	listen=${listen%]}
-	case $listen in
-	*[!0-9a-fA-F.:]*) usage_error "--listen wants an address, not $listen" "$USAGE" ;;
-	esac
+	default_listen
 	case $names in
 	*[!A-Za-z0-9.:\ -]*) usage_error "--name wants a host name or an address" "$USAGE" ;;
 	esac
@@ -73,6 +70,42 @@ options() {
 		[ -d "$catalog" ] || usage_error "--catalog: there is no directory $catalog" "$USAGE"
 		;;
 	esac
+}
+
+# add_listen ADDR: to the list of words $listen.  :: is two sockets, so that an IPv4 client is known by its IPv4 address.
+add_listen() {
+	address=${1#[}
+	address=${address%]}
+	case $address in
+	*[!0-9a-fA-F.:]* | '') usage_error "--listen wants an address, not $1" "$USAGE" ;;
+	::) add_word 0.0.0.0 ;;
+	esac
+	add_word "$address"
+}
+
+add_word() {
+	case " $listen " in
+	*" $1 "*) ;;
+	*) listen="${listen:+$listen }$1" ;;
+	esac
+}
+
+# Without --listen: the loopback addresses this machine has.  :: asks for what there is, too.
+default_listen() {
+	listen=${listen:-127.0.0.1 ::1}
+	has_ipv6 && return 0
+	without=''
+	for address in $listen; do
+		case $address in
+		:: | ::1) ;;
+		*) without="${without:+$without }$address" ;;
+		esac
+	done
+	listen=${without:-$listen}
+}
+
+has_ipv6() {
+	grep -q '^00000000000000000000000000000001 ' /proc/net/if_inet6 2>/dev/null
 }
 
 # ---- the state directory ----
@@ -147,19 +180,25 @@ load_sample() {
 
 all_names() {
 	host_names
-	case $listen in
-	0.0.0.0 | ::) ;;
-	*) printf '%s\n' "$listen" ;;
-	esac
+	for address in $listen; do
+		case $address in
+		0.0.0.0 | ::) ;;
+		*) printf '%s
+' "$address" ;;
+		esac
+	done
 	# shellcheck disable=SC2086 # a list of words
 	[ -z "$names" ] || printf '%s\n' $names
 }
 
+# Does nobody else reach any of the addresses?
 loopback() {
-	case $listen in
-	127.* | ::1) return 0 ;;
-	esac
-	return 1
+	for address in $listen; do
+		case $address in
+		127.* | ::1) ;;
+		*) return 1 ;;
+		esac
+	done
 }
 
 bracketed() {
@@ -171,10 +210,9 @@ bracketed() {
 
 # listen_lines PORT [ssl]
 listen_lines() {
-	echo "listen $(bracketed "$listen"):$1 default_server backlog=1024${2:+ $2};"
-	if [ "$listen" = 127.0.0.1 ] && grep -q '^00000000000000000000000000000001 ' /proc/net/if_inet6 2>/dev/null; then
-		echo "listen [::1]:$1 default_server backlog=1024${2:+ $2};"
-	fi
+	for address in $listen; do
+		echo "listen $(bracketed "$address"):$1 default_server backlog=1024${2:+ $2};"
+	done
 }
 
 render_nginx() {
@@ -215,11 +253,11 @@ start_service() {
 	echo $! >"$state/run/$service.pid"
 }
 
-# The jobs belong to the administrator: they write the catalog, which services only read.
+# The jobs belong to the administrator: they write the catalog, which services only read, and the authority's key signs.
 start_jobs() {
 	(
 		cd "$state"
-		exec setsid "$here/scripts/jobs.sh" store </dev/null >>log/jobs.log 2>&1
+		exec setsid "$here/scripts/jobs.sh" store . </dev/null >>log/jobs.log 2>&1
 	) &
 	echo $! >"$state/run/jobs.pid"
 }
@@ -317,10 +355,10 @@ wait_until_answering() {
 }
 
 urls() {
-	host=$(bracketed "$listen")
-	case $listen in
+	first=${listen%% *}
+	case $first in
 	0.0.0.0) host=127.0.0.1 ;;
-	::) host='[::1]' ;;
+	*) host=$(bracketed "$first") ;;
 	esac
 	plain_url=http://$host:$port
 	tls_url=https://$host:$tls_port

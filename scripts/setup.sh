@@ -78,7 +78,7 @@ umask 022
 mkdir -p "$state" "$etc/tls" "$etc/nginx" "$log"
 fill_state
 # A certificate that is there names what it names; clients were pointed at it.
-if [ -n "$names" ] || [ ! -s "$etc/tls/server.crt" ]; then
+if [ -n "$names" ] || [ ! -s "$etc/tls/server.crt" ] || [ ! -s "$etc/tls/server.conf" ]; then
 	# shellcheck disable=SC2046,SC2086 # lists of words
 	"$lib/tls.sh" "$etc/tls" $names $(host_names)
 fi

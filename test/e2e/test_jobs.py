@@ -92,7 +92,7 @@ class Jobs(unittest.TestCase):
             os.kill(loop, signal.SIGTERM)
 
     def test_wrong_usage(self):
-        for command, environment in (([], {}), (["a", "b"], {}), (["store"], {"WSUS_TICK_SECONDS": "0"}),
+        for command, environment in (([], {}), (["a", "b", "c"], {}), (["store"], {"WSUS_TICK_SECONDS": "0"}),
                                      (["store"], {"WSUS_TICK_SECONDS": "soon"})):
             done = run(ROOT / "scripts/jobs.sh", *command, check=False, env=os.environ | environment)
             self.assertEqual(done.returncode, 2, command)

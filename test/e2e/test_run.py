@@ -280,7 +280,7 @@ class Places(unittest.TestCase):
         self.assertEqual(status, 403)
         self.assertIn(b"TLS port", body)
         self.assertEqual(server.http("GET", "/Content/AB/none")[0], 404)
-        self.assertEqual(server.http("GET", "/SelfUpdate/none")[0], 404)
+        self.assertEqual(server.http("GET", "/SelfUpdate/none")[0], 403)
 
     def test_plain_web_services_can_be_opened_by_hand(self):
         server = Instance("none", options=["--listen", "0.0.0.0", "--plain-http"])
