@@ -3,8 +3,7 @@
 # every hour, renew the server's certificate if it ends soon.
 #   jobs.sh STORE [WHERE]     WHERE: whose certificate, as for tls.sh --renew; without, nobody's
 # Says something only if something happened or failed, a failure that repeats itself once.  SIGTERM ends it.
-# WSUS_TICK_SECONDS is the time between two rounds (60), WSUS_TLS_SECONDS between two looks at the certificate (3600;
-# a look takes 20 ms).
+# WSUS_TICK_SECONDS is the time between two rounds (60), WSUS_TLS_SECONDS between two looks at the certificate (3600).
 set -eu
 lib=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=scripts/common.sh
