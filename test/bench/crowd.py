@@ -290,15 +290,20 @@ class Watch(threading.Thread):
         self.join()
 
 
-def complaints(server):
-    """Lines of the logs that say that something went wrong: of a service at level error or warn, of nginx at error or above."""
+LEFT = "the peer went away before"  # nginx leaves a worker whose client has left
+
+
+def complaints(server, clients_leave=False):
+    """Lines of the logs that say that something went wrong: of a service at level error or warn, of nginx at error or above.
+    Where clients break off on purpose, a worker may say that one has left."""
     found = []
     for path in sorted((server.state / "log").glob("*.log")):
         if path.name == "access.log":
             continue
         with open(path, errors="replace") as f:
             found += [f"{path.name}: {line.strip()[:300]}" for line in f
-                      if re.match(r"\S+Z (error|warn) |\S+ \S+ \[(error|crit|alert|emerg)\]", line)]
+                      if re.match(r"\S+Z (error|warn) |\S+ \S+ \[(error|crit|alert|emerg)\]", line)
+                      and not (clients_leave and LEFT in line)]
     return found
 
 

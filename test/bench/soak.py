@@ -101,7 +101,7 @@ def soak(hours, rate=10, computers=500, revisions=5000, connections=32):
                 soak_and_look(server, crowd, hours * 3600, rate, out)
             out["changes"] = writers.counts
             out["scan"], out["judge"] = crowd.tell("scan"), crowd.judge()
-        out["writer_errors"], out["complaints"] = writers.errors, complaints(server)
+        out["writer_errors"], out["complaints"] = writers.errors, complaints(server, clients_leave=True)
     out["machine"]["load_after"] = machine()["load"]
     return out
 
