@@ -1,18 +1,18 @@
 /* conf.c -- the configuration file: its lines, and the one table of server settings. */
 #include "common/conf.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/network.h"
 #include "common/text.h"
 
 /* ================= the table ================= */
 
-enum kind { KIND_PATH, KIND_NUMBER, KIND_BOOL, KIND_ADDRESSES, KIND_NAMES };
+enum kind { KIND_PATH, KIND_NUMBER, KIND_BOOL, KIND_ADDRESSES, KIND_NETWORKS, KIND_NAMES };
 
 struct row {
 	enum kind kind;
@@ -24,6 +24,7 @@ struct row {
 #define NUMBER(lo, hi) .kind = KIND_NUMBER, .low = (lo), .high = (hi)
 #define BOOL .kind = KIND_BOOL
 #define ADDRESSES .kind = KIND_ADDRESSES
+#define NETWORKS .kind = KIND_NETWORKS, .may_be_empty = true
 #define NAMES .kind = KIND_NAMES, .may_be_empty = true
 #define OR_EMPTY .may_be_empty = true
 
@@ -83,27 +84,15 @@ static bool is_path(struct slice v)
 	return v.n > 0 && v.p[0] == '/';
 }
 
-/* The next word of *s; absent behind the last. */
-static struct slice word(struct slice *s)
+static bool is_network(struct slice w)
 {
-	*s = text_trim(*s);
-	size_t n = 0;
-	while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t')
-		n++;
-	struct slice w = {n ? s->p : NULL, n};
-	*s = (struct slice){s->p + n, s->n - n};
-	return w;
+	struct network n;
+	return network_parse(w, &n);
 }
 
 static bool is_address(struct slice w)
 {
-	char z[INET6_ADDRSTRLEN];
-	struct in6_addr room;
-	if (w.n >= sizeof(z))
-		return false;
-	memcpy(z, w.p, w.n);
-	z[w.n] = 0;
-	return inet_pton(AF_INET, z, &room) == 1 || inet_pton(AF_INET6, z, &room) == 1;
+	return is_network(w) && !memchr(w.p, '/', w.n);
 }
 
 /* Of a host name, each label at most 63 bytes, 253 in all (RFC 1123). */
@@ -129,7 +118,7 @@ static bool is_host_or_address(struct slice w)
 
 static bool all_words(struct slice v, bool (*fits)(struct slice))
 {
-	for (struct slice w = word(&v); w.p; w = word(&v))
+	for (struct slice w = text_word(&v); w.p; w = text_word(&v))
 		if (!fits(w))
 			return false;
 	return true;
@@ -150,6 +139,8 @@ static bool fits(const struct row *r, struct slice v)
 		return text_bool(v, &b);
 	case KIND_ADDRESSES:
 		return all_words(v, is_address);
+	case KIND_NETWORKS:
+		return all_words(v, is_network);
 	case KIND_NAMES:
 		return all_words(v, is_host_or_address);
 	}

@@ -69,6 +69,17 @@ struct slice text_cut(struct slice *s, char c)
 	return head;
 }
 
+struct slice text_word(struct slice *s)
+{
+	*s = text_trim(*s);
+	size_t n = 0;
+	while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t')
+		n++;
+	struct slice w = {n ? s->p : NULL, n};
+	*s = (struct slice){s->p + n, s->n - n};
+	return w;
+}
+
 /* ---- numbers ---- */
 
 /* Digits only, at least one. */

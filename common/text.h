@@ -19,6 +19,8 @@ struct slice text_trim(struct slice s);
 bool text_starts(struct slice s, struct slice prefix);
 /* Cuts *s at the first c: returns what stands before, *s becomes what follows (absent at the end). */
 struct slice text_cut(struct slice *s, char c);
+/* The next word of *s, with blanks or tabs between words; absent behind the last. */
+struct slice text_word(struct slice *s);
 
 /* ---- numbers, booleans ---- */
 bool text_i64(struct slice s, int64_t *out);
