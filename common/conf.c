@@ -12,7 +12,7 @@
 
 /* ================= the table ================= */
 
-enum kind { KIND_PATH, KIND_NUMBER, KIND_BOOL, KIND_ADDRESSES, KIND_NETWORKS, KIND_NAMES };
+enum kind { KIND_PATH, KIND_NUMBER, KIND_BOOL, KIND_ADDRESSES, KIND_NETWORKS, KIND_NAMES, KIND_URL, KIND_COMMAND };
 
 struct row {
 	enum kind kind;
@@ -26,6 +26,8 @@ struct row {
 #define ADDRESSES .kind = KIND_ADDRESSES
 #define NETWORKS .kind = KIND_NETWORKS, .may_be_empty = true
 #define NAMES .kind = KIND_NAMES, .may_be_empty = true
+#define URL .kind = KIND_URL
+#define COMMAND .kind = KIND_COMMAND
 #define OR_EMPTY .may_be_empty = true
 
 #define ANY_PATH "an absolute path without blanks or quotes"
@@ -58,9 +60,16 @@ struct row {
 	X("names", "host names and addresses, or empty", "", "", \
 		"more names for the certificate than those of the machine, with blanks between them: those in the addresses that " \
 		"computers are given", NAMES) \
+	X("url", "http[s]://HOST[:PORT] or empty", "", "", \
+		"the address under which computers reach this server; empty: https, the first of names, else of the " \
+		"certificate's, and https.port. A proxy or a port that is forwarded makes another one", URL, OR_EMPTY) \
 	X("workers", "1..1024 or empty", "", "processes", \
 		"worker processes of each service; empty: four for each processor, at least eight, as some wait for the disk", \
-		NUMBER(1, 1024), OR_EMPTY)
+		NUMBER(1, 1024), OR_EMPTY) \
+	X("notify.command", "an absolute path with arguments, without quotes, or empty", "", "", \
+		"the program that `wsusctl health --notify` runs once when something goes wrong and once when it is well again. " \
+		"No shell reads the line. Obeyed only if nobody but root or who runs it may write this file and the program", \
+		COMMAND, OR_EMPTY)
 
 #define AS_INFO(name, values, dflt, unit, why, ...) {name, values, dflt, unit, why},
 #define AS_ROW(name, values, dflt, unit, why, ...) {__VA_ARGS__},
@@ -76,12 +85,17 @@ const struct conf_info *conf_table(void)
 /* ================= what a value may be ================= */
 
 /* What the shell or nginx would take for more than a letter is refused: scripts put paths into their files. */
+static bool is_plain(struct slice w)
+{
+	for (size_t i = 0; i < w.n; i++)
+		if (strchr(" \t\"'`\\$;{}#&|<>()*?!", w.p[i]))
+			return false;
+	return true;
+}
+
 static bool is_path(struct slice v)
 {
-	for (size_t i = 0; i < v.n; i++)
-		if (strchr(" \t\"'`\\$;{}#&|<>()*?!", v.p[i]))
-			return false;
-	return v.n > 0 && v.p[0] == '/';
+	return v.n > 0 && v.p[0] == '/' && is_plain(v);
 }
 
 static bool is_network(struct slice w)
@@ -124,6 +138,47 @@ static bool all_words(struct slice v, bool (*fits)(struct slice))
 	return true;
 }
 
+/* Words that a shell would read as they stand: whoever writes quotes expects one, and there is none. */
+static bool is_command(struct slice v)
+{
+	return v.p[0] == '/' && all_words(v, is_plain);
+}
+
+/* *rest: what stands behind the host. */
+static bool takes_host(struct slice v, struct slice *rest)
+{
+	if (v.n && v.p[0] == '[') {
+		struct slice inner = text_cut(&v, ']');
+		*rest = v;
+		return v.p && memchr(inner.p, ':', inner.n) && is_address((struct slice){inner.p + 1, inner.n - 1});
+	}
+	size_t n = 0;
+	while (n < v.n && v.p[n] != ':')
+		n++;
+	*rest = (struct slice){v.p + n, v.n - n};
+	return is_host((struct slice){v.p, n});
+}
+
+static bool is_port(struct slice d)
+{
+	unsigned v = 0;
+	for (size_t i = 0; i < d.n; i++) {
+		if (d.p[i] < '0' || d.p[i] > '9' || v > 65535)
+			return false;
+		v = v * 10 + (unsigned)(d.p[i] - '0');
+	}
+	return v >= 1 && v <= 65535;
+}
+
+bool conf_is_url(struct slice v)
+{
+	size_t scheme = text_starts(v, SL("https://")) ? 8 : text_starts(v, SL("http://")) ? 7 : 0;
+	struct slice rest;
+	if (!scheme || !takes_host((struct slice){v.p + scheme, v.n - scheme}, &rest))
+		return false;
+	return rest.n == 0 || (rest.p[0] == ':' && is_port((struct slice){rest.p + 1, rest.n - 1}));
+}
+
 static bool fits(const struct row *r, struct slice v)
 {
 	int32_t n;
@@ -143,6 +198,10 @@ static bool fits(const struct row *r, struct slice v)
 		return all_words(v, is_network);
 	case KIND_NAMES:
 		return all_words(v, is_host_or_address);
+	case KIND_URL:
+		return conf_is_url(v);
+	case KIND_COMMAND:
+		return is_command(v);
 	}
 	return false;
 }

@@ -50,4 +50,8 @@ int conf_check(struct slice name, struct slice value, struct err *e) MUST_CHECK;
  * E_NOTFOUND for a name that the table has not; E_FORM, with file and line, for a value that is not allowed. */
 int conf_get(const struct conf *f, const char *name, struct slice *out, unsigned *at, struct err *e) MUST_CHECK;
 
+/* http or https, a host name or address (IPv6 in brackets), perhaps a port, and nothing behind: no blank, quote or
+ * other character that means something to a form it is written in. */
+bool conf_is_url(struct slice url);
+
 #endif

@@ -128,6 +128,20 @@ static void values_are_judged_by_their_kind(void **state)
 		{"names", "a.", false}, {"names", "*.a", false},
 		{"names", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true},
 		{"names", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+		{"url", "", true}, {"url", "https://wsus.example.net", true}, {"url", "http://wsus:8530", true},
+		{"url", "https://192.0.2.1:65535", true}, {"url", "https://[2001:db8::1]", true},
+		{"url", "https://[2001:db8::1]:8531", true}, {"url", "wsus.example.net", false}, {"url", "ftp://a", false},
+		{"url", "https://", false}, {"url", "https://:8531", false}, {"url", "https://a:", false},
+		{"url", "https://a:0", false}, {"url", "https://a:65536", false}, {"url", "https://a:+1", false},
+		{"url", "https://a: 1", false}, {"url", "https://a:99999999999999999999", false}, {"url", "https://a/", false},
+		{"url", "https://a/path", false}, {"url", "https://a?b", false}, {"url", "https://u@a", false},
+		{"url", "https://a b", false}, {"url", "https://a';calc", false}, {"url", "https://[192.0.2.1]", false},
+		{"url", "https://[2001:db8::1", false}, {"url", "https://[2001:db8::1]x", false}, {"url", "https://2001:db8::1", false},
+		{"url", "https://[]", false}, {"url", "https://[:]:1", false},
+		{"notify.command", "", true}, {"notify.command", "/usr/local/bin/tell", true},
+		{"notify.command", "/usr/bin/tell --to\troot@example.net  %x", true}, {"notify.command", "tell", false},
+		{"notify.command", "/usr/bin/tell \"a b\"", false}, {"notify.command", "/bin/tell; rm", false},
+		{"notify.command", "/bin/tell $X", false}, {"notify.command", "/bin/tell >/x", false},
 	};
 	struct err e;
 	for (size_t i = 0; i < COUNTOF(all); i++) {
