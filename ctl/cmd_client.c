@@ -1,81 +1,33 @@
 /* cmd_client.c -- what Windows computers need to use this server. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "common/conf.h"
 #include "common/text.h"
 #include "ctl/client_error.h"
-#include "ctl/cmd.h"
+#include "ctl/place.h"
 #include "ctl/setup.h"
-
-#define PEM_MAX ((size_t)64 << 10) /* a certificate takes 1 to 4 KB */
-
-/* A setting of the configuration file, or its default; absent if it cannot be had: then it must be said with an option. */
-static struct slice configured(struct ctl *c, const char *name)
-{
-	const char *file = getenv("WSUS_CONF");
-	struct conf conf = {0};
-	struct slice value = SL0;
-	struct err unused = {0};
-	int rc = conf_load(&conf, file && file[0] ? file : CONF_FILE, &c->arena, &unused);
-	if (rc == E_OK || rc == E_NOTFOUND)
-		rc = conf_get(&conf, name, &value, NULL, &unused);
-	return rc == E_OK ? value : SL0;
-}
-
-/* All of a small file; E_NOTFOUND if there is none. */
-static int read_small(struct ctl *c, const char *path, struct slice *out)
-{
-	char *text = arena_alloc(&c->arena, PEM_MAX + 1, 1);
-	size_t n = 0;
-	ssize_t got = 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return err_set(&c->err, errno == ENOENT ? E_NOTFOUND : E_IO, "%s: %s", path, strerror(errno));
-	while (text && n <= PEM_MAX && (got = read(fd, text + n, PEM_MAX + 1 - n)) > 0)
-		n += (size_t)got;
-	int failed = errno;
-	close(fd);
-	if (!text)
-		return err_set(&c->err, E_NOMEM, "out of memory");
-	if (got < 0)
-		return err_set(&c->err, E_IO, "%s: %s", path, strerror(failed));
-	if (n > PEM_MAX)
-		return err_set(&c->err, E_FORM, "%s: more than %zu bytes: this is no certificate", path, PEM_MAX);
-	*out = (struct slice){text, n};
-	return E_OK;
-}
 
 static int take_authority(struct ctl *c, const char *path, struct setup *s)
 {
 	struct err why = {0};
 	struct slice pem;
-	int rc = read_small(c, path, &pem);
+	int rc = place_read_pem(path, &c->arena, &pem, &c->err);
 	if (rc != E_OK)
 		return rc;
 	rc = setup_authority(pem, &c->arena, s, &why);
 	return rc == E_OK ? rc : err_set(&c->err, (enum errcode)rc, "%s %s", path, why.text);
 }
 
-/* Ours, where an installed server or a clone's state directory keeps it. */
+/* Ours, if we made one. */
 static int find_authority(struct ctl *c, struct setup *s)
 {
-	struct slice beside = arena_printf(&c->arena, "%s/../keys/ca.crt", c->store_dir);
-	struct slice installed = arena_printf(&c->arena, "%.*s/ca.crt", SLF(configured(c, "tls")));
-	if (!beside.p || !installed.p)
-		return err_set(&c->err, E_NOMEM, "out of memory");
-	const char *const places[] = {beside.p, installed.p};
-	int rc = E_NOTFOUND;
-	for (unsigned i = 0; i < COUNTOF(places) && rc == E_NOTFOUND; i++)
-		rc = take_authority(c, places[i], s);
-	if (rc == E_NOTFOUND) {
-		c->err = (struct err){0};
-		rc = E_OK;
-	}
-	return rc;
+	const char *tls;
+	int rc = place_tls(c, &tls);
+	if (rc != E_OK)
+		return rc;
+	struct slice path = arena_printf(&c->arena, "%s/ca.crt", tls);
+	rc = path.p ? take_authority(c, path.p, s) : err_set(&c->err, E_NOMEM, "out of memory");
+	if (rc != E_NOTFOUND)
+		return rc;
+	c->err = (struct err){0};
+	return E_OK;
 }
 
 static int settle_authority(struct ctl *c, struct setup *s)
@@ -86,31 +38,20 @@ static int settle_authority(struct ctl *c, struct setup *s)
 	return s->undo || text_starts(s->url, SL("https://")) ? find_authority(c, s) : E_OK;
 }
 
-/* By the setting server.name, else the first of the file's `names`; absent if neither is set. */
-static struct slice default_url(struct ctl *c, const struct settings *set)
-{
-	struct slice names = configured(c, "names"), port = configured(c, "https.port"), first = text_cut(&names, ' ');
-	struct slice host = set->server_name.n ? set->server_name : first;
-	bool v6 = host.n && memchr(host.p, ':', host.n);
-	if (!host.n)
-		return SL0;
-	return arena_printf(&c->arena, "https://%s%.*s%s:%.*s", v6 ? "[" : "", SLF(host), v6 ? "]" : "",
-		SLF(port.n ? port : SL("8531")));
-}
-
-static int settle_url(struct ctl *c, const struct settings *set, struct setup *s)
+static int settle_url(struct ctl *c, struct setup *s)
 {
 	const char *url = ctl_option(c, "url");
-	s->url = url ? slice_of(url) : default_url(c, set);
-	if (!s->url.n)
-		return err_set(&c->err, E_USAGE,
-			"the address of this server is not known: give --url https://NAME:8531, "
-			"or `wsusctl config set server.name NAME`, or set names in " CONF_FILE);
+	int rc = url ? E_OK : place_url(c, &url);
+	if (rc == E_NOTFOUND)
+		return err_set(&c->err, E_USAGE, "the address of this server is not known: give --url https://NAME:8531, "
+			"or set url in %s", c->conf.file);
+	if (rc != E_OK)
+		return rc;
+	s->url = slice_of(url);
 	if (s->url.n > 8 && s->url.p[s->url.n - 1] == '/')
 		s->url.n--;
-	return setup_url_fits(s->url) ? E_OK
-				      : err_set(&c->err, E_USAGE, "--url is https://HOST[:PORT], with nothing behind it, not \"%s\"",
-						url ? url : s->url.p);
+	return conf_is_url(s->url) ? E_OK
+				   : err_set(&c->err, E_USAGE, "--url is https://HOST[:PORT], with nothing behind it, not \"%s\"", url);
 }
 
 static int settle_group(struct ctl *c, struct setup *s)
@@ -156,7 +97,7 @@ static int run_setup(struct ctl *c)
 	if (rc == E_OK && !s.undo)
 		rc = settle_group(c, &s);
 	if (rc == E_OK && !s.undo)
-		rc = settle_url(c, &set, &s);
+		rc = settle_url(c, &s);
 	if (rc == E_OK)
 		rc = settle_authority(c, &s);
 	if (rc != E_OK)
@@ -171,7 +112,7 @@ static int run_setup(struct ctl *c)
 static const struct option_row setup_options[] = {
 	{"group", "NAME", "the group the computers shall be in"},
 	{"format", "FORMAT", "reg (a file for regedit), ps1 (a script), gpo (Group Policy), text (for people; the default)"},
-	{"url", "URL", "how computers reach this server (default: https, server.name or the first of names, https.port)"},
+	{"url", "URL", "how computers reach this server (default: url of wsus.conf, else made of the certificate's name)"},
 	{"ca", "FILE", "the authority to trust, PEM; none: no import (default: that of this server, if it made one)"},
 	{"frequency", "HOURS", "how often computers scan, 1 to 22 (default: 22, as Windows does by itself)"},
 	{"undo", NULL, "print what takes it back"},

@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "common/text.h"
-#include "ctl/cmd.h"
 #include "ctl/health.h"
+#include "ctl/manifest.h"
+#include "ctl/place.h"
 
 #define COMMAND_SECONDS 60 /* a mail or a message to a chat; the next check must not wait for ever */
 #define DAY (86400 * TICKS_PER_SECOND)
@@ -27,54 +28,68 @@ static const char *beside(struct ctl *c, const char *name)
 	return arena_printf(&c->arena, "%.*s/%s", (int)(cut - dir.p), dir.p, name).p;
 }
 
-/* The first that is there; beside the store is where scripts/run.sh has them, the other where a package has. */
+/* Beside the store is where scripts/run.sh has them, the other is for an installed server. */
 static const char *there(struct ctl *c, const char *name, const char *installed)
 {
 	const char *path = beside(c, name);
 	if (path && access(path, F_OK) == 0)
 		return path;
-	return access(installed, F_OK) == 0 ? installed : NULL;
+	return place_is_installed(c) && access(installed, F_OK) == 0 ? installed : NULL;
 }
 
-/* The one place that knows where computers are told to go, until a configuration file says so. */
-static const char *public_url(struct ctl *c)
+/* Where computers are told to go; the name of this machine where neither file nor certificate says. */
+static int public_url(struct ctl *c, const char **out)
 {
 	char host[256] = "localhost";
-	const char *url = ctl_option(c, "url");
-	if (url)
-		return url;
+	*out = ctl_option(c, "url");
+	int rc = *out ? E_OK : place_url(c, out);
+	if (rc != E_NOTFOUND)
+		return rc;
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		snprintf(host, sizeof(host), "localhost");
-	return arena_printf(&c->arena, "https://%s:8531", host).p;
+	return place_make_url(c, slice_of(host), out);
 }
 
-/* The one place that knows whom to tell, until a configuration file says so. */
-static const char *notify_command(struct ctl *c)
+static int tls_files(struct ctl *c, struct health_places *p)
 {
-	return ctl_option(c, "command");
+	const char *tls;
+	int rc = place_tls(c, &tls);
+	if (rc != E_OK)
+		return rc;
+	const char *ca = ctl_path(c, tls, "ca.crt");
+	p->crt = ctl_path(c, tls, "server.crt");
+	p->ca = ctl_option(c, "ca");
+	if (!p->ca && ca && access(ca, F_OK) == 0)
+		p->ca = ca;
+	return ca && p->crt ? E_OK : E_NOMEM;
 }
 
-static struct health_places places_of(struct ctl *c)
+static int places_of(struct ctl *c, struct health_places *p)
 {
-	const char *ca = ctl_option(c, "ca");
-	return (struct health_places){
+	*p = (struct health_places){
 		.store = c->store_dir,
-		.url = public_url(c),
-		.ca = ca ? ca : there(c, "keys/ca.crt", "/etc/wsus-fcgi/tls/ca.crt"),
-		.crt = there(c, "keys/server.crt", "/etc/wsus-fcgi/tls/server.crt"),
 		.run = there(c, "run", "/run/wsus-fcgi"),
 		.log = there(c, "log", "/var/log/wsus-fcgi"),
 	};
+	int rc = tls_files(c, p);
+	return rc == E_OK ? public_url(c, &p->url) : rc;
 }
 
 /* ---- telling ---- */
 
+#define COMMAND_WORDS 16 /* of the command line; five more tell what happened */
+
+struct command_line {
+	const char *word[COMMAND_WORDS + 6];
+	unsigned n;
+};
+
 /* It runs with our rights: nobody else may be able to write it. */
-static int check_command(const char *path, struct err *e)
+static int check_program(const char *path, struct err *e)
 {
 	struct stat st;
 	if (path[0] != '/')
-		return err_set(e, E_USAGE, "--command wants an absolute path, not %s", path);
+		return err_set(e, E_USAGE, "the command to tell by begins with an absolute path, not %s", path);
 	if (stat(path, &st) != 0)
 		return err_errno(e, "%s", path);
 	if (!S_ISREG(st.st_mode) || access(path, X_OK) != 0)
@@ -82,6 +97,36 @@ static int check_command(const char *path, struct err *e)
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
 		return err_set(e, E_REFUSED, "%s may be written by others: `chown root` and `chmod go-w` it", path);
 	return E_OK;
+}
+
+/* The file names a program that runs with our rights: it counts only if nobody else could have written it. */
+static int configured_command(struct ctl *c, struct slice *out)
+{
+	unsigned at;
+	int rc = conf_get(&c->conf, "notify.command", out, &at, &c->err);
+	if (rc == E_OK && out->n && !c->conf.trusted)
+		return err_set(&c->err, E_REFUSED, "%s:%u: notify.command is not obeyed, as others may write this file: `chown root` and "
+			"`chmod go-w` it", c->conf.file, at);
+	return rc;
+}
+
+/* n == 0: nobody is to be told. */
+static int notify_command(struct ctl *c, struct command_line *l)
+{
+	const char *given = ctl_option(c, "command");
+	struct slice line = given ? slice_of(given) : SL0;
+	int rc = given ? E_OK : configured_command(c, &line);
+	*l = (struct command_line){.n = 0};
+	if (rc != E_OK)
+		return rc;
+	for (struct slice w = text_word(&line); w.p; w = text_word(&line)) {
+		if (l->n == COMMAND_WORDS)
+			return err_set(&c->err, E_LIMIT, "the command to tell by has more than %d words", COMMAND_WORDS);
+		l->word[l->n] = arena_copy(&c->arena, w).p;
+		if (!l->word[l->n++])
+			return err_set(&c->err, E_NOMEM, "out of memory");
+	}
+	return l->n ? check_program(l->word[0], &c->err) : E_OK;
 }
 
 static void set_environment(const struct transition *t)
@@ -102,13 +147,14 @@ static void set_environment(const struct transition *t)
 
 static int tell(const struct transition *t, void *arg, struct err *e)
 {
-	const char *program = arg;
-	const char *const argv[] = {program, t->event, t->check, level_names[t->level], t->cause, t->remedy, NULL};
+	struct command_line l = *(const struct command_line *)arg;
+	const char *const more[] = {t->event, t->check, level_names[t->level], t->cause, t->remedy};
 	int status = 0;
+	memcpy(l.word + l.n, more, sizeof(more));
 	set_environment(t);
-	int rc = health_run(argv, COMMAND_SECONDS, NULL, &status, e);
+	int rc = health_run(l.word, COMMAND_SECONDS, NULL, &status, e);
 	if (rc == E_OK && status != 0)
-		rc = err_set(e, E_IO, "%s ended with status %d; the next run tries again", program, status);
+		rc = err_set(e, E_IO, "%s ended with status %d; the next run tries again", l.word[0], status);
 	return rc;
 }
 
@@ -122,26 +168,47 @@ static int lock_state(struct ctl *c, const char *path, int *fd)
 	return flock(*fd, LOCK_EX) == 0 ? E_OK : err_errno(&c->err, "%s.lock", path);
 }
 
-static int notify(struct ctl *c, const char *path, const struct growth *now, const struct finding *v, unsigned n)
+/* Where nobody is told, levels are not noted either: whoever names a command hears of all that is wrong. */
+static int note_and_tell(struct ctl *c, const char *path, const struct growth *now, const struct command_line *l,
+	const struct finding *v, unsigned n)
 {
-	const char *command = notify_command(c);
 	struct health_state s;
-	int fd, told = E_OK, rc = command ? check_command(command, &c->err)
-		: err_set(&c->err, E_USAGE, "--notify wants --command PATH: the program to run");
-	if (rc != E_OK)
-		return rc;
-	rc = lock_state(c, path, &fd);
+	int fd, told = E_OK, rc = lock_state(c, path, &fd);
 	if (rc == E_OK)
 		rc = health_state_load(&s, path, &c->err); /* again: another may have told meanwhile */
 	if (rc == E_OK) {
 		if (now)
 			health_state_grow(&s, now);
-		told = health_notify(&s, v, n, c->now, tell, (void *)(uintptr_t)command, &c->err);
+		if (l->n)
+			told = health_notify(&s, v, n, c->now, tell, (void *)(uintptr_t)l, &c->err);
 		rc = health_state_save(&s, path, told == E_OK ? &c->err : NULL);
 	}
 	if (fd >= 0)
 		close(fd);
 	return rc == E_OK ? told : rc;
+}
+
+/* One more finding: what went wrong with telling makes the others no less true. */
+static void notify(struct ctl *c, const char *path, const struct growth *now, struct finding *v, unsigned *n, enum level *worst)
+{
+	struct finding *mine = &v[*n];
+	struct command_line l;
+	*mine = (struct finding){.check = "notify"};
+	int rc = notify_command(c, &l);
+	if (rc == E_OK)
+		rc = note_and_tell(c, path, now, &l, v, *n);
+	if (rc != E_OK) {
+		mine->level = LEVEL_UNKNOWN;
+		snprintf(mine->what, sizeof(mine->what), "not everything was told or noted: %.350s", c->err.text);
+		snprintf(mine->remedy, sizeof(mine->remedy), "mend that; the next run tells what this one could not");
+	} else if (l.n) {
+		snprintf(mine->what, sizeof(mine->what), "%.300s is run when a check goes to another level", l.word[0]);
+	} else {
+		snprintf(mine->what, sizeof(mine->what), "nobody is told: notify.command is not set in %.300s", c->conf.file);
+	}
+	c->err = (struct err){0};
+	*worst = level_worse(*worst, mine->level);
+	(*n)++;
 }
 
 /* ---- what is said ---- */
@@ -250,15 +317,17 @@ static int run_health(struct ctl *c)
 {
 	struct finding v[HEALTH_CHECKS_MAX];
 	struct health_facts *f = ARENA_NEW(&c->arena, struct health_facts);
-	struct health_places p = places_of(c);
+	struct health_places p;
 	const char *path = ctl_option(c, "state");
 	struct growth now;
 	enum level worst;
 	path = path ? path : beside(c, "health.state");
-	if (!f || !path || !p.url)
+	if (!f || !path)
 		return err_set(&c->err, E_NOMEM, "out of memory");
 	f->now = c->now;
 	int rc = take_limits(c, f->limit);
+	if (rc == E_OK)
+		rc = places_of(c, &p);
 	if (rc != E_OK)
 		return rc;
 	health_gather(f, &p, &c->arena);
@@ -267,9 +336,9 @@ static int run_health(struct ctl *c)
 	for (unsigned i = 0; i < n; i++)
 		make_safe(v[i].what, sizeof(v[i].what));
 	bool known = f->store.known == KNOWN && f->disk.known == KNOWN;
+	if (ctl_option(c, "notify"))
+		notify(c, path, known ? &now : NULL, v, &n, &worst);
 	rc = write_metrics(c, f, v, n);
-	if (rc == E_OK && ctl_option(c, "notify"))
-		rc = notify(c, path, known ? &now : NULL, v, n);
 	if (rc == E_OK)
 		say(c, v, n, worst);
 	c->status = (int)worst;
@@ -367,14 +436,17 @@ static int run_status(struct ctl *c)
 {
 	struct store_stat s;
 	struct health_facts *f = ARENA_NEW(&c->arena, struct health_facts);
-	struct health_places p = places_of(c);
+	struct health_places p;
 	struct contacts k = {.now = c->now};
 	struct last_change l = {0, SL0};
 	if (!f)
 		return err_set(&c->err, E_NOMEM, "out of memory");
+	int rc = places_of(c, &p);
+	if (rc != E_OK)
+		return rc;
 	p.url = NULL;
-	health_gather_quick(f, &p);
-	int rc = store_stat(c->txn, &s, &c->err);
+	health_gather_quick(f, &p, &c->arena);
+	rc = store_stat(c->txn, &s, &c->err);
 	if (rc == E_OK)
 		rc = computer_each(c->txn, count_contact, &k, &c->err);
 	if (rc == E_OK)
@@ -392,11 +464,11 @@ static int run_status(struct ctl *c)
 }
 
 static const struct option_row health_options[] = {
-	{"url", "URL", "where computers are told to go (default: https://HOST:8531)"},
+	{"url", "URL", "where computers are told to go (default: url of wsus.conf, else made of the certificate's name)"},
 	{"ca", "FILE", "the authority that computers trust (default: ours, else the system's)"},
 	{"limit", "NAME=N", "another threshold; may be repeated"},
 	{"notify", NULL, "run the command for what changed since the last time, note levels and growth"},
-	{"command", "PATH", "what --notify runs: EVENT CHECK LEVEL CAUSE REMEDY"},
+	{"command", "COMMAND", "what --notify runs, with EVENT CHECK LEVEL CAUSE REMEDY (default: notify.command of wsus.conf)"},
 	{"metrics", "FILE", "write the numbers for Prometheus there too"},
 	{"state", "FILE", "where that is noted (default: health.state beside the store)"},
 	{0},

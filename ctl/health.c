@@ -286,7 +286,7 @@ static void check_faults(const struct health_facts *f, struct finding *o)
 static void check_sync(const struct health_facts *f, struct finding *o)
 {
 	(void)f;
-	what(o, "not configured yet");
+	what(o, "none is made: updates come by `wsusctl update import`");
 }
 
 static const struct {
@@ -298,7 +298,7 @@ static const struct {
 	{"catalog", check_catalog}, {"fleet", check_fleet},             {"computers", check_computers},
 	{"tick", check_tick},       {"faults", check_faults},           {"sync", check_sync},
 };
-static_assert(COUNTOF(checks) <= HEALTH_CHECKS_MAX, "room for every check");
+static_assert(COUNTOF(checks) < HEALTH_CHECKS_MAX, "room for every check, and for what notifying has to say");
 
 unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst)
 {

@@ -108,7 +108,7 @@ struct finding {
 	char what[HEALTH_WORDS], remedy[HEALTH_WORDS]; /* remedy empty if OK */
 };
 #define HEALTH_CHECKS_MAX 16
-/* All checks in the table's order; returns their number, *worst the level of all. */
+/* All checks in the table's order; returns their number, less than the array has, *worst the level of all. */
 unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst);
 
 /* ---- what was found last time (health_state.c) ---- */
@@ -159,7 +159,7 @@ struct health_places {
 };
 void health_gather(struct health_facts *f, const struct health_places *p, struct arena *a);
 /* Without scan, store and logs: what is there at once. */
-void health_gather_quick(struct health_facts *f, const struct health_places *p);
+void health_gather_quick(struct health_facts *f, const struct health_places *p, struct arena *a);
 /* Runs a program without a shell for at most that many seconds; its standard output goes to out (may be NULL: it
  * goes where ours goes).  *status: its exit status, 128 and more if a signal or we ended it. */
 int health_run(const char *const *argv, unsigned seconds, struct buf *out, int *status, struct err *e) MUST_CHECK;

@@ -1,9 +1,11 @@
-/* health_cert.c -- what a certificate says of itself: when it ends and how it is signed. */
+/* health_cert.c -- what a certificate says of itself: when it ends, how it is signed, and for whom it is. */
+#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <time.h>
 
+#include "common/text.h"
 #include "ctl/health_cert.h"
 
 /* SHA-1 and what is older: no Windows of today takes them for a server.  A root is trusted by itself, not by its
@@ -27,9 +29,14 @@ static bool ends(X509 *x, tick_t *out)
 	return true;
 }
 
+static BIO *open_pem(struct slice pem)
+{
+	return pem.n <= 1 << 20 ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+}
+
 void health_cert_read(struct cert_facts *k, struct slice pem)
 {
-	BIO *b = pem.n <= 1 << 20 ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+	BIO *b = open_pem(pem);
 	X509 *x;
 	for (unsigned i = 0; b && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL; i++) {
 		if (i == 0 && ends(x, &k->ends))
@@ -39,4 +46,65 @@ void health_cert_read(struct cert_facts *k, struct slice pem)
 	}
 	BIO_free(b);
 	ERR_clear_error();
+}
+
+/* ---- for whom it is ---- */
+
+/* 0: for nobody else; more: better for others. */
+static int rank_name(struct slice name)
+{
+	if (name.n == 0 || name.p[0] == '*' || text_starts(name, SL("localhost")))
+		return 0;
+	return memchr(name.p, '.', name.n) ? 3 : 2;
+}
+
+/* An address as text; 0 for those of loopback. */
+static int rank_address(const unsigned char *p, int n, char text[INET6_ADDRSTRLEN])
+{
+	static const unsigned char loopback[16] = {[15] = 1};
+	if ((n != 4 && n != 16) || !inet_ntop(n == 4 ? AF_INET : AF_INET6, p, text, INET6_ADDRSTRLEN))
+		return 0;
+	return (n == 4 && p[0] == 127) || (n == 16 && memcmp(p, loopback, 16) == 0) ? 0 : 1;
+}
+
+static int take_name(const GENERAL_NAME *g, char address[INET6_ADDRSTRLEN], struct slice *name)
+{
+	int type, rank = 0;
+	const ASN1_STRING *v = GENERAL_NAME_get0_value(g, &type);
+	if (type == GEN_DNS) {
+		*name = (struct slice){(const char *)ASN1_STRING_get0_data(v), (size_t)ASN1_STRING_length(v)};
+		rank = rank_name(*name);
+	} else if (type == GEN_IPADD) {
+		rank = rank_address(ASN1_STRING_get0_data(v), ASN1_STRING_length(v), address);
+		*name = slice_of(address);
+	}
+	return rank;
+}
+
+static bool best_name(const GENERAL_NAMES *all, struct arena *a, struct slice *out)
+{
+	int best = 0;
+	for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+		char address[INET6_ADDRSTRLEN] = "";
+		struct slice name = SL0;
+		int rank = take_name(sk_GENERAL_NAME_value(all, i), address, &name);
+		if (rank > best) {
+			best = rank;
+			*out = arena_copy(a, name);
+		}
+	}
+	return best > 0 && out->p;
+}
+
+bool health_cert_name(struct slice pem, struct arena *a, struct slice *out)
+{
+	BIO *b = open_pem(pem);
+	X509 *x = b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
+	GENERAL_NAMES *all = x ? X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL) : NULL;
+	bool found = all && best_name(all, a, out);
+	GENERAL_NAMES_free(all);
+	X509_free(x);
+	BIO_free(b);
+	ERR_clear_error();
+	return found;
 }

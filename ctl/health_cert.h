@@ -6,5 +6,8 @@
 
 /* PEM: the end of the first, and whether any is signed weakly.  Leaves k as it is if there is none. */
 void health_cert_read(struct cert_facts *k, struct slice pem);
+/* PEM: the name of the first certificate that stands for its server best: a host name with a domain, else any host name but
+ * localhost, else an address but that of loopback; no wildcard.  False: there is none. */
+bool health_cert_name(struct slice pem, struct arena *a, struct slice *out) MUST_CHECK;
 
 #endif

@@ -13,13 +13,13 @@
 #include "ctl/health_cert.h"
 #include "ctl/health_store.h"
 #include "ctl/json.h"
+#include "ctl/place.h"
 
 #define PROBE_SECONDS "20"      /* one request; a page of a large scan takes 0.1 s */
 #define SCAN_SECONDS 60         /* all of them, waits for a busy server included */
 #define PROBE_OUTPUT ((size_t)1 << 20)
 #define SOCKET_MS 5000          /* a worker is busy for 10 to 100 ms; all of them that long is an overload */
 #define LOG_TAIL ((size_t)4 << 20) /* some 20,000 requests: an hour of 1,000 computers several times over */
-#define PEM_MAX ((size_t)256 << 10)
 
 /* ---- the scan ---- */
 
@@ -78,45 +78,29 @@ static void scan(struct health_facts *f, const struct health_places *p, struct a
 
 /* ---- certificates ---- */
 
-static bool read_file(const char *path, struct buf *b)
+static void authority(struct health_facts *f, const char *path, struct arena *a)
 {
-	char piece[8192];
-	ssize_t n = -1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && (n = read(fd, piece, sizeof(piece))) > 0)
-		buf_add(b, piece, (size_t)n);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 && n == 0 && b->rc == E_OK;
-}
-
-static void authority(struct health_facts *f, const char *path)
-{
-	struct buf b;
+	struct slice pem;
 	if (!path) {
 		snprintf(f->authority.words, sizeof(f->authority.words), "none of ours: the system's are used");
 		return;
 	}
-	buf_init(&b, PEM_MAX);
 	f->authority.known = FAILED_TO_KNOW;
 	snprintf(f->authority.words, sizeof(f->authority.words), "%s cannot be read as a certificate", path);
-	if (read_file(path, &b))
-		health_cert_read(&f->authority, buf_bytes(&b));
-	buf_free(&b);
+	if (place_read_pem(path, a, &pem, NULL) == E_OK)
+		health_cert_read(&f->authority, pem);
 }
 
 /* What the handshake showed counts; the file is for when there was none. */
-static void server_certificate(struct health_facts *f, const struct health_places *p)
+static void server_certificate(struct health_facts *f, const struct health_places *p, struct arena *a)
 {
-	struct buf b;
+	struct slice pem;
 	if (f->server.known == KNOWN)
 		return;
 	bool plain = p->url && text_starts(slice_of(p->url), SL("http://"));
 	snprintf(f->server.words, sizeof(f->server.words), "%s", plain ? "none: the URL is plain HTTP" : "not seen: see scan");
-	buf_init(&b, PEM_MAX);
-	if (!plain && p->crt && read_file(p->crt, &b))
-		health_cert_read(&f->server, buf_bytes(&b));
-	buf_free(&b);
+	if (!plain && p->crt && place_read_pem(p->crt, a, &pem, NULL) == E_OK)
+		health_cert_read(&f->server, pem);
 }
 
 /* ---- services ---- */
@@ -244,10 +228,10 @@ static void disk(struct health_facts *f, const char *dir)
 	f->disk.total = f->disk.free + (uint64_t)(v.f_blocks - v.f_bfree) * v.f_frsize;
 }
 
-void health_gather_quick(struct health_facts *f, const struct health_places *p)
+void health_gather_quick(struct health_facts *f, const struct health_places *p, struct arena *a)
 {
-	server_certificate(f, p);
-	authority(f, p->ca);
+	server_certificate(f, p, a);
+	authority(f, p->ca, a);
 	services(f, p->run);
 	disk(f, p->store);
 }
@@ -256,6 +240,6 @@ void health_gather(struct health_facts *f, const struct health_places *p, struct
 {
 	health_store_look(&f->store, p->store, f->now);
 	scan(f, p, a);
-	health_gather_quick(f, p);
+	health_gather_quick(f, p, a);
 	logs(f, p->log);
 }

@@ -1,8 +1,16 @@
 /* place.c -- where the store and its content are, and which configuration file is for them. */
 #include "ctl/place.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/text.h"
+#include "ctl/health_cert.h"
+
+#define PEM_MAX ((size_t)64 << 10) /* a certificate takes 1 to 4 KB, a chain has at most ten */
 
 static bool is_directory(const char *path)
 {
@@ -72,7 +80,7 @@ static int choose(struct ctl *c, const struct conf *f, const char **dir)
 	return *dir && (*dir)[0] ? E_OK : choose_by_conf(c, f, dir);
 }
 
-static bool same_place(const char *a, const char *b)
+bool place_same(const char *a, const char *b)
 {
 	struct stat x, y;
 	if (stat(a, &x) != 0 || stat(b, &y) != 0)
@@ -88,19 +96,33 @@ static bool is_for_this_store(struct ctl *c, const struct conf *f)
 	const char *dir;
 	if (!f->text.p || conf_get(f, "store", &v, NULL, &e) != E_OK)
 		return false;
-	return take_path(c, v, &dir) == E_OK && settle(c, dir, &dir) == E_OK && same_place(dir, c->store_dir);
+	return take_path(c, v, &dir) == E_OK && settle(c, dir, &dir) == E_OK && place_same(dir, c->store_dir);
 }
 
-static int place_content(struct ctl *c)
+bool place_is_installed(const struct ctl *c)
+{
+	struct conf none = {0};
+	struct slice v;
+	struct err e;
+	return c->conf.text.p || (conf_get(&none, "store", &v, NULL, &e) == E_OK && place_same(v.p, c->store_dir));
+}
+
+int place_dir(struct ctl *c, const char *name, const char *beside, const char **out)
 {
 	struct slice v;
-	if (!c->conf.text.p) {
-		c->content_dir = arena_printf(&c->arena, "%s/../content", c->store_dir).p;
-		return c->content_dir ? E_OK : no_memory(c);
+	if (!place_is_installed(c)) {
+		*out = arena_printf(&c->arena, "%s/../%s", c->store_dir, beside).p;
+		return *out ? E_OK : no_memory(c);
 	}
-	int rc = conf_get(&c->conf, "content", &v, NULL, &c->err);
-	return rc == E_OK ? take_path(c, v, &c->content_dir) : rc;
+	int rc = conf_get(&c->conf, name, &v, NULL, &c->err);
+	return rc == E_OK ? take_path(c, v, out) : rc;
 }
+
+int place_tls(struct ctl *c, const char **out)
+{
+	return place_dir(c, "tls", "keys", out);
+}
+
 
 int places_find(struct ctl *c)
 {
@@ -114,5 +136,65 @@ int places_find(struct ctl *c)
 	if (rc != E_OK)
 		return rc;
 	c->conf = is_for_this_store(c, &f) ? f : (struct conf){.file = f.file};
-	return place_content(c);
+	return place_dir(c, "content", "content", &c->content_dir);
+}
+
+/* ================= the address ================= */
+
+int place_read_pem(const char *path, struct arena *a, struct slice *out, struct err *e)
+{
+	char *text = arena_alloc(a, PEM_MAX + 1, 1);
+	size_t n = 0;
+	ssize_t got = 1;
+	if (!text)
+		return err_set(e, E_NOMEM, "out of memory");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return err_set(e, E_NOTFOUND, "%s: there is no such file", path);
+	while (fd >= 0 && n <= PEM_MAX && (got = read(fd, text + n, PEM_MAX + 1 - n)) > 0)
+		n += (size_t)got;
+	int rc = fd < 0 || got < 0 ? err_errno(e, "%s", path) : E_OK;
+	if (fd >= 0)
+		close(fd);
+	*out = (struct slice){text, n};
+	return rc != E_OK || n <= PEM_MAX ? rc : err_set(e, E_FORM, "%s: more than %zu bytes: this is no certificate", path, PEM_MAX);
+}
+
+int place_make_url(struct ctl *c, struct slice host, const char **out)
+{
+	struct slice port;
+	int rc = conf_get(&c->conf, "https.port", &port, NULL, &c->err);
+	if (rc != E_OK)
+		return rc;
+	bool v6 = memchr(host.p, ':', host.n);
+	*out = arena_printf(&c->arena, "https://%s%.*s%s:%.*s", v6 ? "[" : "", SLF(host), v6 ? "]" : "", SLF(port)).p;
+	return *out ? E_OK : no_memory(c);
+}
+
+static int certificate_name(struct ctl *c, struct slice *name)
+{
+	const char *tls;
+	struct slice path, pem;
+	int rc = place_tls(c, &tls);
+	if (rc != E_OK)
+		return rc;
+	path = arena_printf(&c->arena, "%s/server.crt", tls);
+	rc = path.p ? place_read_pem(path.p, &c->arena, &pem, &c->err) : no_memory(c);
+	if (rc != E_OK)
+		return rc == E_NOMEM ? rc : E_NOTFOUND;
+	return health_cert_name(pem, &c->arena, name) ? E_OK : err_set(&c->err, E_NOTFOUND, "%s names no host", path.p);
+}
+
+int place_url(struct ctl *c, const char **out)
+{
+	struct slice url, names, name;
+	int rc = conf_get(&c->conf, "url", &url, NULL, &c->err);
+	if (rc == E_OK && url.n)
+		return take_path(c, url, out);
+	if (rc == E_OK)
+		rc = conf_get(&c->conf, "names", &names, NULL, &c->err);
+	name = rc == E_OK ? text_word(&names) : SL0;
+	if (rc == E_OK && !name.p)
+		rc = certificate_name(c, &name);
+	return rc == E_OK ? place_make_url(c, name, out) : rc;
 }

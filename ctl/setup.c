@@ -70,19 +70,6 @@ static bool is_https(const struct setup *s)
 	return text_starts(s->url, SL("https://"));
 }
 
-bool setup_url_fits(struct slice url)
-{
-	size_t scheme = text_starts(url, SL("https://")) ? 8 : text_starts(url, SL("http://")) ? 7 : 0;
-	if (!scheme || url.n == scheme || url.n > 253 + 14 || url.p[scheme] == ':')
-		return false;
-	for (size_t i = scheme; i < url.n; i++) {
-		char c = text_lower(url.p[i]);
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !(c && strchr(".-:[]", c)))
-			return false;
-	}
-	return true;
-}
-
 /* ================= the authority's certificate ================= */
 
 #define CERTIFICATE "-----BEGIN CERTIFICATE-----"

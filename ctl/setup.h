@@ -13,7 +13,7 @@
 #define SETUP_HOURS_MAX 22     /* the policy's own limits: 1 to 22 */
 
 struct setup {
-	struct slice url;   /* setup_url_fits() */
+	struct slice url;   /* conf_is_url() */
 	struct slice group; /* a group's name, UTF-8 without control characters */
 	unsigned hours;
 	bool undo;             /* write what takes everything back; url, group and hours are not looked at */
@@ -21,9 +21,6 @@ struct setup {
 	struct slice authority; /* DER of the certificate to trust; n == 0: none */
 	uint8_t thumbprint[20]; /* its SHA-1 */
 };
-
-/* http or https, host, optional port, nothing behind: only letters, digits, '.', '-', ':' and the brackets of IPv6. */
-bool setup_url_fits(struct slice url);
 
 /* Takes the one authority certificate out of a PEM file's bytes; der lies in the arena.  E_FORM says what the file holds
  * instead: a private key, a chain, a certificate that is no authority. */

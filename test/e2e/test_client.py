@@ -227,24 +227,42 @@ class Setup(unittest.TestCase):
         self.addCleanup(self.place, "config", "set", "targeting", "server")
         self.assertIn("targeting = client", self.setup("Lab", "text").decode())
 
-    def test_the_address_comes_from_the_server_name(self):
-        self.assertIn("`wsusctl config set server.name NAME`", self.place.wrong("client", "setup", "--group", "Lab", status=2))
-        self.place("config", "set", "server.name", "wsus.example.org")
-        self.addCleanup(self.place, "config", "set", "server.name", "")
-        self.assertIn("WUServer                                     REG_SZ    https://wsus.example.org:8531\n", self.place("client", "setup", "--group", "Lab", "--ca=none").stdout)
-
     def test_address_and_authority_come_from_the_configuration_file(self):
         conf = temporary() / "wsus.conf"
         environment = {**os.environ, "WSUS_CONF": str(conf)}
 
-        def text(*more):
+        def text(*lines, more=()):
+            conf.write_text("\n".join((f"store = {self.place.store}", *lines, "")))
             return self.place("client", "setup", "--group", "Lab", *more, env=environment).stdout
-        conf.write_text(f"names = wsus.example.com 192.0.2.1\nhttps.port = 443\ntls = {self.keys}\n")
-        self.assertIn(" https://wsus.example.com:443\n", text())
-        self.assertIn(self.thumbprint, text())
-        self.assertNotIn(self.thumbprint, text("--ca=none"))
-        conf.write_text("names = 2001:db8::1\n")
-        self.assertIn(" https://[2001:db8::1]:8531\n", text("--ca=none"))
+        self.assertIn(" https://wsus.example.com:443\n", text("names = wsus.example.com\t192.0.2.1", "https.port = 443", f"tls = {self.keys}"))
+        said = text("names = wsus.example.com", "url = https://wsus.example.org", f"tls = {self.keys}")
+        self.assertIn(" https://wsus.example.org\n", said)
+        self.assertIn(self.thumbprint, said)
+        self.assertNotIn(self.thumbprint, text("names = a", more=["--ca=none"]))
+        self.assertIn(" https://[2001:db8::1]:8531\n", text("names = 2001:db8::1", more=["--ca=none"]))
+        self.assertIn(" https://updates.example.net:9\n", text(f"tls = {self.keys}", "https.port = 9"))
+        self.assertIn(f"{conf}:2: https.port takes 1..65535", self.place.wrong(
+            "client", "setup", "--group", "Lab", status=1, env=environment | {"WSUS_CONF": self.conf(conf, "https.port = x", "names = a")}))
+        # of a store that the file is not for it says nothing
+        conf.write_text(f"store = /nonexistent\nurl = {URL}\n")
+        self.assertIn("give --url https://NAME:8531, or set url in", self.place.wrong("client", "setup", "--group", "Lab", status=2, env=environment))
+
+    def conf(self, path, *lines):
+        path.write_text("\n".join((f"store = {self.place.store}", *lines, "")))
+        return str(path)
+
+    def test_the_address_comes_from_the_best_name_of_the_certificate(self):
+        conf, keys = temporary() / "wsus.conf", temporary()
+        for names, best in ((["localhost", "127.0.0.1", "wsus", "a.example.net", "b.example.net"], "a.example.net"),
+                            (["localhost", "::1", "192.0.2.7", "wsus"], "wsus"), (["localhost", "127.0.0.2", "::1", "2001:db8::7"], "[2001:db8::7]"),
+                            (["localhost", "127.0.0.1"], None)):
+            run(ROOT / "scripts/tls.sh", keys, *names)
+            command = ("client", "setup", "--group", "Lab")
+            environment = {**os.environ, "WSUS_CONF": self.conf(conf, f"tls = {keys}")}
+            if best:
+                self.assertIn(f" https://{best}:8531\n", self.place(*command, env=environment).stdout.lower())
+            else:
+                self.assertIn("the address of this server is not known", self.place.wrong(*command, status=2, env=environment))
 
     def test_the_authority_of_a_state_directory_is_found(self):
         keys = self.place.state / "keys"
@@ -274,7 +292,7 @@ class Setup(unittest.TestCase):
                 (1, [*good, "--ca", self.keys / "server.crt"], "no authority's certificate"),
                 (1, [*good, "--ca", chain], "holds 2 PEM certificates"), (1, [*good, "--ca", junk], "cannot be read"),
                 (1, [*good, "--ca", self.keys], "Is a directory"), (1, [*good, "--ca", "/dev/zero"], "this is no certificate"),
-                (1, [*good, "--ca", self.keys / "none.crt"], "No such file")):
+                (1, [*good, "--ca", self.keys / "none.crt"], "no such file")):
             self.assertIn(words, self.place.wrong("client", "setup", *arguments, status=status))
 
 

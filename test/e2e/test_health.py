@@ -48,7 +48,7 @@ class Well(Server):
             self.assertRegex(line, r"^OK       [a-z]+: .+$")
         self.assertIn("scan: https://localhost:", text)
         self.assertIn("services: 3 of 3 answer", text)
-        self.assertIn("sync: not configured yet", text)
+        self.assertIn("sync: none is made", text)
         self.assertEqual(self.finding("certificate")["level"], "OK")
 
     def test_its_scans_leave_no_computer(self):
@@ -89,7 +89,7 @@ class Well(Server):
         self.assert_level("certificate", "OK", "plain HTTP", url=f"http://127.0.0.1:{self.server.port}")
 
     def test_wrong_usage_is_unknown(self):
-        for bad in (["--nonsense"], ["--limit", "disk"], ["--limit", "no=1"], ["--notify"]):
+        for bad in (["--nonsense"], ["--limit", "disk"], ["--limit", "no=1"]):
             status, text = self.health(*bad)
             self.assertEqual(status, 3, text)
             self.assertIn("WSUS UNKNOWN", text)
@@ -157,6 +157,41 @@ class Notify(Server):
         self.assertEqual(status, 3)
         self.assertIn("may be written by others", text)
         self.assertEqual(self.lines(), [])
+
+    def configured(self, *lines, mode=0o644):
+        """One check that finds everything by its configuration file."""
+        conf = self.place / "wsus.conf"
+        conf.write_text("\n".join((f"store = {self.server.state / 'store'}", f"tls = {self.keys}",
+                                   f"url = https://localhost:{self.server.tls_port}", *lines, "")))
+        conf.chmod(mode)
+        done = run(ROOT / "bin/wsusctl", "health", "--notify", "--state", self.place / "health.state", "--limit", "disk-warn=101", check=False,
+                   env={k: v for k, v in os.environ.items() if k != "WSUS_STORE"} | {"WSUS_CONF": str(conf)})
+        self.assertEqual(done.stderr, "")
+        return done.returncode, done.stdout
+
+    def test_the_command_of_the_configuration_file_with_its_arguments(self):
+        command = f"notify.command = {self.program} --to\toperator@example.net"
+        status, text = self.configured()
+        self.assertEqual((status, self.lines()), (1, []))
+        self.assertIn(f"notify: nobody is told: notify.command is not set in {self.place}/wsus.conf\n", text)
+        self.assertIn(f"OK       scan: https://localhost:{self.server.tls_port}: ", text)
+        for _ in range(2):  # what was wrong before somebody was named is told, once
+            status, text = self.configured(command)
+            self.assertEqual(status, 1)
+            self.assertIn(f"notify: {self.program} is run when", text)
+            self.assertEqual([line.split("|")[:5] for line in self.lines()], [["--to", "operator@example.net", "entered", "disk", "WARNING"]])
+
+    def test_a_configuration_file_that_others_may_write_names_no_program(self):
+        for mode in (0o664, 0o646):
+            status, text = self.configured(f"notify.command = {self.program}", mode=mode)
+            self.assertEqual((status, self.lines()), (3, []))
+            self.assertIn(f"UNKNOWN  notify: not everything was told or noted: {self.place}/wsus.conf:4: notify.command is not obeyed", text)
+            self.assertIn("WARNING  disk: ", text)
+
+    def test_a_line_of_the_file_that_is_wrong_is_named(self):
+        status, text = self.configured("notify.command = tell")
+        self.assertEqual(status, 3)
+        self.assertIn(f"{self.place}/wsus.conf:4: notify.command takes an absolute path", text)
 
     def test_growth_is_noted(self):
         self.notify()

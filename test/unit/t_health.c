@@ -66,7 +66,7 @@ static void test_a_well_server(void **state)
 	(void)state;
 	assert_int_equal(12, health_judge(&f, v, &worst));
 	assert_int_equal(LEVEL_OK, worst);
-	expect(&f, "sync", LEVEL_OK, "not configured yet");
+	expect(&f, "sync", LEVEL_OK, "none is made");
 }
 
 static void test_the_worst(void **state)
