@@ -112,6 +112,7 @@ tests: $(UNIT) $(MODEL) $(CASES) $(CATALOG)
 DESTDIR =
 prefix = /usr/local
 bindir = $(prefix)/bin
+sbindir = $(prefix)/sbin
 libexecdir = $(prefix)/lib
 datadir = $(prefix)/share
 mandir = $(datadir)/man
@@ -121,29 +122,40 @@ runstatedir = /run
 completiondir = $(datadir)/bash-completion/completions
 unitdir = $(prefix)/lib/systemd/system
 sysusersdir = $(prefix)/lib/sysusers.d
+# Whom the services run as.
+user = wsus
+group = wsus
 libexec = $(libexecdir)/wsus-fcgi
 share = $(datadir)/wsus-fcgi
 RENDERED = $(BUILD)/install
 RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@share@|$(share)|g' \
 	-e 's|@etc@|$(sysconfdir)/wsus-fcgi|g' -e 's|@state@|$(localstatedir)/lib/wsus-fcgi|g' -e 's|@run@|$(runstatedir)/wsus-fcgi|g' \
-	-e 's|@log@|$(localstatedir)/log/wsus-fcgi|g'
+	-e 's|@log@|$(localstatedir)/log/wsus-fcgi|g' -e 's|@user@|$(user)|g' -e 's|@group@|$(group)|g' \
+	-e 's|@nginx@|$(sysconfdir)/nginx|g' -e 's|@units@|$(unitdir)|g' -e 's|@systemd@|$(sysconfdir)/systemd/system|g'
+# What the programs do not find at its default is named in the configuration file that is shipped.
+PLACES = $(if $(filter-out /var,$(localstatedir)),-e 's|^\#\([a-z]* = \)/var/lib/|\1$(localstatedir)/lib/|') \
+	$(if $(filter-out /etc,$(sysconfdir)),-e 's|^\#\([a-z]* = \)/etc/|\1$(sysconfdir)/|')
 UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in))
 SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 
 INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
 	$(foreach f,tls certbot-deploy jobs setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
-	$(foreach f,common state,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
+	$(foreach f,common state listen,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
 	$(foreach f,$(UNITS) $(SOCKETS),644|$(RENDERED)/$(f)|$(unitdir)/$(f)) \
-	644|systemd/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
+	644|$(RENDERED)/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
 	$(foreach f,$(wildcard nginx/*.conf nginx/*.in),644|$(f)|$(share)/nginx/$(notdir $(f))) \
 	$(foreach n,5 7 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
-	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl 644|etc/wsus.conf|$(share)/wsus.conf
+	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl 644|$(RENDERED)/wsus.conf|$(share)/wsus.conf \
+	755|$(RENDERED)/wsus-setup|$(sbindir)/wsus-setup
 
 install: $(SERVICES) $(TOOLS)
 	mkdir -p $(RENDERED)
 	$(BIN)/wsusctl help --completion >$(RENDERED)/wsusctl
 	$(RENDER) scripts/paths.sh.in >$(RENDERED)/paths.sh
+	$(RENDER) systemd/wsus-fcgi.sysusers.in >$(RENDERED)/wsus-fcgi.sysusers
+	sed -e '' $(PLACES) etc/wsus.conf >$(RENDERED)/wsus.conf
+	ln -sf $(libexec)/setup.sh $(RENDERED)/wsus-setup
 	set -e; for unit in $(UNITS); do \
 		case $$unit in *.service) sandbox=systemd/sandbox.in ;; *) sandbox= ;; esac; \
 		$(RENDER) systemd/$$unit.in $$sandbox >$(RENDERED)/$$unit; \

@@ -309,6 +309,46 @@ static int run_apply(struct ctl *c)
 	return rc;
 }
 
+/* ---- config values: for scripts ---- */
+
+static const struct column value_columns[] = {
+	{"name", "SETTING", CELL_TEXT, FIT_WHOLE},
+	{"value", "VALUE", CELL_TEXT, FIT_WHOLE},
+	{"set_in", "SET IN", CELL_TEXT, FIT_WHOLE},
+};
+
+static void put_value(struct ctl *c, const struct conf *f, const char *name, struct slice value, unsigned at)
+{
+	if (!c->json) {
+		buf_printf(&c->out.b, "%s =%s%.*s\n", name, value.n ? " " : "", SLF(value));
+		return;
+	}
+	out_str(&c->out, name);
+	out_text(&c->out, value);
+	out_text(&c->out, at ? arena_printf(&c->arena, "%s:%u", f->file, at) : SL0);
+}
+
+static int run_values(struct ctl *c)
+{
+	struct conf f;
+	size_t before = c->out.b.n;
+	int rc = place_conf(c, &f);
+	if (c->json)
+		out_list_begin(&c->out, value_columns, COUNTOF(value_columns));
+	for (const struct conf_info *s = conf_table(); rc == E_OK && s->name; s++) {
+		struct slice value;
+		unsigned at;
+		rc = conf_get(&f, s->name, &value, &at, &c->err);
+		if (rc == E_OK)
+			put_value(c, &f, s->name, value, at);
+	}
+	if (rc != E_OK)
+		c->out.b.n = before; /* all or none */
+	else if (c->json)
+		out_list_end(&c->out);
+	return rc;
+}
+
 /* ---- config template ---- */
 
 static const struct column template_columns[] = {
@@ -347,7 +387,10 @@ const struct command config_commands[] = {
 	{"config", "check", "[FILE]", "judge the configuration file: every finding with file, line and remedy", 0, 1,
 		NEED_NOTHING, NULL, run_check, NULL, "Without FILE that of $WSUS_CONF, else /etc/wsus-fcgi/wsus.conf."},
 	{"config", "apply", "", "carry the store's settings of the configuration file into the store", 0, 0, NEED_STORE, NULL,
-		run_apply, NULL, "All or none: nothing of a file that `wsusctl config check` does not find good."},
+		run_apply, NULL, "All or none: nothing of a file that `wsusctl config check` does not find good.  `wsus-setup` does this too, and "
+		"puts the settings of the server in force."},
+	{"config", "values", "", "print the server's settings as they are in force, NAME = VALUE", 0, 0, NEED_NOTHING, NULL, run_values,
+		NULL, "Those of the configuration file that are not kept in the store, as `wsus-setup` puts them in force."},
 	{"config", "template", "", "print a configuration file with every setting at its default", 0, 0, NEED_NOTHING, NULL,
 		run_template, NULL, NULL},
 	{0},

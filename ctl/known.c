@@ -114,12 +114,12 @@ void known_template(struct buf *b)
 {
 	buf_str(b, "# wsus.conf -- the configuration of wsus-fcgi; wsus.conf(5) explains it.\n#\n");
 	put_comment(b, "One setting a line: NAME = VALUE, the value without quotes; a comment has lines of its own. Every setting "
-		       "stands here, commented out at its default. After a change `wsusctl config check` says whether all is "
-		       "understood.");
+		       "stands here, commented out at its default. After a change run `wsus-setup`: it says what is not "
+		       "understood, or puts all of it in force and says what changed.");
 	buf_str(b, "\n# ---- the server ----\n\n");
 	put_settings(b, false);
 	buf_str(b, "# ---- what the store holds ----\n");
-	put_comment(b, "`wsusctl config apply` carries these lines into the store, and `wsusctl config set` refuses a name that "
+	put_comment(b, "`wsus-setup`, or `wsusctl config apply` for these alone, carries the lines into the store, and `wsusctl config set` refuses a name that "
 		       "stands here. A line that is taken away leaves the value that was applied last.");
 	buf_char(b, '\n');
 	put_settings(b, true);

@@ -30,6 +30,11 @@ cores() {
 	getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 }
 
+# setting NAME: its value in wsus.conf (WSUS_CONF), the default where the file is silent; $bin is where wsusctl is.
+setting() {
+	"${bin:?}/wsusctl" config get "$1"
+}
+
 # absolute PATH: PATH without a leading ./ or relation to the working directory; it need not exist.
 absolute() {
 	case $1 in

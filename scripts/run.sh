@@ -8,6 +8,7 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
 . "$here/scripts/state.sh"
+. "$here/scripts/listen.sh"
 bin=${WSUS_BIN:-$here/bin} # tests run instrumented programs this way
 
 USAGE='usage: run.sh [--state DIR] [--listen ADDR]... [--port N] [--tls-port N] [--catalog sample|none|DIR]
@@ -39,7 +40,10 @@ options() {
 		esac
 		case $1 in
 		--state) state=$(absolute "$2") && shift ;;
-		--listen) add_listen "$2" && shift ;;
+		--listen)
+			add_listen "$2" || usage_error "--listen wants an address, not $2" "$USAGE"
+			shift
+			;;
 		--port) port=$2 && shift ;;
 		--tls-port) tls_port=$2 && shift ;;
 		--catalog) catalog=$2 && shift ;;
@@ -59,7 +63,8 @@ options() {
 		fi
 	done
 	[ "$port" -ne "$tls_port" ] || usage_error "--port and --tls-port must differ" "$USAGE"
-	default_listen
+	listen=${listen:-127.0.0.1 ::1}
+	leave_out_ipv6
 	case $names in
 	*[!A-Za-z0-9.:\ -]*) usage_error "--name wants a host name or an address" "$USAGE" ;;
 	esac
@@ -70,42 +75,6 @@ options() {
 		[ -d "$catalog" ] || usage_error "--catalog: there is no directory $catalog" "$USAGE"
 		;;
 	esac
-}
-
-# add_listen ADDR: to the list of words $listen.  :: is two sockets, so that an IPv4 client is known by its IPv4 address.
-add_listen() {
-	address=${1#[}
-	address=${address%]}
-	case $address in
-	*[!0-9a-fA-F.:]* | '') usage_error "--listen wants an address, not $1" "$USAGE" ;;
-	::) add_word 0.0.0.0 ;;
-	esac
-	add_word "$address"
-}
-
-add_word() {
-	case " $listen " in
-	*" $1 "*) ;;
-	*) listen="${listen:+$listen }$1" ;;
-	esac
-}
-
-# Without --listen: the loopback addresses this machine has.  :: asks for what there is, too.
-default_listen() {
-	listen=${listen:-127.0.0.1 ::1}
-	has_ipv6 && return 0
-	without=''
-	for address in $listen; do
-		case $address in
-		:: | ::1) ;;
-		*) without="${without:+$without }$address" ;;
-		esac
-	done
-	listen=${without:-$listen}
-}
-
-has_ipv6() {
-	grep -q '^00000000000000000000000000000001 ' /proc/net/if_inet6 2>/dev/null
 }
 
 # ---- the state directory ----
@@ -144,6 +113,7 @@ lock_state() {
 
 fill_instance() {
 	mkdir -p "$state/nginx/tmp" "$state/log"
+	store=$state/store content=$state/content selfupdate=$state/selfupdate keys=$state/keys
 	if [ -n "$group" ]; then
 		chgrp "$group" "$state/run"
 		chmod 750 "$state/run"
@@ -189,30 +159,6 @@ all_names() {
 	done
 	# shellcheck disable=SC2086 # a list of words
 	[ -z "$names" ] || printf '%s\n' $names
-}
-
-# Does nobody else reach any of the addresses?
-loopback() {
-	for address in $listen; do
-		case $address in
-		127.* | ::1) ;;
-		*) return 1 ;;
-		esac
-	done
-}
-
-bracketed() {
-	case $1 in
-	*:*) printf '[%s]' "$1" ;;
-	*) printf '%s' "$1" ;;
-	esac
-}
-
-# listen_lines PORT [ssl]
-listen_lines() {
-	for address in $listen; do
-		echo "listen $(bracketed "$address"):$1 default_server backlog=1024${2:+ $2};"
-	done
 }
 
 render_nginx() {

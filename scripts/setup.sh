@@ -1,86 +1,312 @@
 #!/bin/sh
-# setup.sh -- what an installed server needs before its services can start: directories, store, master secret,
-# certificate, nginx's configuration.  Run as root; all but the last stays as it is if it is there.
-#   setup.sh [--user USER[:GROUP]] [--name NAME]... [--listen ADDR]... [--port N] [--tls-port N] [--plain-http]
-# USER is whom the services run as (wsus), NAME one more host name or address for the certificate; ADDR an address to
-# listen on (every one); --plain-http lets the web services be reached without TLS.
+# setup.sh -- puts wsus.conf in force: makes what is missing of directories, store, master secret and certificate, writes
+# nginx's configuration and what units need to know, and has those that run take it up.  Installed as wsus-setup(8).
+#   wsus-setup     as root: after the installation, and after every change of wsus.conf
+# Says what changed.  What nginx or wsusctl refuse stays as it was.
 set -eu
-lib=$(cd "$(dirname "$0")" && pwd)
+lib=$(dirname "$(readlink -f "$0")")
 # shellcheck source=scripts/common.sh
 . "$lib/common.sh"
 # shellcheck source=scripts/paths.sh
 . "$lib/paths.sh"
 # shellcheck source=scripts/state.sh
 . "$lib/state.sh"
+# shellcheck source=scripts/listen.sh
+. "$lib/listen.sh"
 
-USAGE='usage: setup.sh [--user USER[:GROUP]] [--name NAME]... [--listen ADDR]... [--port N] [--tls-port N] [--plain-http]'
-user=wsus names='' listen='' port=8530 tls_port=8531 services=tls-only
-while [ $# -gt 0 ]; do
-	case $1 in
-	--user | --name | --listen | --port | --tls-port) [ -n "${2:-}" ] || usage_error "$1 needs a value" "$USAGE" ;;
-	esac
-	case $1 in
-	--user) user=$2 && shift ;;
-	--name) names="$names $2" && shift ;;
-	--listen) listen="$listen $2" && shift ;;
-	--port) port=$2 && shift ;;
-	--tls-port) tls_port=$2 && shift ;;
-	--plain-http) services=services ;;
-	-h | --help) printf '%s\n' "$USAGE" && exit 0 ;;
-	*) usage_error "unknown option $1" "$USAGE" ;;
-	esac
-	shift
-done
-case $listen in
-*[!0-9a-fA-F.:\ ]*) usage_error "--listen wants an address:$listen" "$USAGE" ;;
+USAGE='usage: wsus-setup     (the settings are in wsus.conf)'
+case ${1:-} in
+-h | --help) printf '%s\n' "$USAGE" && exit 0 ;;
+?*) usage_error "unknown argument $1" "$USAGE" ;;
 esac
-if ! is_number "$port" || ! is_number "$tls_port" || [ "$port" -eq "$tls_port" ]; then
-	usage_error "--port and --tls-port are two numbers" "$USAGE"
-fi
-group=${user#*:}
-user=${user%%:*}
-is_root || die "only root can set up a server"
-id "$user" >/dev/null 2>&1 || die "there is no user $user; systemd-sysusers makes it from the file that was installed"
-[ "$group" != "$user" ] || group=$(id -gn "$user")
+
+changed=''
+
+note() {
+	changed="${changed:+$changed, }$1"
+}
+
+# ---- the configuration file ----
+
+# Every setting is in it, commented out at its default.  One that is there is the administrator's.
+install_conf() {
+	export WSUS_CONF="$etc/wsus.conf"
+	mkdir -p "$etc"
+	[ -e "$WSUS_CONF" ] || cp "$share/wsus.conf" "$WSUS_CONF"
+	if ! findings=$("$bin/wsusctl" config check); then
+		say "$findings"
+		die "nothing was changed: correct $WSUS_CONF, then run this again"
+	fi
+}
+
+read_conf() {
+	values=$("$bin/wsusctl" config values)
+	store=$(setting store) content=$(setting content) selfupdate=$(setting selfupdate) keys=$(setting keys)
+	tls=$(setting tls) names=$(setting names) workers=$(setting workers)
+	port=$(setting http.port) tls_port=$(setting https.port)
+	listen=''
+	for address in $(setting listen); do
+		add_listen "$address"
+	done
+	leave_out_ipv6
+	plain_services='tls-only'
+	if loopback || [ "$(setting plain-http)" = true ]; then
+		plain_services=services
+	fi
+}
+
+# What was in force before is kept beside the store, to tell what changed.
+applied=$state/applied
+
+was() {
+	[ ! -e "$applied" ] || sed -n "s/^$1 = *//p" "$applied"
+}
+
+# A new place has to have the store already, else all computers and approvals would be gone.
+check_move() {
+	before=$(was store)
+	if [ -n "$before" ] && [ "$before" != "$store" ] && [ -d "$before/catalog" ] && [ ! -d "$store/catalog" ]; then
+		die "nothing was changed: the store is in $before, and in $store, where $WSUS_CONF has it now, is none.  Stop the \
+services (systemctl stop 'wsus-*'), move or copy the directory there, then run this again"
+	fi
+}
+
+tell_changes() {
+	printf '%s\n' "$values" | while IFS= read -r line; do
+		[ ! -e "$applied" ] || grep -qxF -- "$line" "$applied" || say "${line%% =*}: was \"$(was "${line%% =*}")\", is \
+\"$(setting "${line%% =*}")\""
+	done
+}
+
+# ---- the certificate ----
+
+# The names of the last time, if those of the file are among them: a certificate loses no name by itself, since computers
+# may know the server by it.
+certificate_names() {
+	known=$([ ! -e "$tls/server.names" ] || sed 's/DNS://g; s/IP://g' "$tls/server.names" | tr ',' '\n')
+	missing=''
+	for name in $names; do
+		printf '%s\n' "$known" | grep -qxF -- "$name" || missing=yes
+	done
+	printf '%s\n' "$known"
+	if [ -z "$known" ] || [ -n "$missing" ]; then
+		printf '%s\n' "$names"
+		host_names
+	fi
+}
+
+make_certificate() {
+	mkdir -p "$tls"
+	before=$(readlink "$tls/server" 2>/dev/null || true)
+	# shellcheck disable=SC2046 # a list of words
+	"$lib/tls.sh" "$tls" $(certificate_names)
+	[ "$(readlink "$tls/server" 2>/dev/null || true)" = "$before" ] || note "the certificate of the server"
+}
+
+# ---- nginx ----
 
 # The templates name what is below a state directory, as scripts/run.sh has it; here each part has its place.
 absolute_paths() {
-	sed -e "s|\.\./keys/|$etc/tls/|" -e "s|\(include \)\([^/]\)|\1$etc/nginx/\2|" -e "s|\(alias \)|\1$state/|" \
-		-e "s|unix:run/|unix:$run/|" -e "s|\(access_log \)log/|\1$log/|"
+	sed -e "s|\.\./keys/|$tls/|" -e "s|\(include \)\([^/]\)|\1$etc/nginx/\2|" -e "s|\(alias \)content/|\1$content/|" \
+		-e "s|\(alias \)selfupdate/|\1$selfupdate/|" -e "s|unix:run/|unix:$run/|" -e "s|\(access_log \)log/|\1$log/|"
 }
 
-# listen_lines PORT [ssl]
-listen_lines() {
-	for address in ${listen:-0.0.0.0 ::}; do
-		case $address in
-		*:*)
-			# Two sockets, so that an IPv4 client is known by its IPv4 address; without IPv6 there is but one.
-			[ -e /proc/net/if_inet6 ] || continue
-			echo "listen [$address]:$1 default_server ipv6only=on backlog=1024${2:+ $2};"
-			;;
-		*) echo "listen $address:$1 default_server backlog=1024${2:+ $2};" ;;
+# render_nginx DIR
+render_nginx() {
+	mkdir "$1"
+	for file in "$share"/nginx/*.conf; do
+		absolute_paths <"$file" >"$1/${file##*/}"
+	done
+	sed "s|@PLAIN_SERVICES@|$plain_services|" "$share/nginx/site.conf.in" | absolute_paths >"$1/site.conf"
+	listen_lines "$port" >"$1/listen-plain.conf"
+	listen_lines "$tls_port" ssl >"$1/listen-tls.conf"
+	absolute_paths <"$share/nginx/wsus-fcgi.conf.in" >"$1/wsus-fcgi.conf"
+}
+
+# In nginx's own words what is wrong with its configuration; fails if nothing is.
+nginx_refuses() {
+	! said=$(nginx -q -t -c "$nginx/nginx.conf" -e stderr 2>&1) || return 1
+	printf '%s\n' "$said"
+}
+
+has_nginx() {
+	command -v nginx >/dev/null && [ -e "$nginx/nginx.conf" ]
+}
+
+nginx_pid() {
+	pid=$(cat "${WSUS_NGINX_PID:-/run/nginx.pid}" 2>/dev/null) && is_number "$pid" &&
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = nginx ]
+}
+
+# Who of other programs listens on one of our ports: nginx -t does not see that.  Of an address of its own it may be
+# another one that they have, so then only nginx's word counts.
+port_taken() {
+	case " $listen " in
+	*' 0.0.0.0 '* | *' :: '*) ;;
+	*) return 1 ;;
+	esac
+	for number in "$port" "$tls_port"; do
+		port_holder "$number" >/dev/null || continue
+		holder=$(port_user "$number")
+		case $holder in
+		nginx,*) ;;
+		*) echo "port $number is in use by $holder" && return ;;
 		esac
 	done
+	return 1
 }
 
-render_nginx() {
-	to=$etc/nginx
-	for file in "$templates"/*.conf; do
-		absolute_paths <"$file" >"$to/${file##*/}"
-	done
-	sed "s|@PLAIN_SERVICES@|$services|" "$templates/site.conf.in" | absolute_paths >"$to/site.conf"
-	listen_lines "$port" >"$to/listen-plain.conf"
-	listen_lines "$tls_port" ssl >"$to/listen-tls.conf"
-	absolute_paths <"$templates/wsus-fcgi.conf.in" >"$to/wsus-fcgi.conf"
+# At first we join the sites of a Debian nginx; who takes the link away later has a reason.
+include_first() {
+	link=''
+	if [ ! -e "$applied" ] && has_nginx && [ -d "$nginx/conf.d" ] && [ ! -e "$nginx/conf.d/wsus-fcgi.conf" ]; then
+		link=$nginx/conf.d/wsus-fcgi.conf
+		ln -sf "$etc/nginx/wsus-fcgi.conf" "$link"
+	fi
 }
+
+back_to_before() {
+	rm -rf "$etc/nginx"
+	[ ! -e "$etc/nginx.before" ] || mv "$etc/nginx.before" "$etc/nginx"
+	[ -z "$link" ] || rm -f "$link"
+	die "nginx has what it had before: $1; correct that, then run this again"
+}
+
+write_nginx() {
+	rm -rf "$etc/nginx.new" "$etc/nginx.before"
+	render_nginx "$etc/nginx.new"
+	if diff -rq "$etc/nginx.new" "$etc/nginx" >/dev/null 2>&1 && [ -z "$link" ]; then
+		rm -rf "$etc/nginx.new"
+		return
+	fi
+	[ ! -e "$etc/nginx" ] || mv "$etc/nginx" "$etc/nginx.before"
+	mv "$etc/nginx.new" "$etc/nginx"
+	if why=$(port_taken) || { has_nginx && why=$(nginx_refuses); }; then
+		back_to_before "$why"
+	fi
+	rm -rf "$etc/nginx.before"
+	note "nginx's configuration"
+}
+
+reload_nginx() {
+	has_nginx || { say "there is no nginx here that could take in $etc/nginx/wsus-fcgi.conf" && return; }
+	if ! nginx -q -T -c "$nginx/nginx.conf" -e stderr 2>/dev/null | grep -qF "configuration file $etc/nginx/site.conf:"; then
+		say "nginx does not include $etc/nginx/wsus-fcgi.conf; to have it do so: ln -s $etc/nginx/wsus-fcgi.conf $nginx/conf.d/"
+	fi
+	[ -n "$changed" ] || return 0
+	if nginx_pid; then
+		kill -HUP "$pid"
+	else
+		say "nginx does not run; start it: systemctl start nginx"
+	fi
+}
+
+# ---- systemd ----
+
+# drop_in UNIT: of its directives those that wsus.conf says otherwise, each anew with all its lines; nothing if none does.
+drop_in() {
+	MOVES="$state/store $store
+$state/content $content
+$state/selfupdate $selfupdate
+$state/keys $keys
+$etc/tls $tls" WORKERS=$workers LIBEXEC=$libexec awk '
+	BEGIN {
+		n = split(ENVIRON["MOVES"], pair, "[ \n]")
+		service = "^ExecStart=" ENVIRON["LIBEXEC"] "/wsus-"
+	}
+	function moved(line, i, at, out, rest, end) {
+		for (i = 1; i < n; i += 2) {
+			out = ""
+			rest = line
+			while ((at = index(rest, pair[i])) > 0) {
+				end = at + length(pair[i])
+				out = out substr(rest, 1, at - 1) (substr(rest, end) ~ "^[A-Za-z0-9._-]" ? pair[i] : escaped(pair[i + 1]))
+				rest = substr(rest, end)
+			}
+			line = out rest
+		}
+		return line
+	}
+	function escaped(path) {
+		gsub("%", "%%", path)
+		return path
+	}
+	/^\[/ { section = $0 }
+	/^[A-Za-z]+=/ {
+		key = section SUBSEP substr($0, 1, index($0, "="))
+		line = moved($0)
+		if (line ~ service && ENVIRON["WORKERS"] != "")
+			line = line " -w " ENVIRON["WORKERS"]
+		if (!(key in lines))
+			order[++keys] = key
+		lines[key] = lines[key] line "\n"
+		differs[key] = differs[key] || line != $0
+	}
+	END {
+		for (i = 1; i <= keys; i++)
+			if (differs[order[i]]) {
+				split(order[i], part, SUBSEP)
+				if (part[1] != said)
+					print said = part[1]
+				printf "%s\n%s", part[2], lines[order[i]]
+			}
+	}' "$1"
+}
+
+write_units() {
+	restart=''
+	for unit in "$units"/wsus-*.service "$units"/wsus-*.socket "$units"/wsus-*.timer; do
+		[ -e "$unit" ] || continue
+		name=${unit##*/}
+		to=$systemd/$name.d/wsus-conf.conf
+		text=$(drop_in "$unit")
+		[ -z "$text" ] || text="# Written by wsus-setup: what $etc/wsus.conf says otherwise than the unit.
+$text"
+		[ "$text" != "$(cat "$to" 2>/dev/null || true)" ] || continue
+		restart="$restart $name"
+		if [ -n "$text" ]; then
+			mkdir -p "${to%/*}"
+			printf '%s\n' "$text" >"$to"
+		else
+			rm -f "$to"
+			rmdir "${to%/*}" 2>/dev/null || true
+		fi
+	done
+	[ -z "$restart" ] || note "units:$restart"
+}
+
+# Only the machine's own systemd, not that of a directory that was installed into.
+restart_units() {
+	if [ -n "$restart" ] && [ "$systemd" = /etc/systemd/system ] && [ -d /run/systemd/system ]; then
+		systemctl daemon-reload
+		# shellcheck disable=SC2086 # a list of words
+		systemctl try-restart $restart
+	fi
+}
+
+# ---- all of it ----
+
+[ -n "$units" ] || die "this is a clone, where scripts/run.sh sets up and starts a server; wsus-setup is for an installed one"
+is_root || die "only root can set up a server"
+id "$user" >/dev/null 2>&1 || die "there is no user $user; systemd-sysusers makes it from the file that was installed"
 
 umask 022
-mkdir -p "$state" "$etc/tls" "$etc/nginx" "$log"
+install_conf
+read_conf
+check_move
+mkdir -p "$state" "$log"
 fill_state
-# A certificate that is there names what it names; clients were pointed at it.
-if [ -n "$names" ] || [ ! -s "$etc/tls/server.crt" ] || [ ! -s "$etc/tls/server.conf" ]; then
-	# shellcheck disable=SC2046,SC2086 # lists of words
-	"$lib/tls.sh" "$etc/tls" $names $(host_names)
+make_certificate
+include_first
+write_nginx
+write_units
+restart_units
+reload_nginx
+control config apply >&2
+tell_changes
+printf '%s\n' "$values" >"$applied"
+if [ -n "$changed" ]; then
+	say "set up: $changed"
+else
+	say "all is as $WSUS_CONF says"
 fi
-render_nginx
-say "set up: $state, $etc/tls"

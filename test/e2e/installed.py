@@ -15,7 +15,7 @@ import subprocess
 import harness
 from harness import ROOT, free_ports, run, temporary, wait_for
 
-USER, GROUP = "nobody", "nogroup"
+USER, GROUP = "daemon", "daemon"
 
 
 class Installation:
@@ -28,21 +28,42 @@ class Installation:
         self.run_dir = self.root / "run/wsus-fcgi"
         self.libexec = self.root / "usr/lib/wsus-fcgi"
         self.units = self.root / "usr/lib/systemd/system"
+        self.conf = self.etc / "wsus.conf"
+        self.nginx = self.root / "etc/nginx"
+        self.dropins = self.root / "etc/systemd/system"
         run("make", "-s", "-C", ROOT, "install", f"BUILD={ROOT}/build", f"RENDERED={self.root}/rendered", f"prefix={self.root}/usr",
-            f"sysconfdir={self.root}/etc", f"localstatedir={self.root}/var", f"runstatedir={self.root}/run")
+            f"sysconfdir={self.root}/etc", f"localstatedir={self.root}/var", f"runstatedir={self.root}/run",
+            f"user={USER}", f"group={GROUP}")
         self.port, self.tls_port = free_ports()
-        self.setup()
+        self.set_up_nginx()
+        self.set(listen="127.0.0.1", names="wsus.example.net", http_port=self.port, https_port=self.tls_port)
+        self.first = self.setup()
 
-    def setup(self, *more):
-        return run(self.libexec / "setup.sh", "--user", f"{USER}:{GROUP}", "--name", "wsus.example.net", "--listen", "127.0.0.1",
-                   "--port", self.port, "--tls-port", self.tls_port, *more)
+    def set_up_nginx(self):
+        """There is none, unless a test has one."""
+
+    def setup(self, **kw):
+        return run(self.root / "usr/sbin/wsus-setup", env=os.environ | {"WSUS_NGINX_PID": str(self.root / "nginx.pid")}, **kw)
+
+    def set(self, **settings):
+        """Lines of the configuration file, http_port for http.port; None takes one away."""
+        if not self.conf.exists():
+            self.etc.mkdir(parents=True, exist_ok=True)
+            self.conf.write_text((self.root / "usr/share/wsus-fcgi/wsus.conf").read_text())
+        lines = self.conf.read_text().splitlines()
+        for name, value in settings.items():
+            name = name.replace("_", ".") if "port" in name else name.replace("_", "-")
+            lines = [line for line in lines if not line.startswith(f"{name} =")] + ([] if value is None else [f"{name} = {value}"])
+        self.conf.write_text("\n".join(lines) + "\n")
 
     def ctl(self, *arguments, **kw):
-        return run(self.root / "usr/bin/wsusctl", "--store", self.state / "store", *arguments, **kw)
+        return run(self.root / "usr/bin/wsusctl", *arguments, env=os.environ | {"WSUS_CONF": str(self.conf)}, **kw)
 
     def unit(self, name):
         """The settings of a unit: the last value of each, but a list for what adds up."""
         text = (self.units / name).read_text()
+        with contextlib.suppress(FileNotFoundError):
+            text += (self.dropins / f"{name}.d/wsus-conf.conf").read_text()
         return dict(re.findall(r"^([A-Za-z]+)=(.*)$", text, re.M))
 
     @contextlib.contextmanager

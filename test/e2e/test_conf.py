@@ -161,6 +161,19 @@ class Found(unittest.TestCase):
         self.assertIn("no store here", here.refused("config", "get", "xpress"))
 
 
+    def test_all_values_of_the_server_for_scripts(self):
+        here = Installed("http.port = 80", "names = a b", "xpress = off")
+        lines = here("config", "values").splitlines()
+        self.assertEqual([line.split(" =")[0] for line in lines], [r["name"] for r in table() if not r["in_store"]])
+        for line in ("http.port = 80", "https.port = 8531", "names = a b", "workers =", f"store = {here.place.store}"):
+            self.assertIn(line, lines)
+        rows = {r["name"]: r for r in here.json("config", "values")}
+        self.assertEqual(rows["http.port"], {"name": "http.port", "value": "80", "set_in": f"{here.file.path}:2"})
+        self.assertEqual((rows["workers"]["value"], rows["workers"]["set_in"]), ("", None))
+        here.file.write("", "workers = many")
+        self.assertIn(f"{here.file.path}:2: workers takes 1..1024 or empty", here.refused("config", "values"))
+
+
 class Apply(unittest.TestCase):
     def values(self, here):
         return {r["name"]: r["value"] for r in here.json("config", "show")}
