@@ -58,6 +58,11 @@ struct settings {
 	bool verbose;
 };
 
+static int enter(const struct settings *set, struct err *e)
+{
+	return !set->directory || chdir(set->directory) == 0 ? E_OK : err_errno(e, "%s", set->directory);
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t got_stop, got_reload;
@@ -431,13 +436,15 @@ static int worker_main(const struct serve_ops *ops, int listen_fd, int ready_fd,
 	return rc == E_OK ? 0 : 1;
 }
 
-static int cgi_main(const struct serve_ops *ops)
+static int cgi_main(const struct serve_ops *ops, const struct settings *set)
 {
 	struct worker w = {.ops = ops};
 	struct err e = {0};
 	bool ok = false;
 	signal(SIGPIPE, SIG_IGN);
-	int rc = harden(&e);
+	int rc = enter(set, &e);
+	if (rc == E_OK)
+		rc = harden(&e);
 	if (rc == E_OK)
 		rc = worker_start(&w, ops, &e);
 	if (rc == E_OK)
@@ -701,9 +708,9 @@ static int read_options(struct settings *set, int argc, char **argv, const struc
 /* Directory, socket, drop: see the head of this file. */
 static int prepare(struct parent *p, const struct settings *set, struct err *e)
 {
-	if (set->directory && chdir(set->directory) != 0)
-		return err_errno(e, "%s", set->directory);
-	int rc = get_socket(&p->listen_fd, set, e);
+	int rc = enter(set, e);
+	if (rc == E_OK)
+		rc = get_socket(&p->listen_fd, set, e);
 	if (rc == E_OK)
 		rc = drop(set->user, e);
 	if (rc == E_OK)
@@ -744,7 +751,7 @@ int serve_main(int argc, char **argv, const struct serve_ops *ops)
 	if (rc == E_OK) {
 		log_init(ops->name, set.verbose ? LOG_DEBUG : LOG_NOTICE);
 		if (!set.socket && !is_listening(STDIN_FILENO) && getenv("REQUEST_METHOD"))
-			return cgi_main(ops);
+			return cgi_main(ops, &set);
 		rc = serve_fastcgi(ops, &set, &e);
 	}
 	if (rc == E_OK)

@@ -6,7 +6,7 @@
  * Both: drop to -u USER[:GROUP] if started as root and verify that root cannot come back.
  * Worker: start(), then one request at a time.
  * Called with fd 0 that is no socket but REQUEST_METHOD in the environment, it answers that one request on
- * stdout as CGI and exits.
+ * stdout as CGI and exits; of the options above only -C counts then.
  *
  * Readiness: each of the first workers writes one byte to the fd of -R when its start() is done; the end of
  * that pipe without a byte means that none came up.  -C DIR is entered before anything else and before the
