@@ -2,34 +2,13 @@
 import contextlib
 import os
 import re
-import signal
 import unittest
 import urllib.request
 
-from harness import free_ports, run, wait_for
-from installed import Installation
+from harness import free_ports, run
+from installed import Beside
 
-# As Debian's, with places of our own, and with what another site may well have: names like ours, compression.
-NGINX = """
-user www-data;
-worker_processes 1;
-pid {root}/nginx.pid;
-error_log {root}/error.log;
-events {{ worker_connections 768; }}
-http {{
-	sendfile on;
-	include /etc/nginx/mime.types;
-	default_type text/html;
-	ssl_protocols TLSv1.2 TLSv1.3;
-	access_log {root}/access.log;
-	gzip on;
-	gzip_min_length 1;
-	gzip_types text/xml text/plain application/octet-stream;
-	client_body_temp_path {root}/tmp; proxy_temp_path {root}/tmp; fastcgi_temp_path {root}/tmp;
-	uwsgi_temp_path {root}/tmp; scgi_temp_path {root}/tmp;
-	include {root}/etc/nginx/conf.d/*.conf;
-}}
-"""
+# What another site may well have: names like ours.
 OTHER = """
 map $uri $fault_id {{ default theirs; }}
 map $uri $logged_id {{ default theirs; }}
@@ -42,40 +21,17 @@ server {{
 """
 
 
-class Beside(Installation):
-    """Installed beside an nginx with a site, which the set-up joins by itself."""
-
-    def set_up_nginx(self):
-        self.other, = free_ports(1)
-        (self.nginx / "conf.d").mkdir(parents=True)
-        (self.nginx / "nginx.conf").write_text(NGINX.format(root=self.root))
-        (self.nginx / "conf.d/other.conf").write_text(OTHER.format(port=self.other))
-
-
 @unittest.skipUnless(os.geteuid() == 0, "only root can start nginx for another user")
 class DropIn(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.here = Beside()
-        cls.other = cls.here.other
+        cls.other, = free_ports(1)
+        cls.here = Beside(OTHER.format(port=cls.other))
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
         for service in ("auth", "client", "content"):
             cls.stack.enter_context(cls.here.service(service))
-        cls.start_nginx()
-
-    @classmethod
-    def start_nginx(cls):
-        root, conf = cls.here.root, cls.here.nginx / "nginx.conf"
-        cls.tested = run("nginx", "-t", "-c", conf, "-e", root / "error.log", check=False)
-        if cls.tested.returncode == 0:
-            run("nginx", "-c", conf, "-e", root / "error.log")
-            cls.stack.callback(cls.stop_nginx, int((root / "nginx.pid").read_text()))
-
-    @classmethod
-    def stop_nginx(cls, pid):
-        os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: not (cls.here.root / "nginx.pid").exists(), what="the end of nginx")
+        cls.tested = cls.stack.enter_context(cls.here.served())
 
     def setUp(self):
         self.assertEqual(self.tested.returncode, 0, self.tested.stderr)
