@@ -16,6 +16,11 @@
 	"Computer Configuration > Administrative Templates > Windows Components > Windows Update"
 #define POLICY_PLACE_NEW "Manage updates offered from Windows Server Update Service"
 
+/* In PowerShell, on every Windows; shows the error code. */
+#define SCAN_AT_ONCE \
+	"$s = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher(); $s.ServerSelection = 1; " \
+	"$s.Search('IsInstalled=0').Updates.Count"
+
 #define LOCATION "Specify intranet Microsoft update service location"
 #define TARGETING "Enable client-side targeting"
 #define FREQUENCY "Automatic Updates detection frequency"
@@ -381,7 +386,7 @@ static const char ps_set_end[] =
 	"}\n"
 	"# The service reads its policy anew, then scans: UsoClient since Windows 10, wuauclt before.  Should nothing come,\n"
 	"# this scans at once on every Windows and shows the error code:\n"
-	"#   $s = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher(); $s.ServerSelection = 1; $s.Search('IsInstalled=0').Updates.Count\n"
+	"#   " SCAN_AT_ONCE "\n"
 	"Restart-Service wuauserv -Force\n"
 	"$build = [int](Get-ItemProperty 'HKLM:\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion').CurrentBuildNumber\n"
 	"if ($build -ge 10240) { & \"$env:SystemRoot\\System32\\UsoClient.exe\" StartScan }\n"
@@ -568,8 +573,7 @@ static void write_text(const struct setup *s, struct buf *b)
 		buf_str(b, "Scan for the first time, as administrator:\n\n"
 			   "  Windows 10 and later     net stop wuauserv & UsoClient StartScan\n"
 			   "  before                   net stop wuauserv & wuauclt /detectnow /reportnow\n"
-			   "  any, in PowerShell,      $s = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher(); "
-			   "$s.ServerSelection = 1; $s.Search('IsInstalled=0').Updates.Count\n"
+			   "  any, in PowerShell,      " SCAN_AT_ONCE "\n"
 			   "  with the error code\n\n"
 			   "`wsusctl computer list --watch` shows it arrive; `wsusctl client setup --undo` prints how to take it back.\n\n");
 	notes_add(b, s, "* ");
