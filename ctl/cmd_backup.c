@@ -1,4 +1,4 @@
-/* cmd_backup.c -- copies of store, keys and configuration, and bringing them back.
+/* cmd_backup.c -- copies of store, keys, certificates and configuration, and bringing them back.
  *
  * A backup is made in a work folder beside its place, locked by its maker; it is opened, audited and read again
  * before it gets its name by one rename.  A store is brought back through STORE/incomplete: fleet/ is put in its
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -20,6 +21,7 @@
 #include "common/text.h"
 #include "ctl/content.h"
 #include "ctl/manifest.h"
+#include "ctl/place.h"
 #include "ctl/walk.h"
 
 #define SPARE ((uint64_t)1 << 20) /* for folders and the manifest beside what is copied */
@@ -63,17 +65,30 @@ static const char *parent_of(struct ctl *c, const char *path)
 /* What is kept beside the store: folder of the backup, and where its files belong. */
 struct beside {
 	const char *name, *place; /* place NULL: this server has none */
+	const char *path;         /* what of it is meant: place, or one file in it */
 };
-enum { KEYS, CONFIGURATION, BESIDE__N };
+enum { KEYS, CONFIGURATION, TLS, BESIDE__N };
 
-/* The configuration of a store in its usual place is the usual one; a clone's state directory has none. */
-static void find_beside(struct ctl *c, struct beside out[BESIDE__N])
+static const char *last_of(const char *path)
 {
-	const char *conf = getenv("WSUS_CONF");
-	if ((!conf || !conf[0]) && strcmp(c->store_dir, "/var/lib/wsus-fcgi/store") == 0)
-		conf = "/etc/wsus-fcgi/wsus.conf";
-	out[KEYS] = (struct beside){"keys", ctl_path(c, c->store_dir, "../keys")};
-	out[CONFIGURATION] = (struct beside){"etc", conf && conf[0] ? parent_of(c, conf) : NULL};
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* By the configuration file; a store that it is not for has none, and its certificate where its keys are. */
+static int find_beside(struct ctl *c, struct beside out[BESIDE__N])
+{
+	const char *keys, *tls, *etc = parent_of(c, c->conf.file);
+	const char *file = etc ? ctl_path(c, etc, last_of(c->conf.file)) : NULL;
+	int rc = place_dir(c, "keys", "keys", &keys);
+	if (rc == E_OK)
+		rc = place_tls(c, &tls);
+	if (rc != E_OK)
+		return rc;
+	out[KEYS] = (struct beside){"keys", keys, keys};
+	out[CONFIGURATION] = (struct beside){"etc", place_is_installed(c) ? etc : NULL, file};
+	out[TLS] = (struct beside){"tls", place_same(tls, keys) ? NULL : tls, tls};
+	return file ? E_OK : E_NOMEM;
 }
 
 static int check_space(struct ctl *c, const char *where, uint64_t need)
@@ -117,7 +132,7 @@ static int lock_work(struct ctl *c, struct making *m)
 
 static int remove_parts(struct ctl *c, const char *dir)
 {
-	static const char *const parts[] = {MANIFEST, "fleet", "catalog", "keys", "etc", "identity"};
+	static const char *const parts[] = {MANIFEST, "fleet", "catalog", "keys", "etc", "tls", "identity"};
 	int rc = E_OK;
 	for (unsigned i = 0; rc == E_OK && i < COUNTOF(parts); i++) {
 		const char *path = ctl_path(c, dir, parts[i]);
@@ -187,7 +202,7 @@ static int make_parents(struct ctl *c, const char *path)
 static int copy_file(struct ctl *c, const char *from, const char *to)
 {
 	struct stat st;
-	int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (in < 0 || fstat(in, &st) != 0) {
 		int rc = err_errno(&c->err, "%s", from);
 		if (in >= 0)
@@ -224,15 +239,20 @@ static int count_one(struct ctl *c, const char *path, uint64_t size, void *arg)
 	return E_OK;
 }
 
+static bool is_there(const struct beside *b)
+{
+	return b->place && exists(b->path);
+}
+
 /* A secret that could not be read makes the backup fail: it would be one that cannot be brought back. */
 static int copy_beside(struct ctl *c, const struct beside *b, const char *work)
 {
 	struct copying t = {.from = b->place, .to = ctl_path(c, work, b->name)};
-	if (!b->place || !exists(b->place))
+	if (!is_there(b))
 		return E_OK;
-	int rc = t.to ? walk_files(c, b->place, NULL, copy_one, &t) : E_NOMEM;
+	int rc = t.to ? walk_with_links(c, b->path, copy_one, &t) : E_NOMEM;
 	if (rc == E_OK && c->failed)
-		rc = err_set(&c->err, E_IO, "%s: not all of it can be read; run this as root", b->place);
+		rc = err_set(&c->err, E_IO, "%s: not all of it can be read; run this as root", b->path);
 	return rc;
 }
 
@@ -386,8 +406,8 @@ static int needed_bytes(struct ctl *c, const struct beside *beside, uint64_t *ou
 		rc = store_stat(c->txn, &s, &c->err);
 	txn_end(&c->txn);
 	for (unsigned i = 0; rc == E_OK && i < BESIDE__N; i++)
-		if (beside[i].place && exists(beside[i].place))
-			rc = walk_files(c, beside[i].place, NULL, count_one, &t);
+		if (is_there(&beside[i]))
+			rc = walk_files(c, beside[i].path, NULL, count_one, &t);
 	*out = rc == E_OK ? s.catalog_used + s.fleet_used + t.bytes : 0;
 	return rc;
 }
@@ -396,8 +416,9 @@ static int fill_backup(struct ctl *c, const char *work, struct manifest *m)
 {
 	struct beside beside[BESIDE__N];
 	uint64_t need;
-	find_beside(c, beside);
-	int rc = needed_bytes(c, beside, &need);
+	int rc = find_beside(c, beside);
+	if (rc == E_OK)
+		rc = needed_bytes(c, beside, &need);
 	if (rc == E_OK)
 		rc = check_space(c, work, need);
 	ctl_progress(c, "copying the store to %s", work);
@@ -761,6 +782,22 @@ static int restore_into(struct ctl *c, const struct making *m, const char *from,
 	return rc == E_OK ? replace_store(c, m, &now) : rc;
 }
 
+/* The owner by name: numbers are of another machine. */
+static int bring_back(struct ctl *c, const struct manifest_file *f, const char *source, const char *to)
+{
+	const struct passwd *pw = getpwnam(f->user);
+	int rc = copy_file(c, source, to);
+	if (rc != E_OK)
+		return rc;
+	ctl_say(c, "%s: brought back", to);
+	if (!pw)
+		ctl_say(c, "%s: its owner, %s, is not known here; `chown` it to the user of the services if they are to read it", to, f->user);
+	/* fails for one who is not root: then it is his */
+	if (lchown(to, pw ? pw->pw_uid : geteuid(), (gid_t)-1) != 0)
+		errno = 0;
+	return E_OK;
+}
+
 /* Keys and configuration that are there may be newer than the backup, as a certificate is: only what is missing
  * comes back, and what differs is said. */
 static int restore_file(struct ctl *c, const struct manifest_file *f, const char *from, const char *place)
@@ -770,31 +807,50 @@ static int restore_file(struct ctl *c, const struct manifest_file *f, const char
 	const char *to = ctl_path(c, place, name);
 	if (!source || !to)
 		return E_NOMEM;
-	if (!exists(to)) {
-		int rc = copy_file(c, source, to);
-		if (rc == E_OK)
-			ctl_say(c, "%s: brought back", to);
-		return rc;
-	}
+	if (!exists(to))
+		return bring_back(c, f, source, to);
 	if (content_digest(to, &d, NULL) == E_OK && memcmp(d.sha256.b, f->digest.b, sizeof(d.sha256.b)) != 0)
 		ctl_say(c, "%s: stays as it is; the backup has another one, %s", to, source);
 	return E_OK;
 }
 
+/* Is this file of the backup one of that part? */
+static bool belongs(const struct beside *b, const char *path)
+{
+	size_t n = strlen(b->name);
+	if (!b->place || strncmp(path, b->name, n) != 0 || path[n] != '/')
+		return false;
+	return b->path == b->place || strcmp(path + n + 1, last_of(b->path)) == 0;
+}
+
+static int restore_part(struct ctl *c, const char *from, const struct manifest *what, const struct beside *b)
+{
+	int rc = E_OK;
+	for (unsigned i = 0; rc == E_OK && i < what->n; i++)
+		if (belongs(b, what->file[i].path))
+			rc = restore_file(c, &what->file[i], from, b->place);
+	return rc;
+}
+
 static int restore_beside(struct ctl *c, const char *from, const struct manifest *what)
 {
 	struct beside beside[BESIDE__N];
-	int rc = E_OK;
-	find_beside(c, beside);
-	for (unsigned i = 0; rc == E_OK && i < what->n; i++) {
-		const char *path = what->file[i].path;
-		for (unsigned k = 0; rc == E_OK && k < BESIDE__N; k++) {
-			size_t n = strlen(beside[k].name);
-			if (beside[k].place && strncmp(path, beside[k].name, n) == 0 && path[n] == '/')
-				rc = restore_file(c, &what->file[i], from, beside[k].place);
-		}
-	}
+	int rc = find_beside(c, beside);
+	for (unsigned k = 0; rc == E_OK && k < BESIDE__N; k++)
+		rc = restore_part(c, from, what, &beside[k]);
 	return rc;
+}
+
+/* Before all else where it is missing: it says where the rest belongs. */
+static int restore_configuration(struct ctl *c, const char *from, const struct manifest *what)
+{
+	struct beside beside[BESIDE__N];
+	if (c->conf.text.p || !place_is_installed(c))
+		return E_OK;
+	int rc = find_beside(c, beside);
+	if (rc == E_OK)
+		rc = restore_part(c, from, what, &beside[CONFIGURATION]);
+	return rc == E_OK ? places_find(c) : rc;
 }
 
 static int run_restore(struct ctl *c)
@@ -807,6 +863,13 @@ static int run_restore(struct ctl *c)
 		rc = pick(c, c->pos[0], &from);
 	if (rc == E_OK)
 		rc = verify(c, from, &what);
+	if (rc == E_OK)
+		rc = restore_configuration(c, from, &what);
+	if (rc == E_OK)
+		rc = expect_unused(c);
+	if (rc != E_OK)
+		return rc;
+	rc = make_parents(c, c->store_dir);
 	if (rc != E_OK)
 		return rc;
 	rc = making_begin(c, &m, c->store_dir, ctl_path(c, c->store_dir, "incomplete"), 0755);
@@ -831,7 +894,7 @@ const struct command backup_commands[] = {
 	{"backup", "list", "DIR", "the backups in a directory", 1, 1, NEED_NOTHING, NULL, run_list, NULL, NULL},
 	{"backup", "verify", "PATH", "read a backup, or the newest in a directory, and check all of it", 1, 1, NEED_NOTHING,
 		NULL, run_verify, NULL, NULL},
-	{"backup", NULL, "DIR", "copy store, keys and configuration while the server runs, and verify the copy", 1, 1, NEED_STORE,
+	{"backup", NULL, "DIR", "copy store, keys, certificates and configuration while the server runs, and verify the copy", 1, 1, NEED_STORE,
 		backup_options, run_backup, NULL,
 		"Content files are not part of it: they are verified by digest and can be added again.  It holds secrets."},
 	{"restore", NULL, "PATH", "bring a backup, or the newest in a directory, back as a new generation", 1, 1, NEED_PLACE,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -22,12 +24,43 @@ static bool is_meant(const FTSENT *f, const char *suffix)
 	return f->fts_info == FTS_F && (f->fts_level == 0 || ends_with(f->fts_name, suffix));
 }
 
-static int visit(struct ctl *c, const FTSENT *f, const char *suffix,
-	int (*fn)(struct ctl *, const char *, uint64_t, void *), void *arg)
+struct walk {
+	const char *root;
+	const char *suffix; /* of files that are meant; NULL: all */
+	bool links;         /* those to files are meant, too */
+	walk_fn *fn;
+	void *arg;
+};
+
+static bool leads_out(const char *link, const char *root)
+{
+	char to[PATH_MAX], from[PATH_MAX];
+	if (!realpath(link, to) || !realpath(root, from))
+		return true;
+	size_t n = strlen(from);
+	return strncmp(to, from, n) != 0 || (to[n] && to[n] != '/');
+}
+
+static int visit_link(struct ctl *c, const FTSENT *f, const struct walk *w)
+{
+	struct stat st;
+	if (stat(f->fts_path, &st) != 0)
+		ctl_complain(c, "%s: a symbolic link to what cannot be read: %s", f->fts_path, strerror(errno));
+	else if (S_ISREG(st.st_mode))
+		return w->fn(c, f->fts_path, (uint64_t)st.st_size, w->arg);
+	else if (leads_out(f->fts_path, w->root))
+		ctl_say(c, "%s: a symbolic link to a directory elsewhere; what is there was left out", f->fts_path);
+	return E_OK;
+}
+
+static int visit(struct ctl *c, const FTSENT *f, const struct walk *w)
 {
 	switch (f->fts_info) {
 	case FTS_F:
-		return is_meant(f, suffix) ? fn(c, f->fts_path, (uint64_t)f->fts_statp->st_size, arg) : E_OK;
+		return is_meant(f, w->suffix) ? w->fn(c, f->fts_path, (uint64_t)f->fts_statp->st_size, w->arg) : E_OK;
+	case FTS_SL:
+	case FTS_SLNONE:
+		return w->links ? visit_link(c, f, w) : E_OK;
 	case FTS_DNR:
 	case FTS_ERR:
 	case FTS_NS:
@@ -44,18 +77,29 @@ static FTS *open_tree(const char *path, int options)
 	return fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | options, by_name);
 }
 
-int walk_files(struct ctl *c, const char *path, const char *suffix,
-	int (*fn)(struct ctl *, const char *, uint64_t, void *), void *arg)
+static int walk(struct ctl *c, const struct walk *w)
 {
-	FTS *fts = open_tree(path, FTS_COMFOLLOW);
+	FTS *fts = open_tree(w->root, FTS_COMFOLLOW);
 	if (!fts)
-		return err_errno(&c->err, "%s", path);
+		return err_errno(&c->err, "%s", w->root);
 	int rc = E_OK;
 	FTSENT *f;
 	while (rc == E_OK && (f = fts_read(fts)) != NULL)
-		rc = visit(c, f, suffix, fn, arg);
+		rc = visit(c, f, w);
 	fts_close(fts);
 	return rc;
+}
+
+int walk_files(struct ctl *c, const char *path, const char *suffix, walk_fn *fn, void *arg)
+{
+	const struct walk w = {.root = path, .suffix = suffix, .fn = fn, .arg = arg};
+	return walk(c, &w);
+}
+
+int walk_with_links(struct ctl *c, const char *path, walk_fn *fn, void *arg)
+{
+	const struct walk w = {.root = path, .links = true, .fn = fn, .arg = arg};
+	return walk(c, &w);
 }
 
 uint64_t walk_count(const char *path, const char *suffix)

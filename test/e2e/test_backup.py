@@ -19,24 +19,28 @@ HEAD = "wsus-fcgi backup 1\n"
 
 
 class Place:
-    """A state directory with a store, keys and a configuration, and no servers."""
+    """A store, keys and a certificate where a configuration file says, and no servers."""
 
     def __init__(self, revisions=300):
         self.state = temporary()
-        self.store, self.keys, self.etc = self.state / "store", self.state / "keys", self.state / "etc"
-        self.keys.mkdir(mode=0o750)
-        self.etc.mkdir()
-        (self.etc / "tls").mkdir()
-        (self.etc / "wsus.conf").write_text("# nothing\n")
-        (self.etc / "tls/server.key").write_text("a key\n")
+        self.store, self.keys, self.etc = self.state / "store", self.state / "secret/keys", self.state / "etc"
+        self.tls, self.conf = self.etc / "tls", self.etc / "wsus.conf"
+        self.keys.mkdir(mode=0o750, parents=True)
+        self.tls.mkdir(parents=True)
+        self.configure()
+        (self.etc / "shadow").write_text("not ours\n")
+        (self.tls / "server.key").write_text("a key\n")
+        (self.tls / "server.key").chmod(0o600)
         self("store", "create", self.store)
         self("store", "key", self.keys / "master")
         if revisions:
             self("update", "import", harness.sample("--revisions", str(revisions)) / "updates")
 
+    def configure(self, *lines):
+        self.conf.write_text("\n".join((f"store = {self.store}", f"keys = {self.keys}", f"tls = {self.tls}", *lines, "")))
+
     def run(self, *arguments, store=None, **kw):
-        return run(CTL, "--store", store or self.store, *arguments, check=False,
-                   env=os.environ | {"WSUS_CONF": str(self.etc / "wsus.conf")}, **kw)
+        return run(CTL, "--store", store or self.store, *arguments, check=False, env=os.environ | {"WSUS_CONF": str(self.conf)}, **kw)
 
     def __call__(self, *arguments, status=0, store=None):
         done = self.run(*arguments, store=store)
@@ -70,6 +74,16 @@ def resign(backup, change):
     sign(backup, change("\n".join((backup / "manifest").read_text().splitlines()[:-1]) + "\n"))
 
 
+def is_killed(command, seconds):
+    """Runs it for that long at most; did it have to be killed?"""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return process.wait() == -signal.SIGKILL
+
+
 class Backup(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -84,7 +98,8 @@ class Backup(unittest.TestCase):
     def test_it_holds_store_keys_and_configuration_with_their_digests(self):
         self.assertIn("verified", self.said)
         files = manifest(self.copy)
-        self.assertEqual(sorted(files), ["catalog/data.mdb", "etc/tls/server.key", "etc/wsus.conf", "fleet/data.mdb", "keys/master"])
+        self.assertEqual(sorted(files), ["catalog/data.mdb", "etc/wsus.conf", "fleet/data.mdb", "keys/master", "tls/server.key"])
+        self.assertEqual((files["keys/master"][2], files["tls/server.key"][2]), ("0600", "0600"))
         self.assertEqual((self.copy / "keys/master").read_bytes(), (self.place.keys / "master").read_bytes())
         for path, (digest, size, mode) in files.items():
             found = self.copy / path
@@ -93,6 +108,54 @@ class Backup(unittest.TestCase):
         self.assertEqual(self.copy.stat().st_mode & 0o777, 0o700, "it holds secrets")
         self.assertFalse((self.place.state / "copy.incomplete").exists())
         self.assertIn(f"backup {self.copy}", [r["what"] for r in self.place.json("store", "history")])
+
+    def test_what_the_configuration_file_says_and_whom_it_is_for(self):
+        place = Place(revisions=0)
+        parts = lambda copy: sorted(p for p in manifest(copy) if not p.endswith("data.mdb"))
+        # certificates where the keys are: once; the configuration may be called otherwise, and may be a link
+        place.conf.rename(place.etc / "other.conf")
+        place.conf = place.etc / "link.conf"
+        place.conf.symlink_to(place.etc / "other.conf")
+        place.tls = place.keys
+        place.configure()
+        place("backup", place.state / "one")
+        self.assertEqual(parts(place.state / "one"), ["etc/link.conf", "keys/master"])
+        # a file that is for another store says nothing of this one: its keys are beside it, its configuration is none of ours
+        other = Place(revisions=0)
+        (other.state / "keys").mkdir()
+        (other.state / "keys/master").write_text("another\n")
+        place("backup", other.state / "two", store=other.store)
+        self.assertEqual(parts(other.state / "two"), ["keys/master"])
+        self.assertEqual((other.state / "two/keys/master").read_text(), "another\n")
+        # what it says wrongly is told, not guessed
+        place.keys = "keys"
+        place.configure()
+        self.assertIn("link.conf:2: keys takes an absolute path", place.refused("backup", place.state / "three"))
+        self.assertFalse((place.state / "three").exists())
+
+    def test_links_to_files_are_followed_and_what_cannot_be_had_is_told(self):
+        place = Place(revisions=0)
+        elsewhere = temporary()
+        (elsewhere / "real.key").write_text("another key\n")
+        (elsewhere / "real.key").chmod(0o600)
+        (place.tls / "pair.1").mkdir()
+        (place.tls / "pair.1/server.crt").write_text("a certificate\n")
+        (place.tls / "server").symlink_to("pair.1")
+        (place.tls / "server.crt").symlink_to("server/server.crt")
+        (place.tls / "other.key").symlink_to(elsewhere / "real.key")
+        (place.tls / "away").symlink_to(elsewhere)
+        said = place("backup", place.state / "copy").stdout
+        self.assertEqual(said.count("symbolic link"), 1)
+        self.assertIn(f"{place.tls}/away: a symbolic link to a directory elsewhere; what is there was left out", said)
+        copy = place.state / "copy/tls"
+        self.assertEqual(sorted(p[4:] for p in manifest(place.state / "copy") if p.startswith("tls/")),
+                         ["other.key", "pair.1/server.crt", "server.crt", "server.key"])
+        self.assertEqual(((copy / "other.key").read_text(), (copy / "server.crt").read_text()), ("another key\n", "a certificate\n"))
+        self.assertEqual(manifest(place.state / "copy")["tls/other.key"][2], "0600")
+        (elsewhere / "real.key").unlink()
+        words = place("backup", place.state / "again", status=1).stderr
+        self.assertIn(f"{place.tls}/other.key: a symbolic link to what cannot be read", words)
+        self.assertFalse((place.state / "again").exists())
 
     def test_verify_looks_and_changes_nothing(self):
         before = {p: (self.copy / p).read_bytes() for p in manifest(self.copy)}
@@ -197,12 +260,7 @@ class Backup(unittest.TestCase):
         generator = random.Random(20261122)
         killed = 0
         for i in range(10):
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                process.wait(usual * generator.uniform(i, i + 1) / 10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            killed += process.wait() == -signal.SIGKILL
+            killed += is_killed(command, usual * generator.uniform(i, i + 1) / 10)
             for path in folder.glob("wsus-*"):
                 self.place("backup", "verify", path)
                 if path.name > "wsus-2021":  # names are of the second
@@ -280,14 +338,40 @@ class Restore(unittest.TestCase):
         master = (place.keys / "master").read_bytes()
         place("backup", copy)
         (place.keys / "master").unlink()
-        (place.etc / "wsus.conf").write_text("# newer\n")
+        shutil.rmtree(place.tls)
+        place.configure("workers = 3")
+        newer = place.conf.read_text()
         said = place("restore", copy).stdout
-        self.assertIn(f"keys/master: brought back", said)
-        self.assertIn("wsus.conf: stays as it is", said)
-        self.assertNotIn("server.key", said)
+        self.assertIn(f"{place.keys}/master: brought back", said)
+        self.assertIn(f"{place.tls}/server.key: brought back", said)
+        self.assertIn(f"{place.conf}: stays as it is", said)
+        self.assertEqual(((place.tls / "server.key").read_text(), (place.tls / "server.key").stat().st_mode & 0o777), ("a key\n", 0o600))
         self.assertEqual((place.keys / "master").read_bytes(), master)
         self.assertEqual((place.keys / "master").stat().st_mode, (copy / "keys/master").stat().st_mode)
-        self.assertEqual((place.etc / "wsus.conf").read_text(), "# newer\n")
+        self.assertEqual(place.conf.read_text(), newer)
+        self.assertNotIn("brought back", place("restore", copy).stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs a mount namespace")
+    def test_on_a_bare_machine_all_goes_where_the_configuration_says_that_was_in_the_backup(self):
+        place = Place(revisions=0)
+        copy, outcome = place.state / "copy", temporary()
+        place.conf = place.etc / "wsus.conf"
+        place.configure()
+        place("backup", copy)
+        moved = {p: p.rename(place.state / f"moved-{p.name}") for p in (place.store, place.keys, place.tls)}
+        script = f"""
+            mount -t tmpfs tmpfs /etc && mount -t tmpfs tmpfs /var/lib || exit 77
+            unset WSUS_CONF WSUS_STORE
+            {CTL} restore {copy} && {CTL} store stat && {CTL} config get keys && cp /etc/wsus-fcgi/wsus.conf {outcome}"""
+        done = run("unshare", "--mount", "sh", "-c", script, check=False, cwd=temporary())
+        if done.returncode == 77:
+            self.skipTest("mounting is not permitted here")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("/etc/wsus-fcgi/wsus.conf: brought back", done.stdout)
+        self.assertIn(f"{place.store}: restored as a new generation", done.stdout)
+        self.assertEqual((outcome / "wsus.conf").read_text(), (copy / "etc/wsus.conf").read_text())
+        for path, name in ((place.keys, "master"), (place.tls, "server.key")):
+            self.assertEqual((path / name).read_bytes(), (moved[path] / name).read_bytes())
 
     def test_killed_at_any_moment_over_a_store(self):
         place = Place()
@@ -301,12 +385,7 @@ class Restore(unittest.TestCase):
         killed = 0
         for i in range(16):
             before = int((place.store / "identity").read_text().split()[1])
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                process.wait(usual * generator.uniform(i, i + 1) / 16)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            killed += process.wait() == -signal.SIGKILL
+            killed += is_killed(command, usual * generator.uniform(i, i + 1) / 16)
             if (place.store / "catalog").exists():
                 place("store", "audit")
             else:
