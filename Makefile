@@ -2,6 +2,7 @@
 #             make check      every test, without looking for packages; SAN=1 with any target builds with sanitizers
 #             make fuzz       libFuzzer targets into build/fuzz/
 #             make lint       include direction, banned functions, headers alone, shellcheck
+#             make deb        the Debian package, into build/
 #             make install    with DESTDIR, prefix and the other directories below; make uninstall takes the same
 # STRICT=-Werror, which the tests use, makes a warning an error; without it a newer compiler's new warning stops nobody.
 # One Makefile, no recursion.  Knobs first, then lists, then rules.
@@ -173,6 +174,8 @@ uninstall:
 	rm -f $(foreach row,$(INSTALLED),'$(DESTDIR)$(lastword $(subst |, ,$(row)))')
 	-rmdir $(foreach d,$(share)/nginx $(share) $(libexec),'$(DESTDIR)$(d)') 2>/dev/null
 
+deb:
+	scripts/deb.sh
 check:
 	scripts/check.sh --built
 lint:
@@ -180,6 +183,6 @@ lint:
 clean:
 	rm -rf build bin
 
-.PHONY: all fuzz benches tests install uninstall check lint clean
+.PHONY: all fuzz benches tests install uninstall deb check lint clean
 .SECONDARY:
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build -path build/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
