@@ -43,6 +43,7 @@ HANDLER(GetAuthorizationCookie)
 	k.client.n = (uint8_t)in->clientId.n;
 	text_lower_to(k.client.s, in->clientId);
 	c->client = k.client;
+	snprintf(c->name, sizeof(c->name), "%.*s", SLF(in->dnsName));
 
 	char sealed[COOKIE_MAX];
 	size_t n = auth_cookie_seal(c->w->sealer, c->now, &k, sealed);

@@ -75,7 +75,7 @@ static int open_auth(struct call *c, const struct GetCookie *in, struct auth_coo
 		return call_fail(c, E_INVALID_AUTH_COOKIE, "%zu authorization cookies", in->authCookies.n);
 	if (auth_cookie_open(c->w->sealer, in->authCookies.v[0].CookieData, k) != E_OK)
 		return call_fail(c, E_INVALID_AUTH_COOKIE, "not an authorization cookie of ours");
-	c->client = k->client;
+	call_client(c, &k->client);
 	if (guid_cmp(&k->server, &c->state.server_id) != 0 || k->generation != c->state.generation)
 		return call_fail(c, E_INVALID_AUTH_COOKIE, "authorization cookie of another server or generation");
 	return E_OK;

@@ -93,6 +93,14 @@ struct slice call_host(struct call *c)
 	return host;
 }
 
+void call_client(struct call *c, const struct client_id *id)
+{
+	struct computer pc;
+	c->client = *id;
+	if (computer_get(c->txn, (struct slice){id->s, id->n}, &pc) == E_OK)
+		snprintf(c->name, sizeof(c->name), "%.*s", SLF(pc.dns_name));
+}
+
 struct Cookie *call_cookie(struct call *c, const struct cookie *k)
 {
 	char sealed[COOKIE_MAX];
@@ -185,7 +193,7 @@ static int check_cookie(struct call *c, const struct Cookie *in)
 	int rc = cookie_open(c->w->sealer, in->EncryptedData, &c->cookie);
 	if (rc != E_OK)
 		return call_fail(c, E_INVALID_COOKIE, "not a cookie of ours");
-	c->client = c->cookie.client;
+	call_client(c, &c->cookie.client);
 	if (guid_cmp(&c->cookie.server, &c->state.server_id) != 0 || c->cookie.generation != c->state.generation)
 		return call_fail(c, E_SERVER_CHANGED, "cookie of generation %u", c->cookie.generation);
 	if (c->cookie.expires <= c->now)
@@ -389,11 +397,12 @@ static int answer_fault(struct call *c, int rc, struct answer *out, char id_text
 	return whole ? rc : E_NOMEM;
 }
 
-static void answer_method(struct call *c, struct answer *out)
+static int answer_method(struct call *c, struct answer *out)
 {
 	static const char headers[] = "Allow: POST\r\nContent-Type: text/plain; charset=utf-8\r\n";
 	*out = (struct answer){.status = 405, .headers = SL(headers)};
 	answer_bytes(c, out, SL("This address takes SOAP messages by POST.\n"));
+	return call_fail(c, E_FORM, "method %.*s", (int)MIN(c->req->method.n, 32u), c->req->method.p ? c->req->method.p : "");
 }
 
 static int answer_soap(struct call *c, struct answer *out)
@@ -433,6 +442,7 @@ static uint64_t clock_usec(void)
 static void log_call(const struct call *c, int rc, const struct answer *a, const char *id, uint64_t start)
 {
 	char fault[96] = "";
+	const char *remedy = err_remedy(c->spared ? E_FULL : rc);
 	if (id[0])
 		snprintf(fault, sizeof(fault), "%s:%s", err_fault(rc) ? err_fault(rc) : "plain", id);
 	struct log_request l = {
@@ -440,8 +450,10 @@ static void log_call(const struct call *c, int rc, const struct answer *a, const
 		.peer = c->req->peer,
 		.op = c->op ? slice_of(c->op->name) : SL("-"),
 		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
+		.name = c->name[0] ? slice_of(c->name) : SL0,
 		.fault = fault[0] ? slice_of(fault) : SL0,
 		.why = (rc != E_OK || c->spared) && c->err.text[0] ? slice_of(c->err.text) : SL0,
+		.remedy = slice_of(remedy),
 		.rc = rc,
 		.status = a->status,
 		.in = c->req->body.n,
@@ -458,7 +470,7 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 	char id[GUID_TEXT + 1] = "";
 	int rc = E_OK;
 	if (!slice_eq(req->method, SL("POST"))) {
-		answer_method(&c, out);
+		rc = answer_method(&c, out);
 	} else {
 		rc = answer_soap(&c, out);
 		if (rc != E_OK) {

@@ -96,7 +96,8 @@ struct call {
 	tick_t now;
 	struct server_state state;
 	struct settings set;
-	struct client_id client; /* whom the log line names */
+	struct client_id client; /* whom the log line names, */
+	char name[256];          /* and by which name */
 	struct cookie cookie;    /* OP_COOKIE: genuine, of this server, not expired */
 	struct client_groups groups; /* OP_SCAN with OP_COOKIE */
 	bool wants_store;
@@ -116,6 +117,8 @@ bool call_client_at_least(const struct call *c, uint32_t major, uint32_t minor);
 struct slice call_base_url(struct call *c);
 /* The host of the above without its port. */
 struct slice call_host(struct call *c);
+/* Who is calling, as a cookie of ours says: sets c->client, and c->name as the computer's row has it.  Needs c->txn. */
+void call_client(struct call *c, const struct client_id *id);
 /* Seals *k as the cookie of an answer; NULL after call_fail() if that failed. */
 struct Cookie *call_cookie(struct call *c, const struct cookie *k);
 

@@ -5,35 +5,40 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#define BY_ITSELF "nothing: the computer does what is wanted by itself"
+#define TWO_SERVERS "nothing: the computer gets a new one; if this repeats itself, two servers answer under one name"
+#define NOT_FROM_WINDOWS "nothing: no Windows computer sends this; a scanner, or another program"
+
 static const struct {
 	const char *name;
 	const char *fault; /* NULL: a plain SOAP fault, so that no wrong recovery starts (SOAPFAULT-21) */
 	bool ours;
+	const char *remedy; /* of a request that ended so */
 } table[] = {
-	[E_OK] = {"done", "InternalServerError", true},
-	[E_NOTFOUND] = {"no such record", "InvalidParameters", false},
-	[E_EXISTS] = {"exists already", "InvalidParameters", false},
-	[E_AMBIGUOUS] = {"ambiguous name", "InvalidParameters", false},
-	[E_FORM] = {"malformed input", NULL, false},
-	[E_LIMIT] = {"over a limit", NULL, false},
-	[E_USAGE] = {"wrong usage", "InternalServerError", true},
-	[E_NOMEM] = {"out of memory", "ServerBusy", true},
-	[E_IO] = {"input or output failed", "InternalServerError", true},
-	[E_FULL] = {"no space left", "InternalServerError", true},
-	[E_BUSY] = {"busy", "ServerBusy", true},
-	[E_VERSION] = {"made by another version", "InternalServerError", true},
-	[E_CORRUPT] = {"the store contradicts itself", "InternalServerError", true},
-	[E_REFUSED] = {"refused", "InternalServerError", true},
-	[E_INVALID_COOKIE] = {"invalid cookie", "InvalidCookie", false},
-	[E_SERVER_CHANGED] = {"cookie of another server or generation", "ServerChanged", false},
-	[E_COOKIE_EXPIRED] = {"cookie expired", "CookieExpired", false},
-	[E_CONFIG_CHANGED] = {"configuration changed", "ConfigChanged", false},
-	[E_REGISTRATION_REQUIRED] = {"registration required", "RegistrationRequired", false},
-	[E_INVALID_PARAMETERS] = {"invalid parameters", "InvalidParameters", false},
-	[E_INVALID_AUTH_COOKIE] = {"invalid authorization cookie", "InvalidAuthorizationCookie", false},
-	[E_FILE_LOCATION_CHANGED] = {"file locations changed", "FileLocationChanged", false},
-	[E_SERVER_BUSY] = {"server busy", "ServerBusy", true},
-	[E_UNKNOWN_OPERATION] = {"unknown operation", NULL, false},
+	[E_OK] = {"done", "InternalServerError", true, NULL},
+	[E_NOTFOUND] = {"no such record", "InvalidParameters", false, NOT_FROM_WINDOWS},
+	[E_EXISTS] = {"exists already", "InvalidParameters", false, NOT_FROM_WINDOWS},
+	[E_AMBIGUOUS] = {"ambiguous name", "InvalidParameters", false, NOT_FROM_WINDOWS},
+	[E_FORM] = {"malformed input", NULL, false, NOT_FROM_WINDOWS},
+	[E_LIMIT] = {"over a limit", NULL, false, NOT_FROM_WINDOWS},
+	[E_USAGE] = {"wrong usage", "InternalServerError", true, "compare how the service is started with its manual"},
+	[E_NOMEM] = {"out of memory", "ServerBusy", true, "give the machine more memory, or the service fewer workers; the computer comes back by itself"},
+	[E_IO] = {"input or output failed", "InternalServerError", true, "look at the disk, and at what the service says besides requests; restart it"},
+	[E_FULL] = {"no space left", "InternalServerError", true, "make room on the disk of the store; `wsusctl computer delete` removes computers that are gone"},
+	[E_BUSY] = {"busy", "ServerBusy", true, BY_ITSELF},
+	[E_VERSION] = {"made by another version", "InternalServerError", true, "restart the services: the store was made by another version"},
+	[E_CORRUPT] = {"the store contradicts itself", "InternalServerError", true, "wsusctl store audit; `wsusctl restore` brings a backup back"},
+	[E_REFUSED] = {"refused", "InternalServerError", true, "look at what the service says besides requests"},
+	[E_INVALID_COOKIE] = {"invalid cookie", "InvalidCookie", false, TWO_SERVERS},
+	[E_SERVER_CHANGED] = {"cookie of another server or generation", "ServerChanged", false, "nothing: the computer renumbers its cache; if that repeats itself, two servers answer under one name"},
+	[E_COOKIE_EXPIRED] = {"cookie expired", "CookieExpired", false, BY_ITSELF},
+	[E_CONFIG_CHANGED] = {"configuration changed", "ConfigChanged", false, BY_ITSELF},
+	[E_REGISTRATION_REQUIRED] = {"registration required", "RegistrationRequired", false, "nothing: the computer registers; if this repeats itself, look for its RegisterComputer"},
+	[E_INVALID_PARAMETERS] = {"invalid parameters", "InvalidParameters", false, "nothing, if it is no Windows computer; else this is a fault of the server: report it"},
+	[E_INVALID_AUTH_COOKIE] = {"invalid authorization cookie", "InvalidAuthorizationCookie", false, TWO_SERVERS},
+	[E_FILE_LOCATION_CHANGED] = {"file locations changed", "FileLocationChanged", false, BY_ITSELF},
+	[E_SERVER_BUSY] = {"server busy", "ServerBusy", true, BY_ITSELF},
+	[E_UNKNOWN_OPERATION] = {"unknown operation", NULL, false, NOT_FROM_WINDOWS},
 };
 static_assert(COUNTOF(table) == E__MAX, "table and enum errcode end together");
 
@@ -92,6 +97,11 @@ int err_errno(struct err *e, const char *fmt, ...)
 const char *err_name(int code)
 {
 	return code >= 0 && code < E__MAX ? table[code].name : "unknown result";
+}
+
+const char *err_remedy(int code)
+{
+	return code >= 0 && code < E__MAX ? table[code].remedy : "look at what the service says besides requests";
 }
 
 const char *err_fault(int code)

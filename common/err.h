@@ -58,6 +58,9 @@ int err_errno(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 /* A short phrase for people ("no such record"); never NULL. */
 const char *err_name(int code);
 
+/* What whoever runs the server does about a request that ended so, for the log; NULL for E_OK. */
+const char *err_remedy(int code);
+
 /* The protocol's ErrorCode for this result ("InvalidCookie"), or NULL for a plain SOAP fault. */
 const char *err_fault(int code);
 

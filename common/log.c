@@ -15,8 +15,9 @@
 
 enum {
 	TEXT_MAX = 4096,          /* of a line before escaping; more is cut and marked */
-	VALUE_MAX = 300,          /* of one of the five values of a request's line, before escaping */
-	REQUEST_SIZE = 5 * 4 * VALUE_MAX + 512,
+	VALUE_MAX = 300,          /* of one of the values of a request's line, before escaping */
+	VALUES = 7,
+	REQUEST_SIZE = VALUES * 4 * VALUE_MAX + 512,
 	LINE_SIZE = 4 * MAX(TEXT_MAX, REQUEST_SIZE) + 256, /* each byte may become \xNN */
 };
 
@@ -98,6 +99,31 @@ static void add_pair(struct buf *b, const char *name, struct slice s)
 	add_value(b, s, false);
 }
 
+/* The values that may be absent, in the order of the line. */
+static const struct {
+	const char *name;
+	uint16_t at;
+	bool quoted;
+} optional[] = {
+	{"client", offsetof(struct log_request, client), false}, {"name", offsetof(struct log_request, name), false},
+	{"fault", offsetof(struct log_request, fault), false},   {"why", offsetof(struct log_request, why), true},
+	{"do", offsetof(struct log_request, remedy), true},
+};
+static_assert(COUNTOF(optional) + 2 == VALUES, "peer, op and the optional ones");
+
+static void add_optional(struct buf *b, const struct log_request *r)
+{
+	for (size_t i = 0; i < COUNTOF(optional); i++) {
+		const struct slice *v = (const void *)((const char *)r + optional[i].at);
+		if (!v->p)
+			continue;
+		buf_printf(b, optional[i].quoted ? " %s=\"" : " %s=", optional[i].name);
+		add_value(b, *v, optional[i].quoted);
+		if (optional[i].quoted)
+			buf_char(b, '"');
+	}
+}
+
 void log_request(const struct log_request *r)
 {
 	int kept = errno;
@@ -110,15 +136,7 @@ void log_request(const struct log_request *r)
 	add_pair(b, "op", r->op);
 	buf_printf(b, " rc=%d status=%d in=%" PRIu64 " out=%" PRIu64 " us=%" PRIu64, r->rc, r->status, r->in, r->out,
 		r->usec);
-	if (r->client.p)
-		add_pair(b, "client", r->client);
-	if (r->fault.p)
-		add_pair(b, "fault", r->fault);
-	if (r->why.p) {
-		buf_str(b, " why=\"");
-		add_value(b, r->why, true);
-		buf_char(b, '"');
-	}
+	add_optional(b, r);
 	if (b->rc == E_OK)
 		write_line(LOG_NOTICE, buf_bytes(b), false);
 	errno = kept;

@@ -2,8 +2,8 @@
  *
  * Format: TIME LEVEL PROGRAM[PID] text, UTC; bytes that are not printable UTF-8 are escaped, so that a line
  * is a line whatever a client sent; errno is kept.  log_request() writes the one line of a request:
- *   req id=... peer=... op=... rc=... status=... in=... out=... us=... [client=...] [fault=...] [why="..."]
- * a test parses it back. */
+ *   req id=... peer=... op=... rc=... status=... in=... out=... us=... [client=...] [name=...] [fault=...] [why="..."] [do="..."]
+ * common/log_read.h reads it back; doc/wsus-log.5 says what the members are. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
@@ -16,7 +16,8 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 struct log_request {
 	uint64_t id;
-	struct slice peer, op, client, fault, why;
+	struct slice peer, op; /* present */
+	struct slice client, name, fault, why, remedy; /* left out if absent */
 	int rc, status;
 	uint64_t in, out, usec;
 };

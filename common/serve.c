@@ -334,7 +334,7 @@ static bool serve_one(struct worker *w)
 	w->ops->handle(w->own, &r, &a);
 	bool ok = channel_send(w->channel, &a);
 	if (!ok)
-		log_line(LOG_WARN, "req id=%016llx: the peer went away before %llu bytes were sent", (unsigned long long)r.id,
+		log_line(LOG_WARN, "request %016llx: the peer went away before %llu bytes were sent", (unsigned long long)r.id,
 			(unsigned long long)a.length);
 	if (w->ops->sent)
 		w->ops->sent(w->own, ok);
