@@ -311,8 +311,8 @@ def settings_of(f):
         Setting("client_body_buffer_size", [scan, long, longs], directive("client_body_buffer_size", "64k", "1m", "2m")),
         Setting("MALLOC_MMAP_THRESHOLD_", [long, longs, scan, large], [
             Value("malloc's own", environ={"MALLOC_MMAP_THRESHOLD_": None}), Value("524288", environ={"MALLOC_MMAP_THRESHOLD_": "524288"})]),
-        Setting("access_log", [handshake, scan], directive("access_log", "off", "log/access.log wsus buffer=64k flush=1s")),
-        Setting("log id", [handshake], [Value("id of every request", nginx=[("maps.conf", r"id=\$wsus_logged_id", "id=$wsus_fault_id")])]),
+        Setting("access_log", [handshake, scan], [Value(name, nginx=[("services.conf", r"access_log log/access\.log wsus if=\$wsus_own", to)]) for name, to in (
+            ("off", "access_log off"), ("of every request", "access_log log/access.log wsus"))]),
         Setting("pcre_jit", [handshake], directive("pcre_jit", "off", file="nginx.conf")),
         Setting("exact locations", [handshake], [Value("= before ~*", nginx=[
             ("services.conf", exact, r"\1 = \2client.asmx \3\g<0>")])]),

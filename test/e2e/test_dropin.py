@@ -59,8 +59,11 @@ class DropIn(unittest.TestCase):
         done = run(self.here.root / "usr/bin/wsus-probe", f"https://127.0.0.1:{self.here.tls_port}", "--ca", self.here.etc / "tls/ca.crt",
                    check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(self.here.log("client"), r" op=SyncUpdates rc=0 status=200 ")
+        self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 403)
         log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
-        self.assertRegex(log, r'"POST /ClientWebService/\S+ HTTP/1.1" 200 .* id=-')
+        self.assertRegex(log, r' status=403 .* why="web services on the plain port" .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
+        self.assertNotIn('"POST ', log)  # what a service answered is in its own log alone
         self.assertNotIn("asmx", (self.here.root / "access.log").read_text())
 
     def test_content_is_on_the_plain_port_without_compression(self):

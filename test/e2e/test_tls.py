@@ -486,7 +486,7 @@ class Addresses(unittest.TestCase):
             self.assertEqual(self.get(server.tls_port, address, "/SelfUpdate/wuident.cab", trust), 404)
         lines = (server.state / "log/access.log").read_text()
         self.assertNotIn("::ffff:", lines)  # an IPv4 client is its IPv4 address in logs and limits
-        self.assertIn(" ::1 ", lines)
+        self.assertIn(" peer=::1 ", lines)
 
     def test_addresses_one_by_one(self):
         server, trust = self.start("--listen", "127.0.0.3", "--listen", "[::1]", "--name", "updates.example.org")

@@ -162,7 +162,7 @@ class Clients(unittest.TestCase):
             ids.add(find(detail, "ID"))
         self.assertEqual(len(ids), 2, "each fault has its own ID")
         log = self.server.state / "log/access.log"
-        wait_for(lambda: all(f" id={i}\n" in log.read_text() for i in ids), what="the faults' IDs in nginx's log")
+        wait_for(lambda: all(f" fault=InvalidParameters:{i} " in log.read_text() for i in ids), what="the faults' IDs in nginx's log")
 
     def test_other_methods_are_refused_shortly(self):
         for method in ("GET", "HEAD", "PUT", "OPTIONS"):
