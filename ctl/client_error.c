@@ -4,15 +4,15 @@
 #include "common/text.h"
 
 #define PROBE "`wsus-probe URL --ca ca.crt` from another machine makes the same calls and names what fails."
-#define ACCESS_LOG "nginx's access.log has the request, with its status and the computer's address."
-#define NO_LINE "No line in nginx's access.log: the request never came here."
-#define FAULT_LINE "The service's `req` line with this computer's `client=`: `fault=` is the error and its ID, `why=` the reason."
+#define ACCESS_LOG "`wsusctl log --address ADDRESS` shows the request, with its status."
+#define NO_LINE "`wsusctl log --address ADDRESS` has no line: the request never came here."
+#define FAULT_LINE "`wsusctl log COMPUTER --faults`: the error with its ID, the reason and what to do."
 
 const struct client_error client_errors[] = {
 	{0x80072EE2, "ERROR_WINHTTP_TIMEOUT", "The server did not answer in time.",
 		"A firewall drops the packets (port 8531 is not open), or the computer uses a proxy that cannot reach this server.",
 		"Open the port to the computers; on the computer `netsh winhttp show proxy`, and except this server's name from the proxy.",
-		NO_LINE " If there is one, rt= is how long the answer took."},
+		NO_LINE " If there is one, MS is how long the answer took."},
 	{0x80072EE7, "ERROR_WINHTTP_NAME_NOT_RESOLVED", "The server's name has no address.",
 		"The name in WUServer is not in the DNS that this computer asks, or is misspelt.",
 		"On the computer `nslookup NAME`; enter the name in the DNS, or print the settings anew with the right --url.", NO_LINE},
@@ -23,7 +23,7 @@ const struct client_error client_errors[] = {
 		"Something between cuts it (a proxy that inspects TLS, a firewall's idle limit), nginx was restarted, or http:// is spoken "
 		"to the TLS port.",
 		"Compare scheme and port in WUServer with `wsusctl client setup`; take this server out of TLS inspection; else scan again.",
-		"nginx's access.log has the request with status 400 or 499, or its error.log says why it closed."},
+		"`wsusctl log --address ADDRESS` has it with HTTP 400 or 499, or nginx's error.log says why it closed."},
 	{0x80072F8F, "ERROR_WINHTTP_SECURE_FAILURE", "The TLS connection is not trusted.",
 		"The computer does not trust the authority that signed the server's certificate, WUServer has a name or address that the "
 		"certificate has not, the certificate ran out, or the computer's clock is wrong.",
@@ -43,7 +43,7 @@ const struct client_error client_errors[] = {
 		"Use a name that is, or make the certificate anew with this name.", "`openssl x509 -noout -ext subjectAltName -in server.crt`"},
 	{0x8024000B, "WU_E_CALL_CANCELLED", "The operation was cancelled.",
 		"A person, a restart of the update service or a new policy stopped the scan; the server has no part in it.",
-		"Scan again.", "The computer's calls end without a fault in the service's `req` lines."},
+		"Scan again.", "`wsusctl log COMPUTER`: its calls end without a fault."},
 	{0x8024000D, "WU_E_XML_MISSINGDATA", "Something that must be there is missing in an update's metadata.",
 		"An update document was imported that its publisher left incomplete.",
 		"The computer's log names the update; decline it (`wsusctl decline ID`) and import a whole document.",
@@ -53,7 +53,7 @@ const struct client_error client_errors[] = {
 		"files behind the server's back.",
 		"After copying a store by hand run `wsusctl store adopt`, after a restore nothing: computers then renumber by themselves. "
 		"For one computer: stop wuauserv, rename C:\\Windows\\SoftwareDistribution, start it.",
-		"A computer that renumbers has a `req` line with `fault=ServerChanged`."},
+		"`wsusctl log COMPUTER`: one that renumbers has ServerChanged."},
 	{0x80240022, "WU_E_ALL_UPDATES_FAILED", "The operation failed for each of the updates.",
 		"A summary: the reason stands before it, most often a download that failed (0x80244019, 0x80072F8F).",
 		"Look for the first error in the computer's log, then here under its code.",
@@ -62,7 +62,7 @@ const struct client_error client_errors[] = {
 		"The file is not here any more, content.url leads elsewhere, or with content.store = microsoft the computer has no way to "
 		"the internet.",
 		"`wsusctl content verify` reads all files and withdraws what is damaged; `wsusctl content add` brings files.",
-		"`wsusctl content status`; nginx's access.log for /Content/ with a status other than 200 or 206."},
+		"`wsusctl content status`; `wsusctl log --service nginx --faults` for /Content/."},
 	{0x80240437, "WU_E_PT_SECURITY_VERIFICATION_FAILURE", "The service could not be verified.",
 		"As 0x80072F8F, on newer systems: certificate, name or clock.", "As for 0x80072F8F.", PROBE},
 	{0x80240438, "WU_E_PT_ENDPOINT_UNREACHABLE", "There is no way to the server.",
@@ -75,7 +75,7 @@ const struct client_error client_errors[] = {
 		"protocol has it.  Faults that tell the computer to begin anew (ConfigChanged, CookieExpired, ServerChanged) are no "
 		"trouble: it does so by itself.",
 		"The computer's log has the fault's ID; look for it here.  ServerBusy without load: start the services.",
-		FAULT_LINE "  A fault of nginx itself is in its access.log, id= is the ID."},
+		FAULT_LINE "  `wsusctl log --id ID` finds the line of the ID that the computer's log shows."},
 	{0x80244008, "WU_E_PT_SOAPCLIENT_PARSEFAULT", "A fault came that the computer could not read.",
 		"Something between changed the answer, or another web server than this one gave it.",
 		"Open WUServer/ClientWebService/client.asmx in a browser on the computer: this server says \"POST only\" with status 405.", ACCESS_LOG},
@@ -84,7 +84,7 @@ const struct client_error client_errors[] = {
 		"Take this server out of the proxy; to see whether packing matters, `wsusctl config set xpress off`.", PROBE},
 	{0x8024400D, "WU_E_PT_SOAP_CLIENT", "The server found the computer's message wrong.",
 		"InvalidParameters: a computer or a program that is no Windows computer sent what the protocol forbids, or more than 8 MB.",
-		"`why=` names the part of the message; scan again, and if it stays, report it with that line.", FAULT_LINE},
+		"The reason in the log names the part of the message; scan again, and if it stays, report it with that line.", FAULT_LINE},
 	{0x8024400E, "WU_E_PT_SOAP_SERVER", "The server could not do it now.",
 		"ServerBusy: a service does not run, has no memory or disk left, or too many computers came at once.  Reports end so as "
 		"long as no reporting service runs; computers keep them.",
@@ -97,7 +97,7 @@ const struct client_error client_errors[] = {
 		"Policy was applied in part, or removed in part.", "Apply what `wsusctl client setup` prints, or its --undo.", NO_LINE},
 	{0x80244015, "WU_E_PT_REFRESH_CACHE_REQUIRED", "The server is another one now, or the cookie is not good; the computer begins anew.",
 		"After a restore or `wsusctl store adopt` each computer meets it once; its next call is a handshake.",
-		"Nothing.  If it comes again and again, two servers answer under one name.", "`req` lines with `fault=ServerChanged` or `fault=InvalidCookie`."},
+		"Nothing.  If it comes again and again, two servers answer under one name.", "`wsusctl log --faults`: ServerChanged or InvalidCookie."},
 	{0x80244016, "WU_E_PT_HTTP_STATUS_BAD_REQUEST", "HTTP 400.",
 		"http:// is spoken to the TLS port, or the address holds encoded dots or backslashes.",
 		"Print the settings anew: `wsusctl client setup`.", ACCESS_LOG},
@@ -122,7 +122,7 @@ const struct client_error client_errors[] = {
 		"This server's services answer ServerBusy instead; a proxy in between cannot reach this server.", "See the proxy's log.", NO_LINE},
 	{0x80244022, "WU_E_PT_HTTP_STATUS_SERVICE_UNAVAIL", "HTTP 503: overloaded or not there.",
 		"For files: the content service does not run.  Else one address holds more than 1,000 connections, or a proxy answered.",
-		"Start wsus-content; computers come back by themselves.", "nginx's access.log has status 503, its error.log `limiting connections` or `connect() failed`."},
+		"Start wsus-content; computers come back by themselves.", "`wsusctl log --service nginx --faults`: HTTP 503; nginx's error.log has `limiting connections` or `connect() failed`."},
 	{0x80244023, "WU_E_PT_HTTP_STATUS_GATEWAY_TIMEOUT", "HTTP 504: a gateway waited in vain.",
 		"A proxy in between could not reach this server in time.", "As for 0x80072EE2.", NO_LINE},
 	{0x8024402A, "WU_E_PT_CONFIG_PROP_MISSING", "The server's configuration lacks a property.",

@@ -75,7 +75,7 @@ struct ctl {
 /* The tables of the parts, each ended by noun == NULL. */
 extern const struct command update_commands[], policy_commands[], group_commands[], computer_commands[],
 	client_commands[], config_commands[], content_commands[], store_commands[],
-	backup_commands[], health_commands[];
+	backup_commands[], health_commands[], log_commands[];
 
 /* The value of an option (the last given), NULL if absent; flags give "". */
 const char *ctl_option(const struct ctl *c, const char *name);
@@ -106,5 +106,7 @@ int name_group(struct ctl *c, const char *name, uint32_t *out);
 int name_computer(struct ctl *c, const char *name, struct slice *out);
 /* 2026-12-24, 2026-12-24T18:00[:00][Z], or from now: +30m +12h +7d +2w. */
 int name_time(struct ctl *c, const char *text, tick_t *out);
+/* The same two, or ago: 30m 12h 7d 2w. */
+int name_past(struct ctl *c, const char *text, tick_t *out);
 
 #endif

@@ -190,27 +190,53 @@ static const struct {
 	int64_t seconds;
 } spans[] = {{'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
 
+/* 30m, 12h, 7d, 2w */
+static bool read_span(struct slice s, tick_t *out)
+{
+	int64_t v;
+	for (unsigned i = 0; i < COUNTOF(spans) && s.n > 1; i++) {
+		if (s.p[s.n - 1] != spans[i].unit || !text_i64((struct slice){s.p, s.n - 1}, &v) || v < 0 || v > 100000)
+			continue;
+		*out = v * spans[i].seconds * TICKS_PER_SECOND;
+		return true;
+	}
+	return false;
+}
+
 static int span_time(struct ctl *c, const char *text, tick_t *out)
 {
+	tick_t span;
+	if (!read_span(slice_of(text + 1), &span))
+		return err_set(&c->err, E_USAGE, "%s: a time from now is written +30m, +12h, +7d or +2w", text);
+	*out = c->now + span;
+	return E_OK;
+}
+
+static bool point_time(struct ctl *c, const char *text, tick_t *out)
+{
 	size_t n = strlen(text);
-	int64_t v;
-	for (unsigned i = 0; i < COUNTOF(spans) && n > 2; i++) {
-		if (text[n - 1] != spans[i].unit || !text_i64((struct slice){text + 1, n - 2}, &v) || v < 0 || v > 100000)
-			continue;
-		*out = c->now + v * spans[i].seconds * TICKS_PER_SECOND;
-		return E_OK;
-	}
-	return err_set(&c->err, E_USAGE, "%s: a time from now is written +30m, +12h, +7d or +2w", text);
+	const char *tail = n == 10 ? "T00:00:00Z" : n == 16 ? ":00Z" : "";
+	struct slice full = arena_printf(&c->arena, "%s%s", text, tail);
+	return full.p && text_time(full, out);
 }
 
 int name_time(struct ctl *c, const char *text, tick_t *out)
 {
 	if (text[0] == '+')
 		return span_time(c, text, out);
-	size_t n = strlen(text);
-	const char *tail = n == 10 ? "T00:00:00Z" : n == 16 ? ":00Z" : "";
-	struct slice full = arena_printf(&c->arena, "%s%s", text, tail);
-	if (full.p && text_time(full, out))
+	if (point_time(c, text, out))
 		return E_OK;
 	return err_set(&c->err, E_USAGE, "%s: a time is written 2026-12-24, 2026-12-24T18:00 (UTC) or +7d", text);
+}
+
+int name_past(struct ctl *c, const char *text, tick_t *out)
+{
+	tick_t span;
+	if (read_span(slice_of(text), &span)) {
+		*out = c->now - span;
+		return E_OK;
+	}
+	if (point_time(c, text, out))
+		return E_OK;
+	return err_set(&c->err, E_USAGE, "%s: a time is written 2026-11-22, 2026-11-22T18:00 (UTC), or ago: 30m, 12h, 7d, 2w", text);
 }

@@ -1,0 +1,175 @@
+"""test_log.py -- one line a request, of the service or of nginx, and wsusctl log, which finds it."""
+import datetime
+import json
+import os
+import signal
+import unittest
+
+import harness
+from harness import AUTH, CLIENT, REPORT, Computer, Fault, Instance, find, payload, wait_for
+
+
+def lines(server):
+    """All requests that have a line, by service, as wsusctl log reads them."""
+    return server.ctl_json("log", "--last", "100000")
+
+
+def fault_id(body):
+    return find(payload(body), "detail/ID")
+
+
+class Lines(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Instance("none").__enter__()
+        cls.addClassCleanup(cls.server.stop)
+
+    def new_lines(self, act, n):
+        """What act() returned, and the n lines that came of it, no more."""
+        before = len(lines(self.server))
+        result = act()
+        wait_for(lambda: len(lines(self.server)) >= before + n, what=f"{n} lines")
+        return result, lines(self.server)[before:]
+
+    def by_id(self, id):
+        found = wait_for(lambda: self.server.ctl("log", "--id", id, "--json", check=False).stdout, what=f"the line of {id}")
+        return json.loads(found)
+
+    def assert_found(self, body, **want):
+        id = fault_id(body)
+        row, = self.by_id(id)
+        self.assertEqual(row["fault_id"], id)
+        self.assertEqual({k: row[k] for k in want}, want)
+        self.assertTrue(row["why"] and row["remedy"], row)
+        self.assertIn(f"[{id}]", self.server.ctl("log", "--id", id.upper()).stdout)
+
+    def test_each_operation_leaves_its_line(self):
+        computer = Computer(self.server, name="Lines-1.example.net")
+
+        def calls():
+            computer.get_config()
+            computer.get_auth_cookie()
+            computer.get_cookie()
+            computer.register()
+            computer.sync_once()
+        _, rows = self.new_lines(calls, 5)
+        self.assertEqual([(r["service"], r["operation"]) for r in rows], [
+            ("client", "GetConfig"), ("auth", "GetAuthorizationCookie"), ("client", "GetCookie"), ("client", "RegisterComputer"),
+            ("client", "SyncUpdates")])
+        for r in rows:
+            self.assertEqual((r["result"], r["status"], r["address"], r["why"], r["more"]), ("ok", 200, "127.0.0.1", None, 0))
+            self.assertGreater(r["microseconds"], 0)
+        self.assertEqual([r["client"] for r in rows], [None] + [computer.id] * 4)
+        self.assertEqual([r["name"] for r in rows], [None] + [computer.name] * 4)
+
+    def test_bytes_are_those_of_the_messages(self):
+        body = b'<s:Envelope xmlns:s="%s"><s:Body><GetConfig xmlns="%s"><protocolVersion>2.90</protocolVersion></GetConfig></s:Body></s:Envelope>' % (
+            harness.SOAP.encode(), CLIENT.encode())
+        (_, _, answer), (row,) = self.new_lines(lambda: self.server.post_bytes(CLIENT, "GetConfig", body), 1)
+        self.assertEqual((row["in"], row["out"]), (len(body), len(answer)))
+
+    def test_nginx_says_what_no_service_answered(self):
+        name = "A" * 40
+
+        def act():
+            self.assertEqual(self.server.http("GET", "/ClientWebService/client.asmx")[0], 405)
+            self.assertEqual(self.server.http("GET", f"/Content/AA/{name}.cab")[0], 404)
+            self.assertEqual(self.server.http("GET", '/a"b%20c')[0], 404)
+        _, rows = self.new_lines(act, 3)
+        self.assertEqual([(r["service"], r["result"], r["operation"]) for r in rows], [
+            ("nginx", "HTTP 405", "GET /ClientWebService/client.asmx"), ("nginx", "HTTP 404", f"GET /Content/AA/{name}.cab"),
+            ("nginx", "HTTP 404", 'GET /a"b%20c')])
+        self.assertEqual(rows[0]["why"], "not by POST")
+
+    def fault(self, act):
+        with self.assertRaises(Fault) as caught:
+            act()
+        return caught.exception.body
+
+    # holds: WUSP-SOAPFAULT-07
+    def test_the_id_of_each_fault_of_a_service_leads_to_its_line(self):
+        computer = Computer(self.server, name="Faults-1.example.net").handshake()
+        good = computer.cookie
+        who = {"client": computer.id, "name": computer.name, "service": "client"}
+        computer.cookie = (good[0], good[1][:-8] + "AAAAAAA=")
+        self.assert_found(self.fault(computer.sync_once), result="InvalidCookie", operation="SyncUpdates", client=None, name=None)
+        computer.cookie = good
+        last_change, computer.last_change = computer.last_change, "2001-01-01T00:00:00Z"
+        self.assert_found(self.fault(computer.get_cookie), result="ConfigChanged", operation="GetCookie", **who)
+        computer.last_change = last_change
+        auth, computer.auth = computer.auth, "AAAA"
+        self.assert_found(self.fault(computer.get_cookie), result="InvalidAuthorizationCookie", operation="GetCookie", client=None)
+        computer.auth = auth
+        self.assert_found(self.fault(lambda: computer.client("GetConfig", "<protocolVersion>x</protocolVersion>")),
+                          result="InvalidParameters", operation="GetConfig", why="protocolVersion")
+        bad = Computer(self.server, name='a" rc=0 client=victim b')
+        self.assert_found(self.fault(bad.get_auth_cookie), result="InvalidParameters", service="auth", why="dnsName", client=None)
+
+    def test_a_computer_that_is_refused_is_told_why_by_name(self):
+        with Instance("none") as server:
+            computer = Computer(server, name="Refused-1.example.net").handshake()
+            server.ctl("store", "adopt")
+            body = self.fault(computer.sync_once)
+            self.assertEqual(harness.fault_code(body), "ServerChanged")
+            wait_for(lambda: server.ctl_json("log", "refused-1", "--faults"), what="the line")
+            row, = server.ctl_json("log", "refused-1", "--faults")
+            self.assertEqual((row["result"], row["fault_id"], row["client"]), ("ServerChanged", fault_id(body), computer.id))
+            self.assertIn("cookie of generation 1", row["why"])
+            self.assertIn("renumbers its cache", row["remedy"])
+
+    def test_the_id_of_each_fault_of_nginx_leads_to_its_line(self):
+        self.assert_found(self.server.post(REPORT, "ReportEventBatch", "")[2], result="ServerBusy", service="nginx",
+                          why="this service is not offered")
+        self.assert_found(self.server.post_bytes(CLIENT, "GetConfig", b"x" * ((8 << 20) + 1))[2], result="InvalidParameters",
+                          why="larger than a message may be")
+        with Instance("none") as server:
+            os.kill(server.pid("auth"), signal.SIGTERM)
+            wait_for(lambda: not harness.alive(server.pid("auth")) or not server.workers("auth"), what="the service's end")
+            wait_for(lambda: server.post(AUTH, "GetAuthorizationCookie", "")[0] == 500, what="the fault")
+            _, _, body = server.post(AUTH, "GetAuthorizationCookie", "")
+            row, = wait_for(lambda: server.ctl_json("log", "--id", fault_id(body)), what="the line")
+            self.assertEqual((row["result"], row["why"]), ("ServerBusy", "the service does not run, or ended"))
+            self.assertIn("start the service", row["remedy"])
+
+    def test_nobody_makes_a_line_of_another(self):
+        awkward = 'x" rc=0 client=victim why="\\x22&#10;2026-11-22T00:00:00.000Z notice wsus-client[1] req rc=0 client=victim'
+        _, rows = self.new_lines(lambda: self.server.post(awkward.replace('"', "&quot;"), "Forged", "", path=harness.PATHS[CLIENT]), 1)
+        self.assertEqual((rows[0]["result"], rows[0]["client"], rows[0]["status"]), ("HTTP 500", None, 500))
+        self.assertIn('client=victim why="\\x22', rows[0]["why"])
+        self.assertEqual(self.server.ctl_json("log", "victim"), [])
+
+    def test_a_computer_by_its_names(self):
+        computer = Computer(self.server, name="Names-1.Example.net").handshake()
+        other = Computer(self.server, name="Names-2.example.net").handshake()
+        for word in (computer.id, computer.id.upper(), "names-1", "NAMES-1.example.NET"):
+            rows = self.server.ctl_json("log", word)
+            self.assertEqual({r["client"] for r in rows}, {computer.id}, word)
+            self.assertEqual(len(rows), 3)
+        again = Computer(self.server, name="names-1.other.example.net")
+        again.get_auth_cookie()
+        done = self.server.ctl("log", "names-1", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(again.id, done.stderr)
+        self.assertEqual(self.server.ctl_json("log", "names-9"), [])
+        self.assertEqual(self.server.ctl("log", "names-9").stdout, "none\n")
+        self.assertIn("GetAuthorizationCookie", self.server.ctl("log", other.id, "--service", "auth").stdout)
+
+    def test_what_makes_no_sense_is_refused(self):
+        for words, said in ((["--since", "yesterday"], "is written"), (["--service", "x"], "auth, client, content or nginx"),
+                            (["--last", "0"], "from 1 to"), (["--id", "12"], "is no ID")):
+            done = self.server.ctl("log", *words, check=False)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn(said, done.stderr)
+        unknown = "00000000-0000-4000-8000-000000000000"
+        done = self.server.ctl("log", "--id", unknown, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no line has this ID", done.stderr)
+
+    def test_messages_and_times(self):
+        rows = self.server.ctl_json("log", "--messages", "--since", "1h")
+        self.assertIn("4 workers on run/client.sock", [r["message"] for r in rows])
+        times = [datetime.datetime.fromisoformat(r["time"]) for r in rows]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(self.server.ctl_json("log", "--since", "2099-01-01"), [])
+        self.assertEqual(self.server.ctl_json("log", "--until", "2020-01-01T00:00"), [])
+        self.assertIn("GetConfig", self.server.ctl("log", "--last", "100000").stdout)
