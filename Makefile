@@ -132,19 +132,19 @@ RENDERED = $(BUILD)/install
 RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@share@|$(share)|g' \
 	-e 's|@etc@|$(sysconfdir)/wsus-fcgi|g' -e 's|@state@|$(localstatedir)/lib/wsus-fcgi|g' -e 's|@run@|$(runstatedir)/wsus-fcgi|g' \
 	-e 's|@log@|$(localstatedir)/log/wsus-fcgi|g' -e 's|@user@|$(user)|g' -e 's|@group@|$(group)|g' \
-	-e 's|@nginx@|$(sysconfdir)/nginx|g' -e 's|@units@|$(unitdir)|g' -e 's|@systemd@|$(sysconfdir)/systemd/system|g'
+	-e 's|@backups@|$(localstatedir)/backups/wsus-fcgi|g' -e 's|@nginx@|$(sysconfdir)/nginx|g' -e 's|@units@|$(unitdir)|g' -e 's|@systemd@|$(sysconfdir)/systemd/system|g'
 # What the programs do not find at its default is named in the configuration file that is shipped.
-PLACES = $(if $(filter-out /var,$(localstatedir)),-e 's|^\#\([a-z]* = \)/var/lib/|\1$(localstatedir)/lib/|') \
+PLACES = $(if $(filter-out /var,$(localstatedir)),-e 's|^\#\([a-z.]* = \)/var/|\1$(localstatedir)/|') \
 	$(if $(filter-out /etc,$(sysconfdir)),-e 's|^\#\([a-z]* = \)/etc/|\1$(sysconfdir)/|')
 UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in))
 SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 
 INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
-	$(foreach f,tls certbot-deploy jobs setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
+	$(foreach f,tls certbot-deploy job jobs setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
 	$(foreach f,common state listen,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
 	$(foreach f,$(UNITS) $(SOCKETS),644|$(RENDERED)/$(f)|$(unitdir)/$(f)) \
-	644|$(RENDERED)/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
+	644|$(RENDERED)/wsus-fcgi.cron|$(sysconfdir)/cron.d/wsus-fcgi 644|$(RENDERED)/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
 	$(foreach f,$(wildcard nginx/*.conf nginx/*.in),644|$(f)|$(share)/nginx/$(notdir $(f))) \
 	$(foreach n,5 7 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
 	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl 644|$(RENDERED)/wsus.conf|$(share)/wsus.conf \
@@ -157,9 +157,10 @@ install: $(SERVICES) $(TOOLS)
 	$(RENDER) systemd/wsus-fcgi.sysusers.in >$(RENDERED)/wsus-fcgi.sysusers
 	sed -e '' $(PLACES) etc/wsus.conf >$(RENDERED)/wsus.conf
 	ln -sf $(libexec)/setup.sh $(RENDERED)/wsus-setup
+	$(RENDER) etc/wsus-fcgi.cron.in >$(RENDERED)/wsus-fcgi.cron
 	set -e; for unit in $(UNITS); do \
-		case $$unit in *.service) sandbox=systemd/sandbox.in ;; *) sandbox= ;; esac; \
-		$(RENDER) systemd/$$unit.in $$sandbox >$(RENDERED)/$$unit; \
+		case $$unit in *.service) more="systemd/sandbox.in $$(ls systemd/$${unit%.service}.wider.in 2>/dev/null || :)" ;; *) more= ;; esac; \
+		$(RENDER) systemd/$$unit.in $$more >$(RENDERED)/$$unit; \
 	done
 	set -e; for name in $(SOCKETS:wsus-%.socket=%); do \
 		$(RENDER) -e "s|@service@|$$name|g" systemd/socket.in >$(RENDERED)/wsus-$$name.socket; \

@@ -69,7 +69,15 @@ struct row {
 	X("notify.command", "an absolute path with arguments, without quotes, or empty", "", "", \
 		"the program that `wsusctl health --notify` runs once when something goes wrong and once when it is well again. " \
 		"No shell reads the line. Obeyed only if nobody but root or who runs it may write this file and the program", \
-		COMMAND, OR_EMPTY)
+		COMMAND, OR_EMPTY) \
+	X("status.allow", "IPv4 and IPv6 networks, or empty", "", "", \
+		"whom /health and /metrics are shown on the TLS port, with blanks between networks; the machine itself always, " \
+		"others never, as they tell what is wrong with the server", NETWORKS) \
+	X("backup.to", ANY_PATH ", or empty", "/var/backups/wsus-fcgi", "", \
+		"where the nightly backup of store, keys and configuration goes; empty: none is made. By default where Debian keeps " \
+		"what is copied away; a disk of its own outlives that of the store", PATH, OR_EMPTY) \
+	X("backup.keep", "1..1000", "7", "backups", \
+		"how many of them are kept: a week, in which most mistakes are noticed", NUMBER(1, 1000))
 
 #define AS_INFO(name, values, dflt, unit, why, ...) {name, values, dflt, unit, why},
 #define AS_ROW(name, values, dflt, unit, why, ...) {__VA_ARGS__},

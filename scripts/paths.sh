@@ -10,4 +10,4 @@ state=${lib%/*}/var
 etc=$state
 run=$state/run
 log=$state/log
-user='' group='' nginx='' units='' systemd=''
+backups='' user='' group='' nginx='' units='' systemd=''

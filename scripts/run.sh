@@ -119,6 +119,7 @@ fill_instance() {
 		chmod 750 "$state/run"
 	fi
 	fill_state
+	expect_jobs tick health certificate
 }
 
 # ---- the catalog ----
@@ -203,7 +204,7 @@ start_service() {
 start_jobs() {
 	(
 		cd "$state"
-		exec setsid "$here/scripts/jobs.sh" store . </dev/null >>log/jobs.log 2>&1
+		exec setsid "$here/scripts/jobs.sh" . </dev/null >>log/jobs.log 2>&1
 	) &
 	echo $! >"$state/run/jobs.pid"
 }
@@ -371,6 +372,7 @@ start_instance() {
 	"$here/scripts/tls.sh" "$state/keys" $(all_names) 9<&-
 	render_nginx
 	urls
+	printf '%s\n' "$tls_url" >"$state/run/url"
 
 	trap 'stop_all' EXIT
 	trap 'exit 130' INT

@@ -43,6 +43,7 @@ read_conf() {
 	values=$("$bin/wsusctl" config values)
 	store=$(setting store) content=$(setting content) selfupdate=$(setting selfupdate) keys=$(setting keys)
 	tls=$(setting tls) names=$(setting names) workers=$(setting workers)
+	backup_to=$(setting backup.to)
 	port=$(setting http.port) tls_port=$(setting https.port)
 	listen=''
 	for address in $(setting listen); do
@@ -209,7 +210,8 @@ drop_in() {
 $state/content $content
 $state/selfupdate $selfupdate
 $state/keys $keys
-$etc/tls $tls" WORKERS=$workers LIBEXEC=$libexec awk '
+$etc/tls $tls
+$backups ${backup_to:-$backups}" WORKERS=$workers LIBEXEC=$libexec awk '
 	BEGIN {
 		n = split(ENVIRON["MOVES"], pair, "[ \n]")
 		service = "^ExecStart=" ENVIRON["LIBEXEC"] "/wsus-"
@@ -296,6 +298,8 @@ read_conf
 check_move
 mkdir -p "$state" "$log"
 fill_state
+expect_jobs tick health backup certificate
+[ -z "$backup_to" ] || [ -d "$backup_to" ] || (umask 077 && mkdir -p "$backup_to")
 make_certificate
 include_first
 write_nginx

@@ -89,6 +89,15 @@ class Installation:
             text += (self.dropins / f"{name}.d/wsus-conf.conf").read_text()
         return dict(re.findall(r"^([A-Za-z]+)=(.*)$", text, re.M))
 
+    def job(self, name, **environment):
+        """One run of a job as its unit starts it: the same user, group, capabilities and mask."""
+        unit = self.unit(f"wsus-{name}.service")
+        capabilities = ["-all", *("+" + c.removeprefix("CAP_").lower() for c in unit["CapabilityBoundingSet"].split())]
+        confined = ["--no-new-privs"] if unit["NoNewPrivileges"] == "yes" else []
+        return run("setpriv", f"--reuid={unit['User']}", f"--regid={GROUP}", "--clear-groups", f"--bounding-set={','.join(capabilities)}",
+                   "--inh-caps=-all", *confined, "sh", "-c", f"umask {unit['UMask']}; exec \"$@\"", "sh", *unit["ExecStart"].split(),
+                   check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment})
+
     @contextlib.contextmanager
     def service(self, name, workers=2):
         """The service as its unit says, on its socket, until the end of the block."""

@@ -1,13 +1,19 @@
-"""test_jobs.py -- scripts/jobs.sh: what is due takes effect without a command, and the loop lives and ends like a service."""
+"""test_jobs.py -- what is due happens without a command: scripts/jobs.sh, whose loop lives and ends like a service, and each
+job of an installed server, as its timer or cron starts it."""
 import datetime
+import fcntl
 import os
 import pathlib
+import pwd
+import re
 import signal
 import subprocess
+import time
 import unittest
 
 import harness
-from harness import ROOT, Instance, alive, run, wait_for
+from harness import ROOT, Instance, alive, run, temporary, wait_for
+from installed import USER, Installation
 
 
 def sleepless(test, seconds="1"):
@@ -49,7 +55,7 @@ class Jobs(unittest.TestCase):
             computer.scan()
             self.assertEqual(computer.offered()[update][1], "Install")
             wait_for(lambda: self.log(server), what="the line in jobs.log")
-            self.assertRegex(self.log(server), r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ Epoch \d+.*took or lost effect 1,")
+            self.assertRegex(self.log(server), r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ tick: Epoch \d+.*took or lost effect 1,")
             self.assertEqual(self.log(server).count("\n"), 1)
 
     def test_a_failure_is_logged_once_until_it_works_again(self):
@@ -57,10 +63,10 @@ class Jobs(unittest.TestCase):
         with Instance("none") as server:
             catalog = server.state / "store/catalog"
             catalog.rename(server.state / "store/away")
-            wait_for(lambda: "failed: wsusctl: store: no store here" in self.log(server), what="the failure")
+            wait_for(lambda: f"tick: failed: wsusctl: {server.state}/store: no store here" in self.log(server), what="the failure")
             loop = server.pid("jobs")
             wait_for(lambda: rounds(loop) >= 2, what="two more rounds")
-            self.assertEqual(self.log(server).count("failed:"), 1)
+            self.assertEqual(self.log(server).count("tick: failed:"), 1)
             (server.state / "store/away").rename(catalog)
             wait_for(lambda: self.log(server).endswith("it works again\n"), what="the recovery")
 
@@ -92,11 +98,210 @@ class Jobs(unittest.TestCase):
             os.kill(loop, signal.SIGTERM)
 
     def test_wrong_usage(self):
-        for command, environment in (([], {}), (["a", "b", "c"], {}), (["store"], {"WSUS_TICK_SECONDS": "0"}),
+        for command, environment in ((["a", "b"], {}), (["store"], {"WSUS_TICK_SECONDS": "0"}),
                                      (["store"], {"WSUS_TICK_SECONDS": "soon"})):
             done = run(ROOT / "scripts/jobs.sh", *command, check=False, env=os.environ | environment)
             self.assertEqual(done.returncode, 2, command)
             self.assertIn("usage: jobs.sh", done.stderr)
+
+
+JOBS = ("tick", "health", "backup", "certificate")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
+class Installed(unittest.TestCase):
+    """The jobs of an installed server, each as the ExecStart of its unit."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.here = Installation()
+        cls.here.set(**{"backup.keep": 2})
+        cls.here.setup()
+        cls.jobs = cls.here.state / "jobs"
+        cls.script = cls.here.libexec / "job.sh"
+
+    def done(self, job, **environment):
+        done = self.here.job(job, **environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        return done.stdout
+
+    def last(self, job):
+        """What the last run left of itself."""
+        return dict(line.split(" ", 1) for line in (self.jobs / f"{job}.last").read_text().splitlines())
+
+    def test_every_job_has_a_timer_a_line_of_cron_and_a_page(self):
+        self.assertEqual({p.stem for p in self.here.units.glob("*.timer")}, {f"wsus-{job}" for job in JOBS})
+        self.assertEqual([line["job"] for line in self.cron()], list(JOBS))
+        for job in JOBS:
+            self.assertTrue((self.here.root / f"usr/share/man/man8/wsus-{job}.8").exists())
+            self.assertEqual(self.here.unit(f"wsus-{job}.service")["ExecStart"], f"{self.script} {job}")
+            self.assertGreater(self.seconds(self.here.unit(f"wsus-{job}.timer")["RandomizedDelaySec"]), 0)
+            self.assertTrue((self.jobs / f"{job}.since").exists())
+
+    @staticmethod
+    def seconds(span):
+        return int(span.removesuffix("h")) * (3600 if span.endswith("h") else 1)
+
+    def cron(self):
+        """The lines of the cron file, as cron reads them."""
+        path = self.here.root / "etc/cron.d/wsus-fcgi"
+        self.assertRegex(path.name, r"^[A-Za-z0-9_-]+$")
+        self.assertEqual((path.stat().st_mode & 0o7777, path.stat().st_uid), (0o644, 0))
+        text = path.read_text()
+        self.assertTrue(text.endswith("\n"))
+        lines = [line for line in text.splitlines() if line and line[0] != "#"]
+        variables = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]+=", line))
+        entries = []
+        for line in lines[len(variables):]:
+            *times, user, command = line.split(None, 6)
+            self.assertNotIn("%", command)
+            for field, low, high in zip(times, (0, 0, 1, 1, 0), (59, 23, 31, 12, 7)):
+                self.assertRegex(field, r"^(\*|\*/\d+|\d+)$")
+                for number in re.findall(r"\d+", field):
+                    self.assertTrue(low <= int(number) <= high, line)
+            pwd.getpwnam(user)
+            entries.append({"user": user, "command": command, "job": command.split()[-1], "variables": variables})
+        return entries
+
+    def test_cron_does_what_timers_do_where_there_is_no_systemd_and_nothing_where_it_runs(self):
+        log = pathlib.Path(self.cron()[0]["variables"]["LOG"])
+        for entry in self.cron():
+            self.assertEqual(entry["user"], "root")
+        entry = self.cron()[0]
+        self.assertEqual(entry["command"].count("/run/systemd/system"), 1)
+        for there, ran in ((True, False), (False, True)):
+            directory = temporary() / "system"
+            if there:
+                directory.mkdir()
+            (self.jobs / "tick.last").unlink(missing_ok=True)
+            command = entry["command"].replace("/run/systemd/system", str(directory)).replace("--delay 10", "--delay 0")
+            done = run("sh", "-c", command, env=entry["variables"], check=False)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            self.assertEqual((self.jobs / "tick.last").exists(), ran)
+        (self.jobs / "backup.last").unlink(missing_ok=True)
+        backup = self.cron()[2]
+        run("sh", "-c", backup["command"].replace("/run/systemd/system", str(directory)).replace("--delay 7200", "--delay 0"),
+            env=backup["variables"])
+        self.assertRegex(log.read_text(), r"Z backup: begins\n.*Z backup: /.*: verified, ")
+
+    def test_a_backup_is_made_kept_and_brought_back(self):
+        self.here.ctl("group", "create", "Kept")
+        places = set()
+        for _ in range(3):
+            self.assertRegex(self.done("backup"), r"^\S+Z backup: begins\n\S+Z backup: \S+: verified, \d+ files")
+            places.add(self.last("backup")["said"].split(":")[0])
+            made = int(time.time())
+            wait_for(lambda: int(time.time()) > made, what="another second, by which backups are named")
+        backups = self.here.root / "var/backups/wsus-fcgi"
+        self.assertEqual((backups.stat().st_mode & 0o777, backups.stat().st_uid), (0o700, 0))
+        kept = sorted(p.name for p in backups.iterdir())
+        self.assertEqual(kept, sorted(pathlib.Path(p).name for p in places)[-2:])
+        newest = backups / kept[-1]
+        self.assertEqual(pwd.getpwuid((newest / "keys/master").stat().st_uid).pw_name, USER)
+        self.assertTrue((newest / "etc/wsus.conf").exists())
+        again = temporary() / "store"
+        run(self.here.root / "usr/bin/wsusctl", "--store", again, "restore", newest)
+        self.assertIn("Kept", run(self.here.root / "usr/bin/wsusctl", "--store", again, "group", "list").stdout)
+
+    def test_another_place_for_backups_is_made_and_may_be_written_by_its_unit(self):
+        def writable():
+            units = [self.here.units / "wsus-backup.service", self.here.dropins / "wsus-backup.service.d/wsus-conf.conf"]
+            text = "".join(path.read_text() for path in units if path.exists())
+            return re.findall(r"^ReadWritePaths=(.*)$", text, re.M)[-1].split()
+        usual = self.here.root / "var/backups/wsus-fcgi"
+        self.assertIn(f"-{usual}", writable())
+        elsewhere = temporary() / "copies"
+        self.here.set(**{"backup.to": elsewhere})
+        self.here.setup()
+        self.assertEqual((elsewhere.stat().st_mode & 0o777, f"-{elsewhere}" in writable()), (0o700, True))
+        self.here.set(**{"backup.to": usual})
+        self.here.setup()
+        self.assertIn(f"-{usual}", writable())
+
+    def test_a_backup_that_is_not_wanted_or_not_possible(self):
+        self.addCleanup(self.here.set, **{"backup.to": self.here.root / "var/backups/wsus-fcgi"})
+        self.here.set(**{"backup.to": ""})
+        self.assertIn("switched off", self.done("backup"))
+        file = temporary() / "file"
+        file.write_text("")
+        self.here.set(**{"backup.to": file})
+        done = self.here.job("backup")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, rf"backup: failed: wsusctl: .*{file}")
+        self.assertEqual(self.last("backup")["status"], "1")
+
+    def test_one_at_a_time(self):
+        with open(self.jobs / "tick.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.write("process 4711 since then\n")
+            lock.flush()
+            before = (self.jobs / "tick.last").read_text() if (self.jobs / "tick.last").exists() else None
+            done = self.here.job("tick")
+            self.assertEqual(done.returncode, 75)
+            self.assertIn("tick: runs already: process 4711 since then", done.stdout)
+            self.assertEqual((self.jobs / "tick.last").read_text() if before else None, before)
+            self.assertEqual(self.here.unit("wsus-tick.service")["SuccessExitStatus"], "75")
+        self.done("tick")
+        self.assertRegex((self.jobs / "tick.lock").read_text(), r"^process \d+ since \S+Z\n$")
+
+    def test_a_failure_is_one_line_until_it_works_again(self):
+        catalog = self.here.state / "store/catalog"
+        self.done("tick")
+        good = self.last("tick")
+        away = self.here.state / "store/away"
+        catalog.rename(away)
+        try:
+            first, second = self.here.job("tick"), self.here.job("tick")
+        finally:
+            away.rename(catalog)
+        self.assertEqual((first.returncode, second.returncode), (1, 1))
+        self.assertRegex(first.stdout, r"^\S+Z tick: failed: wsusctl: \S+: no store here[^\n]*\n$")
+        self.assertEqual(second.stdout, "")
+        failed = self.last("tick")
+        self.assertEqual((failed["status"], failed["succeeded"]), ("1", good["succeeded"]))
+        self.assertRegex(self.done("tick"), r"^\S+Z tick: it works again\n$")
+        self.assertEqual(self.last("tick")["status"], "0")
+
+    def test_the_health_job_leaves_what_it_found(self):
+        done = self.here.job("health")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        text = (self.jobs / "health.txt").read_text()
+        self.assertRegex(text, r"^WSUS CRITICAL - scan: https://wsus\.example\.net:")
+        self.assertIn('wsus_health_level{check="scan"} 2\n', (self.jobs / "metrics.prom").read_text())
+        self.assertEqual((self.jobs / "health.txt").stat().st_mode & 0o777, 0o644)
+        self.assertTrue(self.last("health")["said"].startswith("WSUS CRITICAL - "))
+
+    def test_a_wait_is_random_and_not_longer_than_said(self):
+        fake = temporary()
+        (fake / "sleep").write_text(f'#!/bin/sh\necho "$1" >>{fake}/slept\n')
+        (fake / "sleep").chmod(0o755)
+        for _ in range(12):
+            run(self.script, "--delay", "1000000", "tick", env={"PATH": f"{fake}:/usr/bin:/bin"})
+        slept = [int(word) for word in (fake / "slept").read_text().split()]
+        self.assertEqual(len(slept), 12)
+        self.assertGreater(len(set(slept)), 1)
+        self.assertTrue(all(0 <= s <= 1000000 for s in slept), slept)
+
+    def test_a_signal_ends_the_job_and_its_program(self):
+        fake = temporary()
+        (fake / "sleep").write_text(f'#!/bin/sh\necho $$ >{fake}/pid.new; mv {fake}/pid.new {fake}/pid; exec /bin/sleep 600\n')
+        (fake / "sleep").chmod(0o755)
+        job = subprocess.Popen([self.script, "--delay", "9", "tick"], env={"PATH": f"{fake}:/usr/bin:/bin"})
+        wait_for((fake / "pid").exists, what="its wait")
+        job.terminate()
+        self.assertEqual(job.wait(20), 143)
+        self.assertTrue(gone(int((fake / "pid").read_text())))
+
+    def test_nobody_else_runs_them(self):
+        done = run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", self.script, "tick", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("run this as root", done.stderr)
+
+    def test_wrong_usage(self):
+        for words in ([], ["sync"], ["tick", "health"], ["--delay", "soon", "tick"], ["--log"], ["--nonsense", "tick"]):
+            done = run(self.script, *words, check=False)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn("usage: job.sh", done.stderr)
 
 
 _seen = {}
