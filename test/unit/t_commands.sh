@@ -2,7 +2,7 @@
 # t_commands.sh -- what documents and messages tell people to type exists: each `wsusctl COMMAND --option`, each option of
 # wsus-probe, each setting.
 # usage: test/unit/t_commands.sh [DIR]      (from the project's root; DIR holds the programs)
-# shellcheck disable=SC2317 # the checks are called by name
+# shellcheck disable=SC2016,SC2317 # backticks are meant as such; the checks are called by name
 set -eu
 bin=${1:-bin}
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/t_commands.XXXXXX")
