@@ -8,7 +8,7 @@ import ssl
 import unittest
 import urllib.request
 
-from harness import free_ports, run, wait_for
+from harness import children, free_ports, run, wait_for
 from installed import Beside
 
 # What another site may well have: names like ours.
@@ -63,9 +63,9 @@ class DropIn(unittest.TestCase):
                    check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(self.here.log("client"), r" op=SyncUpdates rc=0 status=200 ")
-        self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 403)
+        self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 405)
         log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
-        self.assertRegex(log, r' status=403 .* why="web services on the plain port" .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
+        self.assertRegex(log, r' status=405 .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
         self.assertNotIn('"POST ', log)  # what a service answered is in its own log alone
         self.assertNotIn("asmx", (self.here.root / "access.log").read_text())
 
@@ -76,8 +76,16 @@ class DropIn(unittest.TestCase):
         run("openssl", "req", "-new", "-key", tls / "server.key", "-subj", "/CN=ends soon", "-out", root / "csr")
         run("openssl", "x509", "-req", "-in", root / "csr", "-CA", tls / "ca.crt", "-CAkey", tls / "ca.key", "-extfile", root / "ext",
             "-days", "2", "-out", (tls / "server.crt").resolve())
-        os.kill(int((root / "nginx.pid").read_text()), signal.SIGHUP)
-        wait_for(lambda: self.served() == (tls / "server.crt").read_text(), what="the certificate that ends soon")
+        os.kill(self.master(), signal.SIGHUP)
+        self.await_served()
+
+    def master(self):
+        return int((self.here.root / "nginx.pid").read_text())
+
+    def await_served(self):
+        """The file is what is served, and no worker of before is left that might answer, too."""
+        wait_for(lambda: self.served() == (self.here.etc / "tls/server.crt").read_text() and len(children(self.master())) == 1,
+                 what="the certificate")
 
     def served(self):
         return ssl.get_server_certificate(("127.0.0.1", self.here.tls_port))
@@ -99,8 +107,8 @@ class DropIn(unittest.TestCase):
         done = self.renew()
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         self.assertRegex(done.stdout, r"certificate: begins\n\S+ certificate: new server certificate, good until [^:]*: the old one ended on ")
-        wait_for(lambda: self.served() != old, what="the new certificate")
-        self.assertEqual(self.served(), (self.here.etc / "tls/server.crt").read_text())
+        self.await_served()
+        self.assertNotEqual(self.served(), old)
         self.assertIn(b"the other site", self.get(self.other, "/x")[2])
         self.assertRegex(self.renew().stdout, r"certificate: nothing to do\n$")
 
@@ -117,6 +125,7 @@ class DropIn(unittest.TestCase):
         self.assertRegex(done.stdout, r"certificate: failed: nginx refuses its configuration.*nonsense.*bad\.conf.*run tls\.sh --renew")
         self.assertEqual((self.served(), (self.here.etc / "tls/server.crt").read_text()), (old, old))
         self.assertRegex(self.renew().stdout, "certificate: it works again: new server certificate")
+        self.await_served()
 
     def test_content_is_on_the_plain_port_without_compression(self):
         self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 405)  # loopback alone reaches it
