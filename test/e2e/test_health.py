@@ -1,8 +1,12 @@
 """test_health.py -- wsusctl health and status on a real server, well and in each of its troubles."""
+import contextlib
 import datetime
 import json
 import os
 import signal
+import socket
+import ssl
+import threading
 import unittest
 
 import harness
@@ -200,17 +204,43 @@ class Notify(Server):
 
 
 class Certificates(Server):
-    def replace(self, *options, names="DNS:localhost,IP:127.0.0.1"):
-        """Another server certificate of the same authority; nginx shows it from here on."""
+    def make(self, *options, names="DNS:localhost,IP:127.0.0.1", subject="test", use="serverAuth"):
+        """Another server certificate of the same authority, of which nginx has not heard."""
         work = temporary()
-        (work / "ext").write_text(f"subjectAltName={names}\n")
-        run("openssl", "req", "-new", "-key", self.keys / "server.key", "-subj", "/CN=test", "-out", work / "csr")
+        (work / "ext").write_text(f"extendedKeyUsage={use}\n" + (f"subjectAltName={names}\n" if names else ""))
+        run("openssl", "req", "-new", "-key", self.keys / "server.key", "-subj", f"/CN={subject}", "-out", work / "csr")
         run("openssl", "x509", "-req", "-in", work / "csr", "-CA", self.keys / "ca.crt", "-CAkey", self.keys / "ca.key",
             "-extfile", work / "ext", *options, "-out", self.keys / "server.crt")
+
+    def replace(self, *options, **kw):
+        """nginx shows another one from here on."""
+        self.make(*options, **kw)
         os.kill(self.server.pid("nginx"), signal.SIGHUP)
         mine = (self.keys / "server.crt").read_text().strip()
         harness.wait_for(lambda: mine in run("openssl", "s_client", "-connect", f"127.0.0.1:{self.server.tls_port}",
                                              check=False).stdout, what="the other certificate")
+
+    @contextlib.contextmanager
+    def shown(self):
+        """The certificate in a handshake of a server that is less strict than Debian's nginx, which refuses to start with
+        a weak one; gives its address."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.load_cert_chain(self.keys / "server.crt", self.keys / "server.key")
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            def serve():
+                with contextlib.suppress(OSError):
+                    while True:
+                        connection, _ = listening.accept()
+                        with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True):
+                            pass
+            server = threading.Thread(target=serve)
+            server.start()
+            try:
+                yield f"https://localhost:{listening.getsockname()[1]}"
+            finally:
+                listening.shutdown(socket.SHUT_RDWR)
+                server.join()
 
     def test_one_that_has_ended(self):
         self.replace("-days", "-1")
@@ -226,8 +256,24 @@ class Certificates(Server):
 
     def test_one_for_another_name(self):
         self.replace("-days", "400", names="DNS:elsewhere.example.net")
-        self.assert_level("scan", "CRITICAL", "certificate")
+        self.assert_level("scan", "CRITICAL", "for another name")
         self.assert_level("certificate", "OK", "days left")
+
+    def test_one_that_is_signed_with_sha_1(self):
+        self.make("-days", "400", "-sha1")
+        with self.shown() as url:
+            self.assert_level("scan", "CRITICAL", "less than SHA-256", url=url)
+            self.assert_level("certificate", "CRITICAL", "less than SHA-256", url=url)
+
+    def test_one_that_is_not_for_servers(self):
+        self.replace("-days", "400", use="clientAuth")
+        self.assert_level("scan", "CRITICAL", "not for servers")
+
+    def test_one_without_names_is_for_its_subject(self):
+        """As Windows takes it, and as nobody should rely on: health says nothing, tls.sh --show does."""
+        self.replace("-days", "400", names="", subject="localhost")
+        self.assert_level("scan", "OK", "calls", url=f"https://localhost:{self.server.tls_port}")
+        self.assert_level("scan", "CRITICAL", "for another name", url=f"https://127.0.0.1:{self.server.tls_port}")
 
 
 class Troubles(Server):
