@@ -488,6 +488,23 @@ class Addresses(unittest.TestCase):
         self.assertNotIn("::ffff:", lines)  # an IPv4 client is its IPv4 address in logs and limits
         self.assertIn(" peer=::1 ", lines)
 
+    @unittest.skipUnless(os.path.exists("/proc/net/if_inet6"), "this machine has no IPv6")
+    def test_a_scan_over_ipv6_with_its_address_in_the_certificate(self):
+        server, trust = self.start("--listen", "::")
+        self.assertIn("IP:::1", (server.state / "keys/server.names").read_text())
+        done = run(ROOT / "bin/wsus-probe", f"https://[::1]:{server.tls_port}", "--ca", server.state / "keys/ca.crt", "--name",
+                   "six.example.org", check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (computer,) = [c for c in server.ctl_json("computer", "list") if c["name"] == "six.example.org"]
+        self.assertEqual(computer["address"], "::1")
+        other = certificate(temporary(), "localhost", server.state / "keys/ca", extensions=named("DNS:localhost", "IP:127.0.0.1"))
+        old = ssl.get_server_certificate(("::1", server.tls_port))
+        run(TLS, "--install", server.state, f"{other}.crt", f"{other}.key")
+        wait_for(lambda: ssl.get_server_certificate(("::1", server.tls_port)) != old, what="the certificate without it")
+        done = run(ROOT / "bin/wsus-probe", f"https://[::1]:{server.tls_port}", "--ca", server.state / "keys/ca.crt", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("for another name", done.stderr)
+
     def test_addresses_one_by_one(self):
         server, trust = self.start("--listen", "127.0.0.3", "--listen", "[::1]", "--name", "updates.example.org")
         for address in ("127.0.0.3", "::1"):
