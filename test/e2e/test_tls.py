@@ -393,6 +393,11 @@ class Ended(unittest.TestCase):
 
 
 class Job(unittest.TestCase):
+    def setUp(self):
+        for name in ("WSUS_TICK_SECONDS", "WSUS_TLS_SECONDS"):
+            os.environ[name] = "1"
+            self.addCleanup(os.environ.pop, name, None)
+
     def ask(self, server, errors, answered, stop):
         """A client that asks over and over, each time over a connection of its own."""
         context = ssl.create_default_context(cafile=str(server.state / "keys/ca.crt"))
@@ -413,9 +418,6 @@ class Job(unittest.TestCase):
                 errors.append(e)
 
     def test_the_job_renews_before_the_end_and_no_request_is_lost(self):
-        for name in ("WSUS_TICK_SECONDS", "WSUS_TLS_SECONDS"):
-            os.environ[name] = "1"
-            self.addCleanup(os.environ.pop, name, None)
         with Instance("none") as server:
             log = server.state / "log/jobs.log"
             ending = certificate(temporary(), "localhost", server.state / "keys/ca", days=5,
@@ -441,9 +443,6 @@ class Job(unittest.TestCase):
             self.assertRegex(log.read_text(), r"\A\S+Z certificate: new server certificate, good until [0-9-]+: the old one ended\b.*\n\Z")
 
     def test_a_failure_is_logged_once_and_the_server_goes_on(self):
-        for name in ("WSUS_TICK_SECONDS", "WSUS_TLS_SECONDS"):
-            os.environ[name] = "1"
-            self.addCleanup(os.environ.pop, name, None)
         with Instance("none") as server:
             names = server.state / "keys/server.names"
             kept = names.read_text()

@@ -3,24 +3,9 @@
 # sizes and digests as the content files have them; every feature there.
 # usage: test/unit/t_catalog.sh [make-catalog]      (from the project's root)
 # shellcheck disable=SC2317 # the checks are called by name
-set -eu
+# shellcheck source=test/unit/begin.sh
+. test/unit/begin.sh
 make_catalog=${1:-build/test/make-catalog}
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/t_catalog.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' INT TERM
-failed=0
-
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		echo "[       OK ] $name"
-	else
-		echo "[  FAILED  ] $name"
-		failed=1
-	fi
-}
 
 same_options_give_same_bytes()
 {

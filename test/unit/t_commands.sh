@@ -3,22 +3,9 @@
 # wsus-probe, each setting.
 # usage: test/unit/t_commands.sh [DIR]      (from the project's root; DIR holds the programs)
 # shellcheck disable=SC2016,SC2317 # backticks are meant as such; the checks are called by name
-set -eu
+# shellcheck source=test/unit/begin.sh
+. test/unit/begin.sh
 bin=${1:-bin}
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/t_commands.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' INT TERM
-failed=0
-
-check()
-{
-	if "$1"; then
-		echo "[       OK ] $1"
-	else
-		echo "[  FAILED  ] $1"
-		failed=1
-	fi
-}
 
 # told FILE...: "FILE: COMMAND", one a line.  In Markdown code stands between backticks or is indented by four blanks, in
 # manual pages it follows .Ql or .Dl or is a literal block, in programs it stands between backticks.

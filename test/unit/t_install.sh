@@ -3,22 +3,9 @@
 # from there, and `make uninstall` takes all of it away.
 # usage: test/unit/t_install.sh [--update]     (from the project's root)
 # shellcheck disable=SC2317 # the checks are called by name
-set -eu
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/t_install.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' INT TERM
+# shellcheck source=test/unit/begin.sh
+. test/unit/begin.sh
 list=test/unit/install.list
-failed=0
-
-check()
-{
-	if "$1"; then
-		echo "[       OK ] $1"
-	else
-		echo "[  FAILED  ] $1"
-		failed=1
-	fi
-}
 
 # make_target TARGET: another umask than the usual one, which must not show, and the INSTALL that packagers give.
 make_target()

@@ -2,22 +2,9 @@
 # t_services.sh -- what the service programs are able to do, as their symbols tell.
 # usage: test/unit/t_services.sh [DIR]      (from the project's root; DIR holds the programs)
 # shellcheck disable=SC2317 # the checks are called by name
-set -eu
+# shellcheck source=test/unit/begin.sh
+. test/unit/begin.sh
 bin=${1:-bin}
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/t_services.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' INT TERM
-failed=0
-
-check()
-{
-	if "$1"; then
-		echo "[       OK ] $1"
-	else
-		echo "[  FAILED  ] $1"
-		failed=1
-	fi
-}
 
 # A server that never begins an exchange has no way to name anybody on the network.  Its one connect() asks its own
 # socket whether another instance lives.
