@@ -121,6 +121,7 @@ sysconfdir = /etc
 localstatedir = /var
 runstatedir = /run
 completiondir = $(datadir)/bash-completion/completions
+logrotatedir = $(sysconfdir)/logrotate.d
 unitdir = $(prefix)/lib/systemd/system
 sysusersdir = $(prefix)/lib/sysusers.d
 # Whom the services run as.
@@ -147,6 +148,7 @@ INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	644|$(RENDERED)/wsus-fcgi.cron|$(sysconfdir)/cron.d/wsus-fcgi 644|$(RENDERED)/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \
 	$(foreach f,$(wildcard nginx/*.conf nginx/*.in),644|$(f)|$(share)/nginx/$(notdir $(f))) \
 	$(foreach n,5 7 8,$(foreach f,$(wildcard doc/*.$(n)),644|$(f)|$(mandir)/man$(n)/$(notdir $(f)))) \
+	644|$(RENDERED)/logrotate|$(logrotatedir)/wsus-fcgi \
 	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl 644|$(RENDERED)/wsus.conf|$(share)/wsus.conf \
 	755|$(RENDERED)/wsus-setup|$(sbindir)/wsus-setup
 
@@ -154,6 +156,7 @@ install: $(SERVICES) $(TOOLS)
 	mkdir -p $(RENDERED)
 	$(BIN)/wsusctl help --completion >$(RENDERED)/wsusctl
 	$(RENDER) scripts/paths.sh.in >$(RENDERED)/paths.sh
+	$(RENDER) etc/logrotate.in >$(RENDERED)/logrotate
 	$(RENDER) systemd/wsus-fcgi.sysusers.in >$(RENDERED)/wsus-fcgi.sysusers
 	sed -e '' $(PLACES) etc/wsus.conf >$(RENDERED)/wsus.conf
 	ln -sf $(libexec)/setup.sh $(RENDERED)/wsus-setup

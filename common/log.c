@@ -4,8 +4,10 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +27,9 @@ static struct {
 	const char *program;
 	enum log_level max;
 	struct buf line, request;
+	const char *file; /* that stderr is; NULL: whatever it was */
+	dev_t device;
+	ino_t inode;
 } state = {.program = "wsus", .max = LOG_NOTICE, .line = {.max = LINE_SIZE}, .request = {.max = REQUEST_SIZE}};
 
 static const char *const levels[] = {
@@ -38,6 +43,36 @@ void log_init(const char *program, enum log_level max)
 	buf_reset(&state.request);
 	(void)buf_room(&state.line, LINE_SIZE);
 	(void)buf_room(&state.request, REQUEST_SIZE);
+}
+
+static int open_file(const char *path, struct err *e)
+{
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	int rc = fd < 0 || fstat(fd, &st) != 0 || dup2(fd, STDERR_FILENO) < 0 ? err_errno(e, "%s", path) : E_OK;
+	if (fd >= 0)
+		close(fd);
+	if (rc != E_OK)
+		return rc;
+	state.device = st.st_dev;
+	state.inode = st.st_ino;
+	return E_OK;
+}
+
+int log_to_file(const char *path, struct err *e)
+{
+	int rc = open_file(path, e);
+	state.file = rc == E_OK ? path : NULL;
+	return rc;
+}
+
+/* A look for each line: half a microsecond, and who rotates may count on it from then on. */
+static void follow_file(void)
+{
+	struct stat st;
+	if (!state.file || (stat(state.file, &st) == 0 && st.st_dev == state.device && st.st_ino == state.inode))
+		return;
+	(void)open_file(state.file, NULL);
 }
 
 static void add_head(struct buf *b, enum log_level level)
@@ -57,6 +92,7 @@ static void write_line(enum log_level level, struct slice text, bool cut)
 	add_head(b, level);
 	text_safe_add(b, text);
 	buf_str(b, cut ? "...\n" : "\n");
+	follow_file();
 	/* Nothing can be done about a log that cannot be written; a service goes on. */
 	if (b->rc == E_OK && write(STDERR_FILENO, b->p, b->n) < 0)
 		errno = 0;

@@ -1,6 +1,6 @@
 /* serve.c -- a parent that keeps workers alive, workers that serve one request at a time.
  *
- * Start, in this order: directory, socket (root may be needed for both), drop, verify that root is gone, no new
+ * Start, in this order: directory, log, socket (root may be needed for all), drop, verify that root is gone, no new
  * privileges, no core dumps (keys are in memory), fork.  The parent drops too: it needs nothing of root later.
  *
  * Signals only set flags.  They are blocked everywhere but in the two waits, so that none is lost between a
@@ -53,14 +53,16 @@ enum {
 
 /* What the command line says. */
 struct settings {
-	const char *socket, *user, *directory, *socket_group;
+	const char *socket, *user, *directory, *socket_group, *log;
 	int workers, ready_fd;
 	bool verbose;
 };
 
 static int enter(const struct settings *set, struct err *e)
 {
-	return !set->directory || chdir(set->directory) == 0 ? E_OK : err_errno(e, "%s", set->directory);
+	if (set->directory && chdir(set->directory) != 0)
+		return err_errno(e, "%s", set->directory);
+	return set->log ? log_to_file(set->log, e) : E_OK;
 }
 
 /* ---- signals ---- */
@@ -203,7 +205,8 @@ static int find_user(const char *spec, struct passwd **user, gid_t *group, struc
 	return rest.p ? socket_group(rest.p, group, e) : E_OK;
 }
 
-static int drop(const char *spec, struct err *e)
+/* The log goes along: its owner may open the one that comes after it. */
+static int drop(const char *spec, const char *log, struct err *e)
 {
 	struct passwd *user;
 	gid_t group;
@@ -214,6 +217,8 @@ static int drop(const char *spec, struct err *e)
 		return rc;
 	if (user->pw_uid == 0)
 		return err_set(e, E_USAGE, "-u names root");
+	if (log && fchown(STDERR_FILENO, user->pw_uid, group) != 0)
+		return err_errno(e, "%s: cannot give it to %s", log, spec);
 	if (initgroups(user->pw_name, group) != 0 || setgid(group) != 0 || setuid(user->pw_uid) != 0)
 		return err_errno(e, "cannot become %s", spec);
 	if (setuid(0) == 0 || geteuid() != user->pw_uid || getegid() != group)
@@ -635,7 +640,7 @@ static int parent_main(struct parent *p)
 
 /* ---- command line ---- */
 
-#define OPTIONS "s:w:u:C:g:R:fvVh"
+#define OPTIONS "s:w:u:C:g:l:R:fvVh"
 
 static int default_workers(void)
 {
@@ -651,6 +656,7 @@ static void print_help(const struct serve_ops *ops)
 	       "  -w N             workers, 1 to %d; default %d here\n"
 	       "  -u USER[:GROUP]  become this user after the socket is open (when started as root)\n"
 	       "  -C DIR           go there first; all paths, -s too, are relative to it\n"
+	       "  -l FILE          log there instead of to standard error; FILE may be renamed away at any time\n"
 	       "  -R FD            each worker writes a byte to FD when it serves\n"
 	       "  -f               stay in the foreground: always so\n"
 	       "  -v               log more\n"
@@ -680,6 +686,7 @@ static int take_option(struct settings *set, const struct serve_ops *ops, int c,
 	case 'g': set->socket_group = optarg; return E_OK;
 	case 'u': set->user = optarg; return E_OK;
 	case 'C': set->directory = optarg; return E_OK;
+	case 'l': set->log = optarg; return E_OK;
 	case 'w': return number(optarg, 1, WORKERS_MAX, &set->workers, 'w', e);
 	case 'R': return number(optarg, 0, 1 << 20, &set->ready_fd, 'R', e);
 	case 'f': return E_OK;
@@ -705,14 +712,14 @@ static int read_options(struct settings *set, int argc, char **argv, const struc
 	return optind == argc ? E_OK : err_set(e, E_USAGE, "what is %s?", argv[optind]);
 }
 
-/* Directory, socket, drop: see the head of this file. */
+/* Directory, log, socket, drop: see the head of this file. */
 static int prepare(struct parent *p, const struct settings *set, struct err *e)
 {
 	int rc = enter(set, e);
 	if (rc == E_OK)
 		rc = get_socket(&p->listen_fd, set, e);
 	if (rc == E_OK)
-		rc = drop(set->user, e);
+		rc = drop(set->user, set->log, e);
 	if (rc == E_OK)
 		rc = harden(e);
 	if (rc != E_OK)

@@ -10,7 +10,7 @@
  *
  * Readiness: each of the first workers writes one byte to the fd of -R when its start() is done; the end of
  * that pipe without a byte means that none came up.  -C DIR is entered before anything else and before the
- * drop, so that all paths, the socket's too, are relative to it.
+ * drop, so that all paths, the socket's too, are relative to it.  -l FILE: the log, see log_to_file().
  *
  * The body is read into the worker's memory (LIMIT_BODY); replies leave as FastCGI STDOUT records of up to
  * 65,528 bytes by writev, with a send time-out. */

@@ -194,7 +194,7 @@ start_service() {
 	(
 		cd "$state"
 		exec setsid "$bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group" -g "$group"} \
-			"$@" </dev/null >>"log/$service.log" 2>&1
+			-l "log/$service.log" "$@" </dev/null >>"log/$service.log" 2>&1
 	) &
 	started $! >"$state/run/$service.started"
 	echo $! >"$state/run/$service.pid"

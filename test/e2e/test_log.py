@@ -3,10 +3,11 @@ import datetime
 import json
 import os
 import signal
+import threading
 import unittest
 
 import harness
-from harness import AUTH, CLIENT, REPORT, Computer, Fault, Instance, find, payload, wait_for
+from harness import AUTH, CLIENT, REPORT, ROOT, Computer, Fault, Instance, find, payload, run, wait_for
 
 
 def lines(server):
@@ -173,3 +174,83 @@ class Lines(unittest.TestCase):
         self.assertEqual(self.server.ctl_json("log", "--since", "2099-01-01"), [])
         self.assertEqual(self.server.ctl_json("log", "--until", "2020-01-01T00:00"), [])
         self.assertIn("GetConfig", self.server.ctl("log", "--last", "100000").stdout)
+
+
+class Rotation(unittest.TestCase):
+    GET_CONFIG = (f'<s:Envelope xmlns:s="{harness.SOAP}"><s:Body><GetConfig xmlns="{CLIENT}"><protocolVersion>2.90</protocolVersion>'
+                  f"</GetConfig></s:Body></s:Envelope>").encode()
+
+    def load(self, server, end, count):
+        """Requests for the client service and for nginx until the end, counted where they were answered."""
+        while not end.is_set():
+            self.assertEqual(server.post_bytes(CLIENT, "GetConfig", self.GET_CONFIG)[0], 200)
+            self.assertEqual(server.http("GET", "/Content/nothing")[0], 404)
+            count.append(1)
+
+    def rotate(self, server):
+        return run(ROOT / "scripts/rotate.sh", server.state / "log", server.state / "run/nginx.pid",
+                   env={**os.environ, "WSUS_LOG_BYTES": "0", "WSUS_LOG_KEEP": "20"})
+
+    def writers(self, server, name):
+        """Processes that have written to the log of this name since it has it."""
+        lines = (server.state / "log" / name).read_text().splitlines()
+        return {line.split("[")[1].split("]")[0] for line in lines if " req " in line}
+
+    def test_under_load_no_line_is_lost(self):
+        with Instance("none") as server:
+            before = len(lines(server))
+            end, counts = threading.Event(), [[] for _ in range(4)]
+            threads = [threading.Thread(target=self.load, args=(server, end, c)) for c in counts]
+            for t in threads:
+                t.start()
+            try:
+                for _ in range(6):
+                    self.assertRegex(self.rotate(server).stdout, "set aside:.* client.* access")
+                    # What is packed next time has no writer any more: all have the new one.
+                    wait_for(lambda: len(self.writers(server, "client.log")) == 4, what="lines of all workers")
+                    wait_for(lambda: self.writers(server, "access.log"), what="lines of nginx")
+            finally:
+                end.set()
+                for t in threads:
+                    t.join()
+            made = sum(map(len, counts))
+            self.assertGreater(made, 100)
+            wait_for(lambda: len(lines(server)) >= before + 2 * made, what="the last lines")
+            rows = lines(server)[before:]
+            self.assertEqual([sum(r["service"] == s for r in rows) for s in ("client", "nginx")], [made, made])
+            names = sorted(p.name for p in (server.state / "log").glob("client.log*"))
+            self.assertEqual(names, ["client.log", "client.log.1"] + [f"client.log.{n}.gz" for n in range(2, 7)])
+            owners = {(p.stat().st_uid, p.stat().st_mode) for p in (server.state / "log").glob("client.log*")}
+            self.assertEqual(len(owners), 1, "old and new belong to the same, and nobody else reads them")
+
+    def test_small_logs_stay_and_old_ones_go(self):
+        with harness.tempfile.TemporaryDirectory() as d:
+            log = harness.pathlib.Path(d, "client.log")
+            env = {**os.environ, "WSUS_LOG_BYTES": "10", "WSUS_LOG_KEEP": "3"}
+            for n in range(6):
+                log.write_text(f"line {n}, more than ten bytes\n")
+                run(ROOT / "scripts/rotate.sh", d, env=env)
+                self.assertEqual(log.read_bytes(), b"")
+            log.write_text("short\n")
+            self.assertEqual(run(ROOT / "scripts/rotate.sh", d, env=env).stdout, "")
+            self.assertEqual(sorted(os.listdir(d)), ["client.log", "client.log.1", "client.log.2.gz", "client.log.3.gz"])
+            self.assertIn("line 3,", run("gzip", "-dc", f"{d}/client.log.3.gz").stdout)
+
+    def test_what_logrotate_would_do(self):
+        """The installed file is one that logrotate takes, and does with a service's log what rotate.sh does."""
+        logrotate = harness.shutil.which("logrotate") or "/usr/sbin/logrotate"
+        if not os.path.exists(logrotate):
+            self.skipTest("logrotate is not installed")
+        with Instance("none") as server:
+            conf = server.state / "logrotate.conf"
+            text = (ROOT / "etc/logrotate.in").read_text()
+            conf.write_text(text.replace("@log@", str(server.state / "log")).replace("/run/nginx.pid", str(server.state / "run/nginx.pid")))
+            os.chmod(conf, 0o644)
+            server.http("GET", "/Content/nothing")
+            wait_for(lambda: self.writers(server, "access.log"), what="a line to set aside")
+            run(logrotate, "--force", "--state", server.state / "logrotate.state", conf)
+            server.post_bytes(CLIENT, "GetConfig", self.GET_CONFIG)
+            server.http("GET", "/Content/nothing")
+            for name in ("client.log", "access.log"):
+                wait_for(lambda: len(self.writers(server, name)) == 1, what=f"the line in the new {name}")
+                self.assertTrue((server.state / "log" / f"{name}.1").exists())

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,6 +200,53 @@ static void a_line_needs_no_memory(void **state)
 	assert_non_null(strstr(text("notice"), "why=\"E_NOMEM\""));
 }
 
+static size_t lines_of(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = 0;
+	assert_non_null(f);
+	for (int c; (c = getc(f)) != EOF;)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+/* Renamed away, removed, and replaced by what cannot be opened: each line is in the file that had the name then, or in the
+ * last one that could be opened. */
+static void a_file_that_is_renamed_away_is_left(void **state)
+{
+	char dir[] = "/tmp/t_log.XXXXXX", path[64], old[64];
+	struct stat st;
+	struct err e;
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/x.log", dir);
+	snprintf(old, sizeof(old), "%s/x.log.1", dir);
+	int kept = dup(STDERR_FILENO);
+	assert_int_equal(log_to_file("/nonexistent/x.log", &e), E_IO);
+	assert_int_equal(log_to_file(path, &e), E_OK);
+	log_line(LOG_NOTICE, "1");
+	log_line(LOG_NOTICE, "2");
+	assert_int_equal(rename(path, old), 0);
+	log_line(LOG_NOTICE, "3");
+	assert_int_equal(lines_of(old), 2);
+	assert_int_equal(lines_of(path), 1);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(rename(path, old), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	log_line(LOG_NOTICE, "4");
+	assert_int_equal(lines_of(old), 2);
+	assert_int_equal(rmdir(path), 0);
+	log_line(LOG_NOTICE, "5");
+	assert_int_equal(lines_of(path), 1);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	unlink(path);
+	unlink(old);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	log_init("t_log", LOG_NOTICE);
@@ -211,6 +259,7 @@ int main(void)
 		cmocka_unit_test(absent_parts_are_left_out),
 		cmocka_unit_test(the_longest_request_line_fits),
 		cmocka_unit_test(a_line_needs_no_memory),
+		cmocka_unit_test(a_file_that_is_renamed_away_is_left), /* the last: stderr has a name from then on */
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
