@@ -142,7 +142,7 @@ SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 
 INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
-	$(foreach f,tls certbot-deploy job jobs setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
+	$(foreach f,tls certbot-deploy job jobs rotate setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
 	$(foreach f,common state listen,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
 	$(foreach f,$(UNITS) $(SOCKETS),644|$(RENDERED)/$(f)|$(unitdir)/$(f)) \
 	644|$(RENDERED)/wsus-fcgi.cron|$(sysconfdir)/cron.d/wsus-fcgi 644|$(RENDERED)/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \

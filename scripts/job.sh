@@ -8,11 +8,12 @@ lib=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=scripts/paths.sh
 . "$lib/paths.sh"
 
-USAGE='usage: job.sh [--state DIR] [--delay SECONDS] [--log FILE] tick|health|backup|certificate
+USAGE='usage: job.sh [--state DIR] [--delay SECONDS] [--log FILE] tick|health|backup|certificate|logs
   tick            let what is due take effect: go-live times that are reached, files that came
   health          is the server well? tells who is to know, and leaves the answer for /health and /metrics
   backup          a verified copy of store, keys and configuration; keeps the newest
   certificate     renew the certificate of the server if it ends soon
+  logs            set aside logs that have grown large, where logrotate does not
   --state DIR     of an instance of run.sh; without, the installed server
   --delay SECONDS wait for up to that long first, so that not all machines begin at once
   --log FILE      add what there is to say to FILE instead of standard output
@@ -29,7 +30,7 @@ while [ $# -gt 0 ]; do
 	--delay) delay=$2 && shift ;;
 	--log) log_file=$2 && shift ;;
 	-h | --help) printf '%s\n' "$USAGE" && exit 0 ;;
-	tick | health | backup | certificate)
+	tick | health | backup | certificate | logs)
 		[ -z "$job" ] || usage_error "one job is wanted, not $job and $1" "$USAGE"
 		job=$1
 		;;
@@ -141,6 +142,15 @@ job_backup() {
 
 job_certificate() {
 	exec "$lib/tls.sh" --renew "$certificates" >"$said" 2>&1
+}
+
+job_logs() {
+	if [ -n "$instance" ]; then
+		set -- "$state/log" "$state/run/nginx.pid"
+	else
+		set -- "$log" /run/nginx.pid
+	fi
+	exec "$lib/rotate.sh" "$@" >"$said" 2>&1
 }
 
 # Its exit status is how well the server is; to find that out is what the job is for, unless it could not (3).

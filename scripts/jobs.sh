@@ -58,6 +58,7 @@ begun=$(date +%s)
 certificate_due=0 health_due=$((begun + health)) backup_due=$((begun + backup))
 while :; do
 	run tick
+	[ -z "$instance" ] || run logs # an installed server has logrotate
 	if due "$certificate_due"; then
 		run certificate
 		certificate_due=$(($(date +%s) + certificate))

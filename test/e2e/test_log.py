@@ -223,6 +223,16 @@ class Rotation(unittest.TestCase):
             owners = {(p.stat().st_uid, p.stat().st_mode) for p in (server.state / "log").glob("client.log*")}
             self.assertEqual(len(owners), 1, "old and new belong to the same, and nobody else reads them")
 
+    def test_the_job_of_an_instance(self):
+        with Instance("none") as server:
+            env = {**os.environ, "WSUS_LOG_BYTES": "0"}
+            done = run(ROOT / "scripts/job.sh", "--state", server.state, "logs", env=env)
+            self.assertRegex(done.stdout, r"Z logs: set aside: auth client content\n\Z")
+            server.post_bytes(CLIENT, "GetConfig", self.GET_CONFIG)
+            wait_for(lambda: self.writers(server, "client.log"), what="the line in the new log")
+            del env["WSUS_LOG_BYTES"]
+            self.assertEqual(run(ROOT / "scripts/job.sh", "--state", server.state, "logs", env=env).stdout, "")
+
     def test_small_logs_stay_and_old_ones_go(self):
         with harness.tempfile.TemporaryDirectory() as d:
             log = harness.pathlib.Path(d, "client.log")
