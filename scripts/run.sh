@@ -193,6 +193,7 @@ start_service() {
 	shift
 	(
 		cd "$state"
+		# shellcheck disable=SC2094 # what is said before -l is read goes there, too
 		exec setsid "$bin/wsus-$service" -s "run/$service.sock" ${workers:+-w "$workers"} ${user:+-u "$user:$group" -g "$group"} \
 			-l "log/$service.log" "$@" </dev/null >>"log/$service.log" 2>&1
 	) &
