@@ -12,12 +12,13 @@
 
 /* ================= the table ================= */
 
-enum kind { KIND_PATH, KIND_NUMBER, KIND_BOOL, KIND_ADDRESSES, KIND_NETWORKS, KIND_NAMES, KIND_URL, KIND_COMMAND };
+enum kind { KIND_PATH, KIND_NUMBER, KIND_BOOL, KIND_ADDRESSES, KIND_NETWORKS, KIND_WORD, KIND_NAMES, KIND_URL, KIND_COMMAND };
 
 struct row {
 	enum kind kind;
 	bool may_be_empty;
 	int32_t low, high; /* KIND_NUMBER */
+	const char *words; /* KIND_WORD: one of these, with | between them */
 };
 
 #define PATH .kind = KIND_PATH
@@ -25,12 +26,18 @@ struct row {
 #define BOOL .kind = KIND_BOOL
 #define ADDRESSES .kind = KIND_ADDRESSES
 #define NETWORKS .kind = KIND_NETWORKS, .may_be_empty = true
+#define WORD(list) .kind = KIND_WORD, .words = (list)
 #define NAMES .kind = KIND_NAMES, .may_be_empty = true
 #define URL .kind = KIND_URL
 #define COMMAND .kind = KIND_COMMAND
 #define OR_EMPTY .may_be_empty = true
 
+#define ADMISSIONS "open|networks|token"
 #define ANY_PATH "an absolute path without blanks or quotes"
+
+/* RFC 1918 and 4193, loopback, and the addresses of a link alone. */
+#define PRIVATE_NETWORKS \
+	"127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16 ::1 fc00::/7 fe80::/10"
 
 /* name, allowed values, default, unit, what it is for and why the default is what it is, how it is judged */
 #define SETTINGS(X) \
@@ -77,7 +84,24 @@ struct row {
 		"where the nightly backup of store, keys and configuration goes; empty: none is made. By default where Debian keeps " \
 		"what is copied away; a disk of its own outlives that of the store", PATH, OR_EMPTY) \
 	X("backup.keep", "1..1000", "7", "backups", \
-		"how many of them are kept: a week, in which most mistakes are noticed", NUMBER(1, 1000))
+		"how many of them are kept: a week, in which most mistakes are noticed", NUMBER(1, 1000)) \
+	X("clients.admission", ADMISSIONS, "networks", "", \
+		"who may use this server: everybody; those of clients.networks; or those with the token of `wsusctl client token` in " \
+		"the address that they are given. A server that the Internet reaches gives nothing to strangers by default", \
+		WORD(ADMISSIONS)) \
+	X("clients.networks", "IPv4 and IPv6 addresses and networks (192.0.2.0/24)", PRIVATE_NETWORKS, "", \
+		"who may come, with blanks between them; by default loopback, link-local addresses and those of private networks. The machine " \
+		"itself always may", NETWORKS) \
+	X("clients.rate", "1..100000", "500", "requests a second", \
+		"what one address may ask of the web services, an IPv6 network of 64 bits counting as one; more waits for up to two " \
+		"seconds, and still more is told ServerBusy. A computer that scans asks 10 to 50 times a second; an office behind " \
+		"one address is slowed at most", NUMBER(1, 100000)) \
+	X("clients.rate-registrations", "1..100000", "1200", "a minute", \
+		"how often one address may begin anew or register before it is told ServerBusy; 2,000 at once are let through. An " \
+		"office of 500 computers that boots needs 1,000", NUMBER(1, 100000)) \
+	X("clients.rate-reports", "1..100000", "3000", "a minute", \
+		"how many batches of reports one address may send before it is told ServerBusy; 3,000 at once are let through. A " \
+		"computer sends three after a scan", NUMBER(1, 100000))
 
 #define AS_INFO(name, values, dflt, unit, why, ...) {name, values, dflt, unit, why},
 #define AS_ROW(name, values, dflt, unit, why, ...) {__VA_ARGS__},
@@ -187,6 +211,14 @@ bool conf_is_url(struct slice v)
 	return rest.n == 0 || (rest.p[0] == ':' && is_port((struct slice){rest.p + 1, rest.n - 1}));
 }
 
+static bool is_word_of(struct slice list, struct slice v)
+{
+	while (list.p)
+		if (slice_eq(text_cut(&list, '|'), v))
+			return true;
+	return false;
+}
+
 static bool fits(const struct row *r, struct slice v)
 {
 	int32_t n;
@@ -204,6 +236,8 @@ static bool fits(const struct row *r, struct slice v)
 		return all_words(v, is_address);
 	case KIND_NETWORKS:
 		return all_words(v, is_network);
+	case KIND_WORD:
+		return is_word_of(slice_of(r->words), v);
 	case KIND_NAMES:
 		return all_words(v, is_host_or_address);
 	case KIND_URL:

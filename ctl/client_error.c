@@ -104,12 +104,14 @@ const struct client_error client_errors[] = {
 	{0x80244017, "WU_E_PT_HTTP_STATUS_DENIED", "HTTP 401.", "This server never asks for a password: a proxy or another web server does.",
 		"Take this server's name out of the proxy; see that WUServer names this server.", NO_LINE},
 	{0x80244018, "WU_E_PT_HTTP_STATUS_FORBIDDEN", "HTTP 403.",
+		"The computer is not one that may come (clients.admission): it is in none of clients.networks, or WUServer lacks the token.  Or "
 		"WUServer is the plain port (8530) of a server that keeps its services on the TLS port, or a proxy forbids it.",
-		"Use https and the TLS port: `wsusctl client setup`.", ACCESS_LOG},
+		"The line in access.log says in `do=` what to do: clients.networks in wsus.conf, then `wsus-setup`; or WUServer as "
+		"`wsusctl client setup` prints it.", ACCESS_LOG},
 	{0x80244019, "WU_E_PT_HTTP_STATUS_NOT_FOUND", "HTTP 404.",
-		"In a scan: WUServer has a path behind the port, or another web server answers there.  In a download: the file is not in "
+		"In a scan: WUServer has a path behind the port that is no token, or another web server answers there.  In a download: the file is not in "
 		"content/.  On Windows 7 and 8.1 before a scan: selfupdate/ is empty, and they may give up there.",
-		"WUServer is scheme, name and port alone.  For files: `wsusctl content verify`, then `wsusctl content add`.  For Windows 7 "
+		"WUServer is as `wsusctl client setup` prints it.  For files: `wsusctl content verify`, then `wsusctl content add`.  For Windows 7 "
 		"and 8.1 put Microsoft's signed self-update files into selfupdate/.", ACCESS_LOG},
 	{0x8024401B, "WU_E_PT_HTTP_STATUS_PROXY_AUTH_REQ", "HTTP 407: a proxy wants a password.",
 		"The computer's system account goes through a proxy.", "Except this server's name from the proxy: `netsh winhttp set proxy ... bypass-list=NAME`.", NO_LINE},

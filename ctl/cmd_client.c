@@ -1,5 +1,6 @@
 /* cmd_client.c -- what Windows computers need to use this server. */
 #include "common/text.h"
+#include "ctl/admission.h"
 #include "ctl/client_error.h"
 #include "ctl/place.h"
 #include "ctl/setup.h"
@@ -54,6 +55,25 @@ static int settle_url(struct ctl *c, struct setup *s)
 				   : err_set(&c->err, E_USAGE, "--url is https://HOST[:PORT], with nothing behind it, not \"%s\"", url);
 }
 
+/* A computer can be given nothing but an address: the token is a part of it. */
+static int settle_admission(struct ctl *c, struct setup *s)
+{
+	struct tokens t;
+	enum admission how;
+	int rc = admission_of(&c->conf, &how, &c->err);
+	s->token = rc == E_OK && how == ADMIT_TOKEN;
+	s->networks = rc == E_OK && how == ADMIT_NETWORKS;
+	if (!s->token)
+		return rc;
+	rc = admission_tokens(c, &t);
+	if (rc == E_OK && t.n == 0)
+		return err_set(&c->err, E_REFUSED, "computers need a token (clients.admission), and there is none; "
+			"`wsusctl client token --new` makes one");
+	if (rc == E_OK)
+		s->url = arena_printf(&c->arena, "%.*s/%s", SLF(s->url), t.v[0].text);
+	return rc == E_OK && !s->url.p ? err_set(&c->err, E_NOMEM, "out of memory") : rc;
+}
+
 static int settle_group(struct ctl *c, struct setup *s)
 {
 	const char *name = ctl_option(c, "group");
@@ -98,6 +118,8 @@ static int run_setup(struct ctl *c)
 		rc = settle_group(c, &s);
 	if (rc == E_OK && !s.undo)
 		rc = settle_url(c, &s);
+	if (rc == E_OK && !s.undo)
+		rc = settle_admission(c, &s);
 	if (rc == E_OK)
 		rc = settle_authority(c, &s);
 	if (rc != E_OK)

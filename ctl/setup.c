@@ -176,6 +176,12 @@ static unsigned notes(const struct setup *s, const char *line[16])
 	line[n++] = "DoNotConnectToWindowsUpdateInternetLocations is left alone: set to 1 it also stops the Microsoft Store and "
 		    "other public services, and the values here do without it.";
 	line[n++] = "NoAutoUpdate = 1 (\"Configure Automatic Updates\" disabled), if it is set, keeps a computer from scanning by itself.";
+	if (s->token)
+		line[n++] = "The address has a token in it: whoever reads it may come as a computer of yours.  `wsusctl client token --new` "
+			    "makes another one.";
+	if (s->networks)
+		line[n++] = "This server refuses computers of other networks than those of clients.networks in wsus.conf (403, which Windows "
+			    "shows as 0x80244018).";
 	if (!is_https(s))
 		line[n++] = "This address is plain HTTP: whoever can change it on the way can make computers run programs as SYSTEM.  "
 			    "Use the TLS port.";

@@ -13,10 +13,12 @@
 #define SETUP_HOURS_MAX 22     /* the policy's own limits: 1 to 22 */
 
 struct setup {
-	struct slice url;   /* conf_is_url() */
+	struct slice url;   /* conf_is_url(), and a token behind it if computers need one */
 	struct slice group; /* a group's name, UTF-8 without control characters */
 	unsigned hours;
 	bool undo;             /* write what takes everything back; url, group and hours are not looked at */
+	bool token;            /* url has one */
+	bool networks;         /* the server refuses whoever is not in clients.networks */
 	bool server_targeting; /* the server puts computers into groups: TargetGroup is ignored */
 	struct slice authority; /* DER of the certificate to trust; n == 0: none */
 	uint8_t thumbprint[20]; /* its SHA-1 */

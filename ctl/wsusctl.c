@@ -18,7 +18,7 @@ enum { DONE, FAILED, USAGE, UNKNOWN };
 
 static const struct command *const tables[] = {
 	update_commands, policy_commands, group_commands, computer_commands, client_commands, config_commands,
-	content_commands, store_commands, backup_commands, health_commands,
+	admission_commands, content_commands, store_commands, backup_commands, health_commands,
 	log_commands,
 };
 

@@ -172,6 +172,9 @@ nginx_syntax() {
 	sed 's|@PLAIN_SERVICES@|services|' nginx/site.conf.in >"$work/nginx/site.conf"
 	echo 'listen unix:run/plain.sock;' >"$work/nginx/listen-plain.conf"
 	echo 'listen unix:run/tls.sock ssl;' >"$work/nginx/listen-tls.conf"
+	for part in http server; do
+		WSUS_CONF=/dev/null bin/wsusctl --store "$work/store" config nginx "$part" >"$work/nginx/admission-$part.conf"
+	done
 	scripts/tls.sh "$work/keys" localhost
 	(cd "$work" && nginx -q -t -p ./ -c nginx/nginx.conf -e log/error.log) 2>&1
 	rm -rf "$work"

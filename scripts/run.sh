@@ -122,6 +122,13 @@ fill_instance() {
 	expect_jobs tick health certificate
 }
 
+# Who may come stands in a file wsus.conf in the state directory, whose line store names its store; no other file counts.
+name_conf() {
+	WSUS_CONF=$state/wsus.conf
+	[ -e "$WSUS_CONF" ] || WSUS_CONF=/dev/null
+	export WSUS_CONF
+}
+
 # ---- the catalog ----
 
 load_catalog() {
@@ -173,6 +180,7 @@ render_nginx() {
 	listen_lines "$tls_port" ssl >"$to/listen-tls.conf"
 	sed "s|@USER_LINE@|${user:+user $user $group;}|" "$here/nginx/nginx.conf.in" >"$to/nginx.conf"
 	sed "s|@PLAIN_SERVICES@|$services|" "$here/nginx/site.conf.in" >"$to/site.conf"
+	render_admission "$to" || die "nothing was started: correct $WSUS_CONF"
 }
 
 # ---- processes ----
@@ -368,6 +376,7 @@ start_instance() {
 	fi
 	make -s -C "$here" -j "$(cores)" all >&2 9<&- || die "the build failed"
 	fill_instance
+	name_conf
 	load_catalog
 	# shellcheck disable=SC2046 # a list of words
 	"$here/scripts/tls.sh" "$state/keys" $(all_names) 9<&-

@@ -122,6 +122,7 @@ render_nginx() {
 	listen_lines "$port" >"$1/listen-plain.conf"
 	listen_lines "$tls_port" ssl >"$1/listen-tls.conf"
 	absolute_paths <"$share/nginx/wsus-fcgi.conf.in" >"$1/wsus-fcgi.conf"
+	render_admission "$1" || die "nginx has what it had before: correct $WSUS_CONF, then run this again"
 }
 
 # In nginx's own words what is wrong with its configuration; fails if nothing is.

@@ -38,3 +38,14 @@ expect_jobs() {
 		[ -e "$state/jobs/$job.since" ] || : >"$state/jobs/$job.since"
 	done
 }
+
+# render_admission DIR: what nginx must know of who may come.  Tokens stand there: nginx reads it while it is root.
+render_admission() {
+	if [ "$(setting clients.admission)" = token ] && [ ! -s "$keys/client-tokens" ]; then
+		control client token --new >/dev/null
+		say "made a token that computers need: \`wsusctl client token\` shows it, \`wsusctl client setup\` gives it to them"
+	fi
+	for part in http server; do
+		(umask 077 && control config nginx "$part" >"$1/admission-$part.conf") || return 1
+	done
+}
