@@ -5,38 +5,41 @@
 #include "ctl/place.h"
 #include "ctl/setup.h"
 
-static int take_authority(struct ctl *c, const char *path, struct setup *s)
+static int take_authority(struct ctl *c, const char *path, const char *file, struct setup *s)
 {
 	struct err why = {0};
 	struct slice pem;
 	int rc = place_read_pem(path, &c->arena, &pem, &c->err);
 	if (rc != E_OK)
 		return rc;
-	rc = setup_authority(pem, &c->arena, s, &why);
+	rc = setup_add_authority(s, file, pem, &c->arena, &why);
 	return rc == E_OK ? rc : err_set(&c->err, (enum errcode)rc, "%s %s", path, why.text);
 }
 
-/* Ours, if we made one. */
-static int find_authority(struct ctl *c, struct setup *s)
+/* Ours, if we made one, and its successor, which computers have to know before it signs.  Who undoes forgets the one
+ * before, too. */
+static int find_authorities(struct ctl *c, struct setup *s)
 {
+	static const char *const files[SETUP_AUTHORITIES] = {"ca.crt", "ca-next.crt", "ca-old.crt"};
 	const char *tls;
 	int rc = place_tls(c, &tls);
-	if (rc != E_OK)
-		return rc;
-	struct slice path = arena_printf(&c->arena, "%s/ca.crt", tls);
-	rc = path.p ? take_authority(c, path.p, s) : err_set(&c->err, E_NOMEM, "out of memory");
-	if (rc != E_NOTFOUND)
-		return rc;
-	c->err = (struct err){0};
-	return E_OK;
+	for (unsigned i = 0; rc == E_OK && i < (s->undo ? 3 : 2); i++) {
+		struct slice path = arena_printf(&c->arena, "%s/%s", tls, files[i]);
+		rc = path.p ? take_authority(c, path.p, files[i], s) : err_set(&c->err, E_NOMEM, "out of memory");
+		if (rc == E_NOTFOUND) {
+			c->err = (struct err){0};
+			rc = E_OK;
+		}
+	}
+	return rc;
 }
 
 static int settle_authority(struct ctl *c, struct setup *s)
 {
 	const char *file = ctl_option(c, "ca");
 	if (file)
-		return strcmp(file, "none") == 0 ? E_OK : take_authority(c, file, s);
-	return s->undo || text_starts(s->url, SL("https://")) ? find_authority(c, s) : E_OK;
+		return strcmp(file, "none") == 0 ? E_OK : take_authority(c, file, "ca.crt", s);
+	return s->undo || text_starts(s->url, SL("https://")) ? find_authorities(c, s) : E_OK;
 }
 
 static int settle_url(struct ctl *c, struct setup *s)

@@ -95,24 +95,25 @@ static X509 *read_pem(struct slice pem)
 	return x;
 }
 
-static int keep_der(X509 *x, struct arena *a, struct setup *out, struct err *e)
+static int keep_der(X509 *x, struct arena *a, struct setup_authority *out, struct err *e)
 {
 	int n = i2d_X509(x, NULL);
 	unsigned char *der = n > 0 ? arena_alloc(a, (size_t)n, 1) : NULL, *at = der;
 	struct digest *d = digest_new(DIGEST_SHA1);
 	bool ok = der && d && i2d_X509(x, &at) == n;
 	if (ok) {
-		out->authority = (struct slice){(const char *)der, (size_t)n};
+		out->der = (struct slice){(const char *)der, (size_t)n};
 		digest_start(d);
-		digest_add(d, out->authority);
+		digest_add(d, out->der);
 		ok = digest_end(d, out->thumbprint);
 	}
 	digest_free(&d);
 	return ok ? E_OK : err_set(e, E_NOMEM, "out of memory for the certificate");
 }
 
-int setup_authority(struct slice pem, struct arena *a, struct setup *out, struct err *e)
+int setup_add_authority(struct setup *s, const char *file, struct slice pem, struct arena *a, struct err *e)
 {
+	struct setup_authority *k = &s->authority[s->authorities];
 	unsigned n = occurrences(pem, SL(CERTIFICATE));
 	if (memmem(pem.p, pem.n, "PRIVATE KEY", 11))
 		return err_set(e, E_FORM, "holds a private key, which no client may see; give the certificate alone (ca.crt)");
@@ -121,17 +122,20 @@ int setup_authority(struct slice pem, struct arena *a, struct setup *out, struct
 	X509 *x = read_pem(pem);
 	if (!x)
 		return err_set(e, E_FORM, "its certificate cannot be read");
-	int rc = X509_check_ca(x) == 1 ? keep_der(x, a, out, e)
+	ASSERT(s->authorities < SETUP_AUTHORITIES);
+	int rc = X509_check_ca(x) == 1 ? keep_der(x, a, k, e)
 				       : err_set(e, E_FORM, "is no authority's certificate: to import it would help no computer; "
 							    "give that of the authority which signed it (ca.crt)");
 	X509_free(x);
+	k->file = file;
+	s->authorities += rc == E_OK;
 	return rc;
 }
 
-static void thumbprint_add(struct buf *b, const struct setup *s)
+static void thumbprint_add(struct buf *b, const struct setup_authority *k)
 {
 	char text[41];
-	hex_text(s->thumbprint, sizeof(s->thumbprint), true, text);
+	hex_text(k->thumbprint, sizeof(k->thumbprint), true, text);
 	buf_str(b, text);
 }
 
@@ -143,9 +147,9 @@ static void u32_add(struct buf *b, uint32_t v)
 
 /* As a certificate store keeps it in the registry: properties, each of id, 1, size and bytes; 3 is the SHA-1, 32 the
  * certificate. */
-static void blob_add(struct buf *b, const struct setup *s)
+static void blob_add(struct buf *b, const struct setup_authority *k)
 {
-	const struct slice part[] = {{(const char *)s->thumbprint, sizeof(s->thumbprint)}, s->authority};
+	const struct slice part[] = {{(const char *)k->thumbprint, sizeof(k->thumbprint)}, k->der};
 	static const uint32_t id[] = {3, 32};
 	for (unsigned i = 0; i < COUNTOF(part); i++) {
 		u32_add(b, id[i]);
@@ -185,7 +189,10 @@ static unsigned notes(const struct setup *s, const char *line[16])
 	if (!is_https(s))
 		line[n++] = "This address is plain HTTP: whoever can change it on the way can make computers run programs as SYSTEM.  "
 			    "Use the TLS port.";
-	else if (!s->authority.n)
+	else if (s->authorities > 1)
+		line[n++] = "Two authorities are trusted: the server's, and the next, which signs only once an administrator says so "
+			    "(tls.sh --switch): when every computer has both.";
+	else if (!s->authorities)
 		line[n++] = "No certificate is imported: the server's must be from an authority that Windows trusts already; else "
 			    "give --ca FILE.";
 	return n;
@@ -279,18 +286,16 @@ static void reg_binary(struct buf *b, struct slice v)
 	buf_char(b, '\n');
 }
 
-static void reg_authority(struct buf *b, const struct setup *s)
+static void reg_authority(struct buf *b, const struct setup_authority *k, bool undo)
 {
 	struct buf blob;
-	if (!s->authority.n)
-		return;
-	buf_printf(b, "\n[%sHKEY_LOCAL_MACHINE\\" ROOT "\\", s->undo ? "-" : "");
-	thumbprint_add(b, s);
+	buf_printf(b, "\n[%sHKEY_LOCAL_MACHINE\\" ROOT "\\", undo ? "-" : "");
+	thumbprint_add(b, k);
 	buf_str(b, "]\n");
-	if (s->undo)
+	if (undo)
 		return;
 	buf_init(&blob, 1 << 20);
-	blob_add(&blob, s);
+	blob_add(&blob, k);
 	buf_str(b, "\"Blob\"=");
 	reg_binary(b, buf_bytes(&blob));
 	buf_free(&blob);
@@ -311,7 +316,8 @@ static void write_reg(const struct setup *s, struct buf *b)
 			if (values[i].key == k)
 				reg_value(&t, s, &values[i]);
 	}
-	reg_authority(&t, s);
+	for (unsigned i = 0; i < s->authorities; i++)
+		reg_authority(&t, &s->authority[i], s->undo);
 	utf16_file_add(b, buf_bytes(&t));
 	b->rc = b->rc == E_OK ? t.rc : b->rc;
 	buf_free(&t);
@@ -374,13 +380,15 @@ static const char ps_set[] =
 	"}\n";
 
 static const char ps_set_root[] =
-	"$root = Open-Root\n"
-	"if (@($root.Certificates | Where-Object { $_.Thumbprint -eq $thumbprint }).Count -eq 0) {\n"
-	"    $raw = [Convert]::FromBase64String($certificate)\n"
-	"    $root.Add((New-Object Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $raw)))\n"
-	"    Say \"trusted the authority $thumbprint\"\n"
-	"}\n"
-	"$root.Close()\n";
+	"function Add-Authority($thumbprint, $certificate) {\n"
+	"    $root = Open-Root\n"
+	"    if (@($root.Certificates | Where-Object { $_.Thumbprint -eq $thumbprint }).Count -eq 0) {\n"
+	"        $raw = [Convert]::FromBase64String($certificate)\n"
+	"        $root.Add((New-Object Security.Cryptography.X509Certificates.X509Certificate2 -ArgumentList @(, $raw)))\n"
+	"        Say \"trusted the authority $thumbprint\"\n"
+	"    }\n"
+	"    $root.Close()\n"
+	"}\n";
 
 static const char ps_set_end[] =
 	"if ((Get-Item $au).GetValue('NoAutoUpdate', 0) -eq 1) {\n"
@@ -408,30 +416,32 @@ static const char ps_undo[] =
 	"}\n";
 
 static const char ps_undo_root[] =
-	"$root = Open-Root\n"
-	"foreach ($one in @($root.Certificates | Where-Object { $_.Thumbprint -eq $thumbprint })) {\n"
-	"    $root.Remove($one)\n"
-	"    Say \"removed the authority $thumbprint\"\n"
-	"}\n"
-	"$root.Close()\n";
+	"function Remove-Authority($thumbprint) {\n"
+	"    $root = Open-Root\n"
+	"    foreach ($one in @($root.Certificates | Where-Object { $_.Thumbprint -eq $thumbprint })) {\n"
+	"        $root.Remove($one)\n"
+	"        Say \"removed the authority $thumbprint\"\n"
+	"    }\n"
+	"    $root.Close()\n"
+	"}\n";
 
 static const char ps_undo_end[] =
 	"if ($script:changed -eq 0) { Write-Output 'Nothing to undo.' }\n"
 	"else { Restart-Service wuauserv -Force }\n";
 
-static void ps_authority(struct buf *b, const struct setup *s)
+static void ps_authorities(struct buf *b, const struct setup *s)
 {
-	if (!s->authority.n)
-		return;
-	buf_str(b, "$thumbprint = '");
-	thumbprint_add(b, s);
-	buf_str(b, "'\n");
-	if (!s->undo) {
-		buf_str(b, "$certificate = '");
-		base64_add(b, s->authority);
+	if (s->authorities)
+		buf_str(b, s->undo ? ps_undo_root : ps_set_root);
+	for (unsigned i = 0; i < s->authorities; i++) {
+		buf_str(b, s->undo ? "Remove-Authority '" : "Add-Authority '");
+		thumbprint_add(b, &s->authority[i]);
+		if (!s->undo) {
+			buf_str(b, "' '");
+			base64_add(b, s->authority[i].der);
+		}
 		buf_str(b, "'\n");
 	}
-	buf_str(b, s->undo ? ps_undo_root : ps_set_root);
 }
 
 static void write_ps1(const struct setup *s, struct buf *b)
@@ -448,7 +458,7 @@ static void write_ps1(const struct setup *s, struct buf *b)
 		}
 		buf_char(b, '\n');
 	}
-	ps_authority(b, s);
+	ps_authorities(b, s);
 	buf_str(b, s->undo ? ps_undo_end : ps_set_end);
 }
 
@@ -488,10 +498,10 @@ static void gpo_by_hand(struct buf *b, const struct setup *s)
 		if (!s->undo)
 			gpo_fields(b, s, policies[i]);
 	}
-	if (s->authority.n)
+	for (unsigned i = 0; i < s->authorities; i++)
 		buf_printf(b, "#   The authority: Computer Configuration > Policies > Windows Settings > Security Settings > Public Key "
-			      "Policies\n#   > Trusted Root Certification Authorities: %s ca.crt\n",
-			s->undo ? "delete" : "import");
+			      "Policies\n#   > Trusted Root Certification Authorities: %s %s\n",
+			s->undo ? "delete" : "import", s->authority[i].file);
 }
 
 static void gpo_line(struct buf *b, const struct setup *s, const struct value *v)
@@ -505,17 +515,15 @@ static void gpo_line(struct buf *b, const struct setup *s, const struct value *v
 	buf_str(b, " | Out-Null\n");
 }
 
-static void gpo_authority(struct buf *b, const struct setup *s)
+static void gpo_authority(struct buf *b, const struct setup_authority *k, bool undo)
 {
 	struct buf blob;
-	if (!s->authority.n)
-		return;
-	buf_printf(b, "%s-GPRegistryValue -Name $gpo -Key 'HKLM\\" POLICY_ROOT "\\", s->undo ? "Remove" : "Set");
-	thumbprint_add(b, s);
+	buf_printf(b, "%s-GPRegistryValue -Name $gpo -Key 'HKLM\\" POLICY_ROOT "\\", undo ? "Remove" : "Set");
+	thumbprint_add(b, k);
 	buf_str(b, "' -ValueName 'Blob'");
-	if (!s->undo) {
+	if (!undo) {
 		buf_init(&blob, 1 << 20);
-		blob_add(&blob, s);
+		blob_add(&blob, k);
 		buf_str(b, " -Type Binary -Value ([Convert]::FromBase64String('");
 		base64_add(b, buf_bytes(&blob));
 		buf_str(b, "'))");
@@ -536,7 +544,8 @@ static void write_gpo(const struct setup *s, struct buf *b)
 		buf_str(b, "if (-not (Get-GPO -Name $gpo -ErrorAction SilentlyContinue)) { New-GPO -Name $gpo | Out-Null }\n");
 	for (unsigned i = 0; i < COUNTOF(values); i++)
 		gpo_line(b, s, &values[i]);
-	gpo_authority(b, s);
+	for (unsigned i = 0; i < s->authorities; i++)
+		gpo_authority(b, &s->authority[i], s->undo);
 }
 
 /* ================= text ================= */
@@ -559,14 +568,14 @@ static void text_values(struct buf *b, const struct setup *s)
 	buf_char(b, '\n');
 }
 
-static void text_authority(struct buf *b, const struct setup *s)
+static void text_authority(struct buf *b, const struct setup_authority *k, bool undo)
 {
-	if (!s->authority.n)
-		return;
-	buf_str(b, s->undo ? "No longer trust the server's authority, as administrator:\n\n  certutil -delstore Root "
-			   : "Trust the server's authority; copy ca.crt to the computer, then as administrator:\n\n"
-			     "  certutil -addstore -f Root ca.crt\n\nIts thumbprint must be ");
-	thumbprint_add(b, s);
+	if (undo)
+		buf_str(b, "No longer trust the server's authority, as administrator:\n\n  certutil -delstore Root ");
+	else
+		buf_printf(b, "Trust the server's authority; copy %s to the computer, then as administrator:\n\n"
+			      "  certutil -addstore -f Root %s\n\nIts thumbprint must be ", k->file, k->file);
+	thumbprint_add(b, k);
 	buf_str(b, "\n\n");
 }
 
@@ -574,7 +583,8 @@ static void write_text(const struct setup *s, struct buf *b)
 {
 	buf_str(b, s->undo ? "Registry values to delete:\n" : "Registry values to set:\n");
 	text_values(b, s);
-	text_authority(b, s);
+	for (unsigned i = 0; i < s->authorities; i++)
+		text_authority(b, &s->authority[i], s->undo);
 	if (!s->undo)
 		buf_str(b, "Scan for the first time, as administrator:\n\n"
 			   "  Windows 10 and later     net stop wuauserv & UsoClient StartScan\n"

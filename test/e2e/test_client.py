@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import unittest
@@ -168,8 +169,7 @@ class Setup(unittest.TestCase):
         for key, name, kind, value in re.findall(r"^Set-One \$(wu|au) '(\w+)' '(\w+)' (.+)$", script, re.M):
             found[{"wu": WU, "au": AU}[key], name] = ("REG_SZ", ps_string(value)) if kind == "String" else ("REG_DWORD", int(value))
         self.assertEqual(found, expected("Lab"))
-        self.assertIn(f"$certificate = '{base64.b64encode(self.der).decode()}'", script)
-        self.assertIn(f"$thumbprint = '{self.thumbprint}'", script)
+        self.assertEqual(self.trusted(script), {self.thumbprint: self.der})
         # the one line that writes a value stands behind the one that returns if it is there already, with its type
         body = re.search(r"function Set-One.*?\n}", script, re.S)[0].splitlines()
         test = next(i for i, line in enumerate(body) if line.endswith("-eq $type -and $old -ceq $value) { return }"))
@@ -177,11 +177,48 @@ class Setup(unittest.TestCase):
         self.assertEqual((script.count("New-ItemProperty"), script.count("New-Item ")), (1, 1))
         self.assertIn("if (-not (Test-Path $key)) { New-Item $key -Force", script)
         # so does what adds the certificate; and without a change nothing is restarted and no scan begun
-        self.assertRegex(script, r"Thumbprint -eq \$thumbprint }\)\.Count -eq 0\) \{\n[^}]*\n    \$root\.Add\(")
+        self.assertRegex(script, r"Thumbprint -eq \$thumbprint }\)\.Count -eq 0\) \{\n[^}]*\n        \$root\.Add\(")
         stop = script.index("Write-Output 'Nothing to change.'\n    return")
         for later in ("Restart-Service", "UsoClient.exe", "wuauclt.exe"):
             self.assertGreater(script.index(later), stop)
         self.assertEqual((script.count("{"), script.count("(")), (script.count("}"), script.count(")")))
+
+    @staticmethod
+    def trusted(script):
+        return {thumbprint: base64.b64decode(der) for thumbprint, der in re.findall(r"^Add-Authority '([0-9A-F]{40})' '([\w+/=]+)'$", script, re.M)}
+
+    def test_the_next_authority_is_handed_out_beside_the_present_one_and_undone_with_it(self):
+        tls = temporary()
+        shutil.copy(self.keys / "ca.crt", tls)
+        ders = [self.der]
+        for name in ("ca-next.crt", "ca-old.crt"):
+            other = temporary()
+            run(ROOT / "scripts/tls.sh", other, "updates.example.net")
+            shutil.copy(other / "ca.crt", tls / name)
+            ders.append(ssl.PEM_cert_to_DER_cert((tls / name).read_text()))
+        thumbprints = [hashlib.sha1(der).hexdigest().upper() for der in ders]
+        conf = temporary() / "wsus.conf"
+        environment = {**os.environ, "WSUS_CONF": self.conf(conf, f"tls = {tls}")}
+
+        def said(form, *more):
+            return subprocess.run([CTL, "--store", self.place.store, "client", "setup", "--format", form, *more], check=True, env=environment,
+                                  stdout=subprocess.PIPE).stdout
+        good = ("--group", "Lab", "--url", URL)
+        registry = {}
+        apply_reg(said("reg", *good), registry)
+        blobs = [value for (key, name), (_, value) in registry.items() if name == "Blob"]
+        self.assertEqual([blob_parts(blob)[32] for blob in blobs], ders[:2])
+        registry[rf"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\SystemCertificates\ROOT\Certificates\{thumbprints[2]}", "Blob"] = ("REG_BINARY", b"")
+        apply_reg(said("reg", "--undo"), registry)
+        self.assertEqual(registry, {})
+        self.assertEqual(self.trusted(said("ps1", *good).decode()), dict(zip(thumbprints[:2], ders)))
+        self.assertEqual(re.findall(r"^Remove-Authority '(\w+)'$", said("ps1", "--undo").decode(), re.M), thumbprints)
+        for form, once in (("gpo", "SystemCertificates\\Root\\Certificates\\"), ("text", "Its thumbprint must be ")):
+            text = said(form, *good).decode()
+            self.assertEqual([text.count(once + t) for t in thumbprints], [1, 1, 0], text)
+            self.assertIn("ca-next.crt", text)
+            self.assertIn("Two authorities are trusted", text)
+            self.assertEqual([said(form, "--undo").decode().count(t) for t in thumbprints], [1, 1, 1])
 
     def test_ps1_undo_removes_what_is_there(self):
         script = self.setup(None, "ps1", "--undo", ca=self.keys / "ca.crt").decode()
