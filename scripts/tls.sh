@@ -287,6 +287,44 @@ $(paste -s -d ' ' "$work/nginx"); correct that, then run tls.sh --renew or --ins
 		return 1
 	fi
 	kill -HUP "$pid"
+	reloaded=yes
+}
+
+# The first of our addresses as one to connect to; nothing where we do not know of one.
+tls_address() {
+	conf=$state/nginx/listen-tls.conf
+	# shellcheck source=scripts/paths.sh
+	[ -n "$state" ] || conf=$(. "$lib/paths.sh" && [ -n "$units" ] && echo "$etc/nginx/listen-tls.conf") || return 0
+	sed -n '1s/^listen \([^ ]*\) .*/\1/p' "$conf" 2>/dev/null | sed 's/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/[::1]:/'
+}
+
+fingerprint() {
+	openssl x509 -noout -fingerprint -sha256 2>/dev/null
+}
+
+# is_served ADDRESS: nginx shows the certificate that is in the file there; sets seen.
+is_served() {
+	seen=$(timeout 5 openssl s_client -connect "$1" -noservername </dev/null 2>/dev/null | fingerprint) &&
+		[ "$seen" = "$(fingerprint <"$keys/server.crt")" ]
+}
+
+not_served() {
+	if [ -n "$seen" ]; then
+		echo "nginx shows another certificate than $keys/server.crt on $1: look at its error log, then start it again"
+	else
+		echo "nginx does not answer on $1: look at its error log, then start it again"
+	fi
+}
+
+# It says nothing to a signal: what it shows afterwards tells whether it took the files up.
+expect_served() {
+	[ -n "$reloaded" ] && address=$(tls_address) && [ -n "$address" ] || return 0
+	tries=0
+	until is_served "$address"; do
+		[ "$tries" -lt 40 ] || die "nginx was told to take up the new certificate, but $(not_served "$address")"
+		sleep 0.2
+		tries=$((tries + 1))
+	done
 }
 
 # ---- make and renew ----
@@ -537,6 +575,9 @@ show() {
 	check "$keys/server.key" "$keys/server.crt"
 	[ ! -s "$keys/ca-next.crt" ] ||
 		warning "the next authority $keys/ca-next.crt waits: see that every computer has it, then tls.sh --switch"
+	if nginx_pid && address=$(tls_address) && [ -n "$address" ] && ! is_served "$address"; then
+		wrong "$(not_served "$address")"
+	fi
 	[ "$errors" -eq 0 ]
 }
 
@@ -547,6 +588,7 @@ at_least() {
 }
 
 reload=yes
+reloaded=''
 verb=${1:-}
 case $verb in
 -h | --help)
@@ -578,3 +620,4 @@ case $verb in
 	install_given "$@"
 	;;
 esac
+expect_served

@@ -7,6 +7,7 @@ import http.client
 import os
 import pathlib
 import re
+import signal
 import socket
 import ssl
 import stat
@@ -375,6 +376,21 @@ class Ended(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual([self.server.pid(p) for p in ("nginx", "client", "auth")], pids)
         self.assertEqual(run(TLS, "--renew", self.server.state).stderr, "")
+
+    def test_nginx_that_does_not_take_it_up_is_noticed(self):
+        master = self.server.pid("nginx")
+        os.kill(master, signal.SIGSTOP)
+        try:
+            done = run(TLS, "--renew", self.server.state, "localhost", "other.example.org", check=False)
+            shown = run(TLS, "--show", self.server.state, check=False)
+        finally:
+            os.kill(master, signal.SIGCONT)
+        self.assertEqual((done.returncode, shown.returncode), (1, 1))
+        for text in (done.stderr, shown.stdout):
+            self.assertIn(f"nginx shows another certificate than {self.keys}/server.crt on 127.0.0.1:{self.server.tls_port}", text)
+        mine = ssl.PEM_cert_to_DER_cert((self.keys / "server.crt").read_text())
+        wait_for(lambda: ssl.PEM_cert_to_DER_cert(self.served()) == mine, what="nginx to go on")
+        self.assertEqual(run(TLS, "--show", self.server.state).returncode, 0)
 
     def test_nginx_that_refuses_its_configuration_keeps_the_old_one(self):
         old = self.served()
