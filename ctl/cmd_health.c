@@ -17,21 +17,10 @@
 
 /* ---- places ---- */
 
-static const char *beside(struct ctl *c, const char *name)
-{
-	struct slice dir = slice_of(c->store_dir);
-	while (dir.n > 1 && dir.p[dir.n - 1] == '/')
-		dir.n--;
-	const char *cut = memrchr(dir.p, '/', dir.n);
-	if (cut == dir.p || !cut)
-		return arena_printf(&c->arena, "%s/%s", cut ? "" : ".", name).p;
-	return arena_printf(&c->arena, "%.*s/%s", (int)(cut - dir.p), dir.p, name).p;
-}
-
 /* Beside the store is where scripts/run.sh has them, the other is for an installed server. */
 static const char *there(struct ctl *c, const char *name, const char *installed)
 {
-	const char *path = beside(c, name);
+	const char *path = place_beside(c, name);
 	if (path && access(path, F_OK) == 0)
 		return path;
 	return place_is_installed(c) && access(installed, F_OK) == 0 ? installed : NULL;
@@ -52,16 +41,16 @@ static int public_url(struct ctl *c, const char **out)
 
 static int tls_files(struct ctl *c, struct health_places *p)
 {
-	const char *tls;
-	int rc = place_tls(c, &tls);
+	int rc = place_tls(c, &p->tls);
 	if (rc != E_OK)
 		return rc;
-	const char *ca = ctl_path(c, tls, "ca.crt");
-	p->crt = ctl_path(c, tls, "server.crt");
+	const char *ca = ctl_path(c, p->tls, "ca.crt");
+	p->crt = ctl_path(c, p->tls, "server.crt");
+	p->next = ctl_path(c, p->tls, "ca-next.crt");
 	p->ca = ctl_option(c, "ca");
 	if (!p->ca && ca && access(ca, F_OK) == 0)
 		p->ca = ca;
-	return ca && p->crt ? E_OK : E_NOMEM;
+	return ca && p->crt && p->next ? E_OK : E_NOMEM;
 }
 
 static int places_of(struct ctl *c, struct health_places *p)
@@ -321,7 +310,7 @@ static int run_health(struct ctl *c)
 	const char *path = ctl_option(c, "state");
 	struct growth now;
 	enum level worst;
-	path = path ? path : beside(c, "health.state");
+	path = path ? path : place_beside(c, "health.state");
 	if (!f || !path)
 		return err_set(&c->err, E_NOMEM, "out of memory");
 	f->now = c->now;

@@ -57,6 +57,16 @@ static void PRINTF(2, 3) what(struct finding *o, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Behind what stands there. */
+static void PRINTF(2, 3) what_more(struct finding *o, const char *fmt, ...)
+{
+	size_t n = strlen(o->what);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(o->what + n, sizeof(o->what) - n, fmt, ap);
+	va_end(ap);
+}
+
 static void PRINTF(3, 4) bad(struct finding *o, enum level l, const char *fmt, ...)
 {
 	va_list ap;
@@ -119,14 +129,33 @@ static void judge_certificate(const struct cert_facts *k, const struct health_fa
 
 static void check_certificate(const struct health_facts *f, struct finding *o)
 {
-	judge_certificate(&f->server, f, LIM_CERT_WARN, LIM_CERT_CRITICAL,
-		"renew it: scripts/tls.sh (or certbot, for one of your own), then reload nginx", o);
+	char remedy[HEALTH_WORDS];
+	snprintf(remedy, sizeof(remedy), "renew it: `tls.sh --renew %.300s` (certbot does, for one of your own)", f->tls);
+	judge_certificate(&f->server, f, LIM_CERT_WARN, LIM_CERT_CRITICAL, remedy, o);
+	if (!f->unserved[0])
+		return;
+	what_more(o, "; %.250s is another one, which is not served", f->unserved);
+	bad(o, level_worse(o->level, LEVEL_WARNING), "nginx did not take up the new one: `nginx -t` says what it refuses; then reload "
+		"it, or start it again");
 }
+
+/* The authority signs nothing in its last month (scripts/tls.sh). */
+#define LAST_MONTH (30 * DAY)
 
 static void check_authority(const struct health_facts *f, struct finding *o)
 {
-	judge_certificate(&f->authority, f, LIM_CA_WARN, LIM_CA_CRITICAL,
-		"make a new authority, give it to every computer, and only then a server certificate of it", o);
+	bool next = f->successor.known == KNOWN;
+	char remedy[HEALTH_WORDS], by[DATE_TEXT + 1];
+	if (next)
+		snprintf(remedy, sizeof(remedy), "when every computer has both: `tls.sh --switch %.300s`", f->tls);
+	else
+		snprintf(remedy, sizeof(remedy), "`tls.sh --renew %.300s` makes the next one, which every computer must get first", f->tls);
+	judge_certificate(&f->authority, f, LIM_CA_WARN, LIM_CA_CRITICAL, remedy, o);
+	if (!next || f->authority.known != KNOWN)
+		return;
+	date_text(f->authority.ends - LAST_MONTH, by);
+	what_more(o, "; the next one is made: `wsusctl client setup` hands out both, and `tls.sh --switch` lets it sign once every "
+		"computer has it, by %s at the latest", by);
 }
 
 static void check_services(const struct health_facts *f, struct finding *o)
@@ -185,15 +214,14 @@ static bool forecast(const struct health_facts *f, size_t field, uint64_t left, 
 static enum level judge_forecast(const struct health_facts *f, size_t field, uint64_t left, struct finding *o)
 {
 	int64_t days;
-	size_t n = strlen(o->what);
 	if (!forecast(f, field, left, &days)) {
-		snprintf(o->what + n, sizeof(o->what) - n, "; no forecast: growth over a day is not noted yet");
+		what_more(o, "; no forecast: growth over a day is not noted yet");
 		return LEVEL_OK;
 	}
 	if (days >= 36500)
-		snprintf(o->what + n, sizeof(o->what) - n, "; does not grow");
+		what_more(o, "; does not grow");
 	else
-		snprintf(o->what + n, sizeof(o->what) - n, "; full in %" PRId64 " days at the pace so far", days);
+		what_more(o, "; full in %" PRId64 " days at the pace so far", days);
 	return below(days, f->limit[LIM_DAYS_WARN], f->limit[LIM_DAYS_CRITICAL]);
 }
 

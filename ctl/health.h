@@ -80,7 +80,9 @@ struct health_facts {
 		bool held;
 		char url[HEALTH_WORDS], words[HEALTH_WORDS];
 	} scan;
-	struct cert_facts server, authority;
+	struct cert_facts server, authority, successor; /* successor NOT_KNOWN: none is made */
+	const char *tls;             /* their directory */
+	char unserved[HEALTH_WORDS]; /* file of a certificate for this address, another than the one served; empty: none */
 	struct {
 		const char *name;
 		enum known known;
@@ -153,8 +155,10 @@ void health_metrics_add(struct buf *b, const struct health_facts *f, const struc
 struct health_places {
 	const char *store; /* directory of the store */
 	const char *url;   /* the public one */
+	const char *tls;   /* directory of certificates */
 	const char *ca;    /* PEM, NULL: the system's store */
-	const char *crt;   /* the server's own, for when no handshake shows one; NULL: not ours to know */
+	const char *next;  /* PEM of the next authority; need not be there */
+	const char *crt;   /* the server's own; need not be there */
 	const char *run, *log; /* directories of sockets and logs, NULL: none found */
 };
 void health_gather(struct health_facts *f, const struct health_places *p, struct arena *a);

@@ -34,6 +34,15 @@ static BIO *open_pem(struct slice pem)
 	return pem.n <= 1 << 20 ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
 }
 
+static X509 *read_first(struct slice pem)
+{
+	BIO *b = open_pem(pem);
+	X509 *x = b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
+	BIO_free(b);
+	ERR_clear_error();
+	return x;
+}
+
 void health_cert_read(struct cert_facts *k, struct slice pem)
 {
 	BIO *b = open_pem(pem);
@@ -98,13 +107,21 @@ static bool best_name(const GENERAL_NAMES *all, struct arena *a, struct slice *o
 
 bool health_cert_name(struct slice pem, struct arena *a, struct slice *out)
 {
-	BIO *b = open_pem(pem);
-	X509 *x = b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
+	X509 *x = read_first(pem);
 	GENERAL_NAMES *all = x ? X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL) : NULL;
 	bool found = all && best_name(all, a, out);
 	GENERAL_NAMES_free(all);
 	X509_free(x);
-	BIO_free(b);
-	ERR_clear_error();
 	return found;
+}
+
+bool health_cert_is_unserved(struct slice file, struct slice served, const char *host)
+{
+	X509 *mine = read_first(file), *seen = read_first(served);
+	bool differs = mine && seen && X509_cmp(mine, seen) != 0 &&
+		(X509_check_host(mine, host, 0, 0, NULL) == 1 || X509_check_ip_asc(mine, host, 0) == 1);
+	X509_free(mine);
+	X509_free(seen);
+	ERR_clear_error();
+	return differs;
 }

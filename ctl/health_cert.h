@@ -9,5 +9,7 @@ void health_cert_read(struct cert_facts *k, struct slice pem);
 /* PEM: the name of the first certificate that stands for its server best: a host name with a domain, else any host name but
  * localhost, else an address but that of loopback; no wildcard.  False: there is none. */
 bool health_cert_name(struct slice pem, struct arena *a, struct slice *out) MUST_CHECK;
+/* Is the certificate in `file` one for this host or address, and another than the first of `served`?  Both PEM. */
+bool health_cert_is_unserved(struct slice file, struct slice served, const char *host) MUST_CHECK;
 
 #endif

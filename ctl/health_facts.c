@@ -37,7 +37,32 @@ static bool probe_path(char to[4096])
 	return access(to, X_OK) == 0;
 }
 
-static void take_result(struct health_facts *f, struct slice json, struct arena *a)
+/* The host of a URL of ours, without the brackets of IPv6. */
+static void host_of(const char *url, char *to, size_t room)
+{
+	struct slice rest = slice_of(url);
+	const char *colons = memmem(rest.p, rest.n, "://", 3);
+	if (colons)
+		rest = (struct slice){colons + 3, (size_t)(rest.p + rest.n - colons - 3)};
+	bool v6 = text_starts(rest, SL("["));
+	if (v6)
+		rest = (struct slice){rest.p + 1, rest.n - 1};
+	struct slice host = text_cut(&rest, v6 ? ']' : ':');
+	snprintf(to, room, "%.*s", SLF(host));
+}
+
+/* A reload that nginx did not make leaves the old certificate in use.  One for other names than this address is what a
+ * proxy before us is for. */
+static void look_for_unserved(struct health_facts *f, const struct health_places *p, struct slice chain, struct arena *a)
+{
+	struct slice file;
+	char host[300];
+	host_of(p->url, host, sizeof(host));
+	if (chain.n && p->crt && place_read_pem(p->crt, a, &file, NULL) == E_OK && health_cert_is_unserved(file, chain, host))
+		snprintf(f->unserved, sizeof(f->unserved), "%s", p->crt);
+}
+
+static void take_result(struct health_facts *f, const struct health_places *p, struct slice json, struct arena *a)
 {
 	struct slice error = json_string(json_member(json, "error"), a);
 	struct slice problem = json_string(json_first(json_member(json, "problems")), a);
@@ -50,6 +75,7 @@ static void take_result(struct health_facts *f, struct slice json, struct arena 
 	else
 		snprintf(f->scan.words, sizeof(f->scan.words), "%.*s", SLF(words));
 	health_cert_read(&f->server, chain);
+	look_for_unserved(f, p, chain, a);
 }
 
 static void scan(struct health_facts *f, const struct health_places *p, struct arena *a)
@@ -69,7 +95,7 @@ static void scan(struct health_facts *f, const struct health_places *p, struct a
 	int rc = health_run(argv, SCAN_SECONDS, &out, &status, &e);
 	f->scan.known = rc == E_OK && status != 127 && status != 2 ? KNOWN : FAILED_TO_KNOW;
 	if (rc == E_OK && status < 2 && json_member(buf_bytes(&out), "ok").n)
-		take_result(f, buf_bytes(&out), a);
+		take_result(f, p, buf_bytes(&out), a);
 	else
 		snprintf(f->scan.words, sizeof(f->scan.words), "wsus-probe ended with status %d%s", status,
 			status == 137 ? ": no answer in time" : "");
@@ -78,9 +104,11 @@ static void scan(struct health_facts *f, const struct health_places *p, struct a
 
 /* ---- certificates ---- */
 
-static void authority(struct health_facts *f, const char *path, struct arena *a)
+static void authority(struct health_facts *f, const char *path, const char *next, struct arena *a)
 {
 	struct slice pem;
+	if (next && place_read_pem(next, a, &pem, NULL) == E_OK)
+		health_cert_read(&f->successor, pem);
 	if (!path) {
 		snprintf(f->authority.words, sizeof(f->authority.words), "none of ours: the system's are used");
 		return;
@@ -230,8 +258,9 @@ static void disk(struct health_facts *f, const char *dir)
 
 void health_gather_quick(struct health_facts *f, const struct health_places *p, struct arena *a)
 {
+	f->tls = p->tls;
 	server_certificate(f, p, a);
-	authority(f, p->ca, a);
+	authority(f, p->ca, p->next, a);
 	services(f, p->run);
 	disk(f, p->store);
 }

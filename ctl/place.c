@@ -107,11 +107,32 @@ bool place_is_installed(const struct ctl *c)
 	return c->conf.text.p || (conf_get(&none, "store", &v, NULL, &e) == E_OK && place_same(v.p, c->store_dir));
 }
 
+/* The directory above a link is not the one that stands before it. */
+static bool is_link(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+const char *place_beside(struct ctl *c, const char *name)
+{
+	size_t n = strlen(c->store_dir);
+	while (n > 1 && c->store_dir[n - 1] == '/')
+		n--;
+	const char *dir = arena_printf(&c->arena, "%.*s", (int)n, c->store_dir).p;
+	if (!dir)
+		return NULL;
+	const char *cut = strrchr(dir, '/'), *last = cut ? cut + 1 : dir;
+	if (!last[0] || strcmp(last, ".") == 0 || strcmp(last, "..") == 0 || is_link(dir))
+		return arena_printf(&c->arena, "%s/../%s", dir, name).p;
+	return arena_printf(&c->arena, "%.*s%s", (int)(last - dir), dir, name).p;
+}
+
 int place_dir(struct ctl *c, const char *name, const char *beside, const char **out)
 {
 	struct slice v;
 	if (!place_is_installed(c)) {
-		*out = arena_printf(&c->arena, "%s/../%s", c->store_dir, beside).p;
+		*out = place_beside(c, beside);
 		return *out ? E_OK : no_memory(c);
 	}
 	int rc = conf_get(&c->conf, name, &v, NULL, &c->err);

@@ -12,7 +12,9 @@ int places_find(struct ctl *c) MUST_CHECK;
 /* Is it the store of an installed server: the one that the configuration file is for, or that in the default place?
  * Such a server has its things where the file or its defaults say, any other (of scripts/run.sh) beside its store. */
 bool place_is_installed(const struct ctl *c);
-/* The directory of the setting `name` of an installed server, else STORE/../beside. */
+/* DIR/name for a store DIR/store, in words that people would choose; NULL without memory. */
+const char *place_beside(struct ctl *c, const char *name);
+/* The directory of the setting `name` of an installed server, else place_beside(). */
 int place_dir(struct ctl *c, const char *name, const char *beside, const char **out) MUST_CHECK;
 /* The directory of the certificate. */
 int place_tls(struct ctl *c, const char **out) MUST_CHECK;

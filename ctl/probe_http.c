@@ -134,15 +134,34 @@ static int decode(struct probe_http *h, struct probe_reply *r, struct err *e)
 }
 
 /* Those of the first connection: a request over a kept one brings none. */
-static void keep_certificates(struct probe_http *h)
+static void keep_certificates(struct probe_http *h, CURL *curl)
 {
 	struct curl_certinfo *info = NULL;
-	if (h->certificates.n > 0 || curl_easy_getinfo(h->curl, CURLINFO_CERTINFO, &info) != CURLE_OK || !info)
+	if (h->certificates.n > 0 || curl_easy_getinfo(curl, CURLINFO_CERTINFO, &info) != CURLE_OK || !info)
 		return;
 	for (int i = 0; i < info->num_of_certs; i++)
 		for (struct curl_slist *l = info->certinfo[i]; l; l = l->next)
 			if (text_starts(slice_of(l->data), SL("Cert:")))
 				buf_str(&h->certificates, l->data + sizeof("Cert:") - 1);
+}
+
+/* libcurl keeps nothing of a certificate that it refuses: a connection of its own, over which nothing is sent, shows which
+ * one that was. */
+static void look_at_refused(struct probe_http *h, const char *url)
+{
+	CURL *c = curl_easy_init();
+	if (!c)
+		return;
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_CONNECT_ONLY, 1L);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, h->o.timeout);
+	curl_easy_setopt(c, CURLOPT_CERTINFO, 1L);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+	if (curl_easy_perform(c) == CURLE_OK)
+		keep_certificates(h, c);
+	curl_easy_cleanup(c);
 }
 
 static int perform(struct probe_http *h, const char *url, struct curl_slist *headers, struct probe_reply *r,
@@ -159,7 +178,9 @@ static int perform(struct probe_http *h, const char *url, struct curl_slist *hea
 	CURLcode code = curl_easy_perform(h->curl);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	r->status = (int)status;
-	keep_certificates(h);
+	keep_certificates(h, h->curl);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		look_at_refused(h, url);
 	if (code != CURLE_OK)
 		return err_set(e, E_IO, "%s: %s; %s", url, h->words[0] ? h->words : curl_easy_strerror(code),
 			hint_of_curl(h->curl, code));

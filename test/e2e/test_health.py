@@ -276,6 +276,42 @@ class Certificates(Server):
         self.assert_level("scan", "CRITICAL", "for another name", url=f"https://127.0.0.1:{self.server.tls_port}")
 
 
+class Unserved(Server):
+    def sign(self, *options, names="DNS:localhost,IP:127.0.0.1"):
+        """Another certificate as file; nginx is not told."""
+        work = temporary()
+        (work / "ext").write_text(f"subjectAltName={names}\n")
+        run("openssl", "req", "-new", "-key", self.keys / "server.key", "-subj", "/CN=test", "-out", work / "csr")
+        run("openssl", "x509", "-req", "-in", work / "csr", "-CA", self.keys / "ca.crt", "-CAkey", self.keys / "ca.key",
+            "-extfile", work / "ext", *options, "-out", self.keys / "server.crt")
+
+    def test_a_reload_that_was_not_made(self):
+        before = (self.keys / "server.crt").read_text()
+        self.assert_level("certificate", "OK", "days left")
+        self.sign("-days", "400")
+        self.assert_level("certificate", "WARNING", f"{self.keys}/server.crt is another one, which is not served")
+        # served by somebody before us, for a name that ours is not for
+        self.sign("-days", "400", names="DNS:elsewhere.example.net")
+        self.assert_level("certificate", "OK", "days left")
+        # the one that is served has ended: libcurl shows none that it refuses, health sees it all the same
+        self.sign("-days", "-1")
+        os.kill(self.server.pid("nginx"), signal.SIGHUP)
+        harness.wait_for(lambda: self.finding("certificate")["level"] == "CRITICAL", what="the one that has ended")
+        (self.keys / "server.crt").unlink()
+        (self.keys / "server.crt").write_text(before)
+        row = self.finding("certificate")
+        self.assertIn("it has ended; ", row["what"])
+        self.assertIn("is not served", row["what"])
+        self.assertIn("reload it", row["remedy"])
+
+    def test_the_next_authority_is_told(self):
+        other = temporary()
+        run(ROOT / "scripts/tls.sh", other, *NAMES)
+        (self.keys / "ca-next.crt").write_text((other / "ca.crt").read_text())
+        self.addCleanup((self.keys / "ca-next.crt").unlink)
+        self.assert_level("authority", "OK", "the next one is made: `wsusctl client setup` hands out both")
+
+
 class Troubles(Server):
     catalog = "sample"
 

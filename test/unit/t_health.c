@@ -2,6 +2,7 @@
 #include "test/unit/store_fixture.h"
 
 #include "common/buf.h"
+#include "common/text.h"
 #include "ctl/health.h"
 #include "ctl/health_store.h"
 #include "ctl/json.h"
@@ -21,6 +22,7 @@ static struct health_facts well(void)
 	f.scan.known = KNOWN;
 	f.scan.held = true;
 	f.server = (struct cert_facts){.known = KNOWN, .ends = NOW + 400 * DAY};
+	f.tls = "/tls";
 	f.authority = (struct cert_facts){.known = KNOWN, .ends = NOW + 4000 * DAY};
 	for (unsigned i = 0; i < HEALTH_SERVICES; i++) {
 		f.service[i].name = "client";
@@ -112,6 +114,36 @@ static void test_certificates(void **state)
 	expect(&f, "authority", LEVEL_WARNING, "89 days");
 	f.authority = (struct cert_facts){.known = NOT_KNOWN, .words = "none of ours"};
 	expect(&f, "authority", LEVEL_OK, "none of ours");
+}
+
+static void test_a_certificate_that_is_not_served(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	snprintf(f.unserved, sizeof(f.unserved), "/tls/server.crt");
+	expect(&f, "certificate", LEVEL_WARNING, "400 days left; /tls/server.crt is another one, which is not served");
+	assert_non_null(strstr(judged(&f, "certificate").remedy, "reload it"));
+	f.server.ends = NOW - 1;
+	expect(&f, "certificate", LEVEL_CRITICAL, "it has ended; /tls/server.crt is another one");
+	assert_non_null(strstr(judged(&f, "certificate").remedy, "reload it")); /* renewing would not help */
+}
+
+static void test_the_next_authority(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	assert_null(strstr(judged(&f, "authority").what, "next"));
+	f.authority.ends = NOW + 80 * DAY;
+	expect(&f, "authority", LEVEL_WARNING, "80 days left");
+	assert_non_null(strstr(judged(&f, "authority").remedy, "`tls.sh --renew /tls` makes the next one"));
+	f.successor = f.authority;
+	char by[DATE_TEXT + 1], words[80];
+	date_text(NOW + 50 * DAY, by);
+	snprintf(words, sizeof(words), "by %s at the latest", by);
+	expect(&f, "authority", LEVEL_WARNING, words);
+	assert_non_null(strstr(judged(&f, "authority").remedy, "`tls.sh --switch /tls`"));
+	f.authority.ends = NOW + 700 * DAY;
+	expect(&f, "authority", LEVEL_OK, "700 days left; the next one is made: `wsusctl client setup` hands out both");
 }
 
 static void test_disk(void **state)
@@ -417,6 +449,8 @@ int main(void)
 		cmocka_unit_test(test_the_worst),
 		cmocka_unit_test(test_scan_and_services),
 		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_a_certificate_that_is_not_served),
+		cmocka_unit_test(test_the_next_authority),
 		cmocka_unit_test(test_disk),
 		cmocka_unit_test(test_forecast),
 		cmocka_unit_test(test_maps),
