@@ -9,6 +9,9 @@
 #define FAULT_LINE "`wsusctl log COMPUTER --faults`: the error with its ID, the reason and what to do."
 
 const struct client_error client_errors[] = {
+	{0x80070422, "ERROR_SERVICE_DISABLED", "A service that is needed is disabled.",
+		"On the computer: Windows Update (wuauserv), Delivery Optimization (DoSvc) or BITS was disabled; the server has no part in it.",
+		"Enable it, `sc qc wuauserv` shows how it starts; then scan again.", NO_LINE},
 	{0x80072EE2, "ERROR_WINHTTP_TIMEOUT", "The server did not answer in time.",
 		"A firewall drops the packets (port 8531 is not open), or the computer uses a proxy that cannot reach this server.",
 		"Open the port to the computers; on the computer `netsh winhttp show proxy`, and except this server's name from the proxy.",
@@ -24,6 +27,10 @@ const struct client_error client_errors[] = {
 		"to the TLS port.",
 		"Compare scheme and port in WUServer with `wsusctl client setup`; take this server out of TLS inspection; else scan again.",
 		"`wsusctl log --address ADDRESS` has it with HTTP 400 or 499, or nginx's error.log says why it closed."},
+	{0x80072F7D, "ERROR_WINHTTP_SECURE_CHANNEL_ERROR", "The TLS handshake failed before any certificate was judged.",
+		"Windows 7 and Server 2008 R2 where TLS 1.2 is not switched on for WinHTTP, or something between that inspects TLS.",
+		"Install KB3140245 there and switch TLS 1.2 on as it says; take this server out of TLS inspection.",
+		"nginx's error.log has `SSL_do_handshake() failed` at info level; " NO_LINE},
 	{0x80072F8F, "ERROR_WINHTTP_SECURE_FAILURE", "The TLS connection is not trusted.",
 		"The computer does not trust the authority that signed the server's certificate, WUServer has a name or address that the "
 		"certificate has not, the certificate ran out, or the computer's clock is wrong.",
@@ -31,8 +38,10 @@ const struct client_error client_errors[] = {
 		"certificate; set the clock.",
 		"`openssl s_client -connect NAME:8531 -verify_return_error -CAfile ca.crt -verify_hostname NAME`; " PROBE},
 	{0x800B0101, "CERT_E_EXPIRED", "A certificate is not valid at this time.",
-		"The server's certificate ran out, or the computer's clock is wrong.", "Renew the certificate; set the clock.",
-		"`openssl x509 -noout -enddate -in server.crt`"},
+		"The server's certificate ran out, or the computer's clock is wrong.",
+		"One of ours is renewed by itself, and at once by `tls.sh --renew`, which says why if it cannot; one of your own is installed by "
+		"`tls.sh --install`; set the clock.",
+		"`wsusctl health` has the days that are left; `openssl x509 -noout -enddate -in server.crt`"},
 	{0x800B0109, "CERT_E_UNTRUSTEDROOT", "A chain of certificates ends in an authority that is not trusted.",
 		"In a scan: our authority is not in the machine's root store.  In an installation: an update that was published locally is "
 		"signed by a certificate which this computer does not trust.",
@@ -40,7 +49,7 @@ const struct client_error client_errors[] = {
 		"`certutil -store Root` on the computer; the thumbprint is in `wsusctl client setup`."},
 	{0x800B010F, "CERT_E_CN_NO_MATCH", "The certificate is for another name.",
 		"WUServer has a name or address that is not among the certificate's.",
-		"Use a name that is, or make the certificate anew with this name.", "`openssl x509 -noout -ext subjectAltName -in server.crt`"},
+		"Use a name that is, or add this one to names in wsus.conf and run `wsus-setup`.", "`openssl x509 -noout -ext subjectAltName -in server.crt`"},
 	{0x8024000B, "WU_E_CALL_CANCELLED", "The operation was cancelled.",
 		"A person, a restart of the update service or a new policy stopped the scan; the server has no part in it.",
 		"Scan again.", "`wsusctl log COMPUTER`: its calls end without a fault."},
@@ -116,7 +125,8 @@ const struct client_error client_errors[] = {
 	{0x8024401B, "WU_E_PT_HTTP_STATUS_PROXY_AUTH_REQ", "HTTP 407: a proxy wants a password.",
 		"The computer's system account goes through a proxy.", "Except this server's name from the proxy: `netsh winhttp set proxy ... bypass-list=NAME`.", NO_LINE},
 	{0x8024401C, "WU_E_PT_HTTP_STATUS_REQUEST_TIMEOUT", "HTTP 408: the request took too long.",
-		"The line is slow or broken while the request is sent: nginx waits 15 s for its head and 30 s between parts of its body.",
+		"The line is slow or broken while the request is sent: nginx waits 15 s for its head and 30 s between parts of its body.  With "
+		"a Windows WSUS it is the overloaded server; here that is ServerBusy, 0x80244007.",
 		"Scan again; if many computers show it, look at the machine's load and its network.", ACCESS_LOG},
 	{0x8024401F, "WU_E_PT_HTTP_STATUS_SERVER_ERROR", "HTTP 500.",
 		"A fault of a service, as for 0x80244007, in a place where the computer expected none.", "As for 0x80244007.", FAULT_LINE},
@@ -135,6 +145,10 @@ const struct client_error client_errors[] = {
 	{0x80246002, "WU_E_DM_INCORRECTFILEHASH", "A downloaded file is not what its digest says.",
 		"The file was damaged here after it was added, or a cache between gives an old one.",
 		"`wsusctl content verify`, then `wsusctl content add` with a good copy; clear the cache.", "`wsusctl content verify` names the file."},
+	{0x80246008, "WU_E_DM_FAILTOCONNECTTOBITS", "The computer's own download service does not run.",
+		"Delivery Optimization (DoSvc) or BITS is disabled there, often by hand or by a hardening policy; with 0x80070422 beside it.",
+		"Enable it: `sc config DoSvc start= delayed-auto`, `sc config BITS start= delayed-auto`, then scan again.",
+		"`wsusctl log COMPUTER`: it scans well; `wsusctl log --address ADDRESS --service nginx` has no download of it."},
 	{0},
 };
 

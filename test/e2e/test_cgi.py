@@ -136,7 +136,13 @@ class WithoutSystemd(unittest.TestCase):
 
     def in_the_background(self, service):
         pid = self.here.run_dir / f"{service}.pid"
-        self.spawn(service, self.here_for(examples("Without systemd")[0], service).replace(" -n ", f" -P {pid} "))
+        log = self.log(service)
+        log.touch()
+        shutil.chown(log, USER, GROUP)
+        self.spawn(service, self.here_for(examples("Without systemd")[0], service).replace(" -n ", f" -P {pid} ").strip() + f" -l {log}")
+
+    def log(self, service):
+        return self.here.root / f"{service}.log"
 
     def stop(self):
         for pid in [p for found in self.pids.values() for p in found]:
@@ -227,6 +233,7 @@ class WithoutSystemd(unittest.TestCase):
         before = children(parent)
         os.kill(parent, signal.SIGHUP)
         wait_for(lambda: children(parent) and not set(before) & set(children(parent)), what="other workers")
+        self.assertIn("replacing the workers", self.log("client").read_text())
         self.assert_faults_and_bodies()
         workers = children(parent)
         self.stop()
