@@ -4,10 +4,11 @@
 
 #include "common/text.h"
 #include "ctl/cmd.h"
-#include "ctl/log_merge.h"
+#include "ctl/log_follow.h"
 
 #define LAST_USUAL 200    /* some screens */
-#define LAST_MOST 100000  /* they are held in memory, 30 MB */
+#define LAST_MOST 100000  /* they are held in memory, 100 MB */
+#define ARENA_FOLLOW ((size_t)1 << 30)
 
 /* ---- what a line is shown as ---- */
 
@@ -35,7 +36,7 @@ static struct slice plain(struct ctl *c, struct slice value)
 		return value;
 	buf_init(&b, LOG_LINE_MAX);
 	log_plain(&b, value);
-	struct slice s = arena_copy(&c->arena, buf_bytes(&b));
+	struct slice s = arena_copy(c->out.a, buf_bytes(&b));
 	buf_free(&b);
 	return s;
 }
@@ -54,7 +55,7 @@ static struct slice result_of(struct ctl *c, const struct log_entry *l)
 		return SL("ok");
 	if (l->fault.p && !slice_eq(l->fault, SL("plain")))
 		return l->fault;
-	return arena_printf(&c->arena, "HTTP %d", (int)l->status);
+	return arena_printf(c->out.a, "HTTP %d", (int)l->status);
 }
 
 /* "POST /ClientWebService/client.asmx HTTP/1.1" without the last word. */
@@ -81,7 +82,7 @@ static struct slice why_of(struct ctl *c, const struct log_entry *l)
 		buf_printf(&b, " (and %llu more)", (unsigned long long)l->more);
 	if (l->fault_id.p)
 		buf_printf(&b, " [%.*s]", SLF(l->fault_id));
-	struct slice s = b.n ? arena_copy(&c->arena, buf_bytes(&b)) : SL0;
+	struct slice s = b.n ? arena_copy(c->out.a, buf_bytes(&b)) : SL0;
 	buf_free(&b);
 	return s;
 }
@@ -91,15 +92,15 @@ static void put_people(struct ctl *c, const struct log_entry *l)
 	char at[TIME_TEXT + 1];
 	struct slice name = l->name.p ? l->name : l->client;
 	time_text(l->at, at);
-	out_text(&c->out, arena_printf(&c->arena, "%.10s %.8s", at, at + 11));
+	out_text(&c->out, arena_printf(c->out.a, "%.10s %.8s", at, at + 11));
 	out_text(&c->out, service_of(l));
 	out_text(&c->out, plain(c, name));
 	out_text(&c->out, plain(c, l->peer));
 	out_text(&c->out, operation_of(c, l));
 	out_text(&c->out, result_of(c, l));
-	out_text(&c->out, l->request ? bytes_text(&c->arena, l->in) : SL0);
-	out_text(&c->out, l->request ? bytes_text(&c->arena, l->out) : SL0);
-	out_text(&c->out, l->request ? arena_printf(&c->arena, "%.1f", (double)l->usec / 1000) : SL0);
+	out_text(&c->out, l->request ? bytes_text(c->out.a, l->in) : SL0);
+	out_text(&c->out, l->request ? bytes_text(c->out.a, l->out) : SL0);
+	out_text(&c->out, l->request ? arena_printf(c->out.a, "%.1f", (double)l->usec / 1000) : SL0);
 	out_text(&c->out, why_of(c, l));
 }
 
@@ -239,34 +240,62 @@ static void show(struct ctl *c, const struct slice *kept, size_t n)
 	out_list_end(&c->out);
 }
 
-static int run_log(struct ctl *c)
+static int show_new(const struct slice *line, size_t n, void *arg)
 {
-	struct log_filter f;
-	struct log_places p;
+	struct ctl *c = arg;
+	begin(c);
+	for (size_t i = 0; i < n; i++)
+		put(c, line[i]);
+	out_lines_end(&c->out);
+	arena_reset(c->out.a);
+	return out_flush(&c->out) ? E_OK : err_set(&c->err, E_IO, "standard output takes no more");
+}
+
+static int follow(struct ctl *c, const struct log_places *p, const struct log_filter *f)
+{
+	struct arena *usual = c->out.a, lines;
+	if (ctl_option(c, "last") || f->since || f->until || f->fault_id.p)
+		return err_set(&c->err, E_USAGE, "--follow shows what comes from now on: leave out --last, --since, --until and --id");
+	arena_init(&lines, ARENA_FOLLOW);
+	c->out.a = &lines;
+	int rc = log_follow(p, f, show_new, c, &c->err);
+	c->out.a = usual;
+	arena_free(&lines);
+	return rc;
+}
+
+static int list(struct ctl *c, const struct log_places *p, const struct log_filter *f)
+{
 	struct log_merge *m = NULL;
-	struct slice *kept;
 	size_t n = 0;
-	int rc = take_places(c, &p);
-	if (rc == E_OK)
-		rc = take_filter(c, &f);
-	if (rc != E_OK)
-		return rc;
-	kept = ARENA_ARRAY(&c->arena, struct slice, p.keep);
+	struct slice *kept = ARENA_ARRAY(&c->arena, struct slice, p->keep);
 	if (!kept)
 		return err_set(&c->err, E_NOMEM, "out of memory");
-	rc = log_merge_open(&m, &p, &f, &c->err);
+	int rc = log_merge_open(&m, p, f, &c->err);
 	if (rc == E_OK)
-		rc = gather(c, m, kept, p.keep, &n);
+		rc = gather(c, m, kept, p->keep, &n);
 	log_merge_close(&m);
 	if (rc != E_OK)
 		return rc;
-	if (n == 0 && f.fault_id.p)
+	if (n == 0 && f->fault_id.p)
 		return err_set(&c->err, E_NOTFOUND,
 			"no line has this ID; it may be older than the logs that are kept, or of another server");
 	show(c, kept, n);
 	if (n == LAST_USUAL && !ctl_option(c, "last") && !c->json && out_flush(&c->out))
 		ctl_say(c, "These are the newest %zu; --last N or --since TIME shows more.", n);
 	return E_OK;
+}
+
+static int run_log(struct ctl *c)
+{
+	struct log_filter f;
+	struct log_places p;
+	int rc = take_places(c, &p);
+	if (rc == E_OK)
+		rc = take_filter(c, &f);
+	if (rc != E_OK)
+		return rc;
+	return ctl_option(c, "follow") ? follow(c, &p, &f) : list(c, &p, &f);
 }
 
 static const struct option_row log_options[] = {
@@ -277,6 +306,7 @@ static const struct option_row log_options[] = {
 	{"id", "ID", "the line of a fault whose ID a computer's log shows"},
 	{"address", "ADDRESS", "of this computer or network gateway: downloads, too"},
 	{"service", "NAME", "auth, client, content or nginx"},
+	{"follow", NULL, "what comes from now on, until it is interrupted"},
 	{"messages", NULL, "what services say besides requests, too"},
 	{"dir", "DIR", "where the files are (beside the store, else /var/log/wsus-fcgi)"},
 	{0},

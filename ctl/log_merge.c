@@ -12,12 +12,24 @@ static const struct {
 const char *const log_services[] = {"auth", "client", "content", "nginx", NULL};
 static_assert(COUNTOF(log_services) == COUNTOF(table) + 1, "a name for each");
 
+static size_t find(const char *service)
+{
+	size_t i = 0;
+	while (i < COUNTOF(table) && strcmp(table[i].service, service) != 0)
+		i++;
+	return i;
+}
+
 const char *log_service_base(const char *service)
 {
-	for (size_t i = 0; i < COUNTOF(table); i++)
-		if (strcmp(table[i].service, service) == 0)
-			return table[i].base;
-	return NULL;
+	size_t i = find(service);
+	return i < COUNTOF(table) ? table[i].base : NULL;
+}
+
+bool log_service_unit(const char *service)
+{
+	size_t i = find(service);
+	return i < COUNTOF(table) && table[i].unit;
 }
 
 struct head {
@@ -64,14 +76,6 @@ static int open_files(struct log_merge *m, const struct log_places *p, const str
 	return E_OK;
 }
 
-static bool has_unit(const char *service)
-{
-	for (size_t i = 0; i < COUNTOF(table); i++)
-		if (table[i].unit && (!service || strcmp(service, table[i].service) == 0))
-			return true;
-	return false;
-}
-
 static int open_journal(struct log_merge *m, const struct log_places *p, const struct log_filter *f, struct err *e)
 {
 	struct log_source *s;
@@ -88,7 +92,7 @@ int log_merge_open(struct log_merge **out, const struct log_places *p, const str
 		return err_set(e, E_NOMEM, "out of memory");
 	m->last = SIZE_MAX;
 	int rc = open_files(m, p, f, &units, e);
-	if (rc == E_OK && !units && has_unit(p->service))
+	if (rc == E_OK && !units && (!p->service || log_service_unit(p->service)))
 		rc = open_journal(m, p, f, e);
 	if (rc == E_OK && m->n == 0)
 		rc = err_set(e, E_NOTFOUND, "%s: there is no log of %s; name the directory with --dir", p->dir, p->service ? p->service : "ours");

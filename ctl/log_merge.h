@@ -12,6 +12,8 @@ struct log_places {
 
 /* The file's name without .log for what --service calls a service; NULL: there is no such service. */
 const char *log_service_base(const char *service);
+/* Is it a unit of systemd, which may speak to the journal? */
+bool log_service_unit(const char *service);
 /* All names that --service takes, ended by NULL. */
 extern const char *const log_services[];
 

@@ -108,22 +108,24 @@ static void become(const char *const *argv, int in, int to)
 	_exit(127);
 }
 
-/* in: its standard input, -1: ours. */
-static int child_open(struct child *c, const char *const *argv, int in, struct err *e)
+int log_spawn(const char *const *argv, int in, pid_t *pid, int *fd, struct err *e)
 {
-	int fd[2];
-	*c = (struct child){.pid = -1, .fd = -1, .room = malloc(LOG_LINE_MAX)};
-	if (!c->room)
-		return err_set(e, E_NOMEM, "out of memory");
-	if (pipe2(fd, O_CLOEXEC) != 0)
+	int wire[2];
+	if (pipe2(wire, O_CLOEXEC) != 0)
 		return err_errno(e, "a pipe");
 	fflush(NULL);
-	c->pid = fork();
-	if (c->pid == 0)
-		become(argv, in, fd[1]);
-	close(fd[1]);
-	c->fd = fd[0];
-	return c->pid < 0 ? err_errno(e, "%s", argv[0]) : E_OK;
+	*pid = fork();
+	if (*pid == 0)
+		become(argv, in, wire[1]);
+	close(wire[1]);
+	*fd = wire[0];
+	return *pid < 0 ? err_errno(e, "%s", argv[0]) : E_OK;
+}
+
+static int child_open(struct child *c, const char *const *argv, int in, struct err *e)
+{
+	*c = (struct child){.pid = -1, .fd = -1, .room = malloc(LOG_LINE_MAX)};
+	return c->room ? log_spawn(argv, in, &c->pid, &c->fd, e) : err_set(e, E_NOMEM, "out of memory");
 }
 
 /* Its exit status; that of one that was still at it, and ended by this, is 0. */

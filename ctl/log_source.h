@@ -8,6 +8,8 @@
 #ifndef CTL_LOG_SOURCE_H
 #define CTL_LOG_SOURCE_H
 
+#include <sys/types.h>
+
 #include "common/base.h"
 #include "common/err.h"
 #include "common/log_read.h"
@@ -29,6 +31,9 @@ struct log_filter {
 enum log_verdict { LOG_PASS, LOG_WANTED, LOG_TOO_OLD };
 /* Judges a line and, if it is wanted, reads it.  LOG_TOO_OLD: neither is anything before it. */
 enum log_verdict log_judge(const struct log_filter *f, struct slice line, struct log_entry *out);
+
+/* Starts a program of PATH; *fd is what it says.  in: its standard input, -1: ours. */
+int log_spawn(const char *const *argv, int in, pid_t *pid, int *fd, struct err *e) MUST_CHECK;
 
 struct log_source;
 /* DIR/BASE.log with what it was rotated to, newest first; E_NOTFOUND: there is none. */

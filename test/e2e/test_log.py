@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import signal
+import subprocess
 import threading
 import unittest
 
@@ -165,6 +166,37 @@ class Lines(unittest.TestCase):
         done = self.server.ctl("log", "--id", unknown, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("no line has this ID", done.stderr)
+
+    def test_lines_as_they_come_through_a_rotation(self):
+        with Instance("none") as server:
+            out = server.state / "followed"
+            with open(out, "wb") as f:
+                process = subprocess.Popen([str(server.root / "bin/wsusctl"), "--store", str(server.state / "store"), "log", "followed-1",
+                                            "--follow", "--json"], stdout=f, stderr=subprocess.STDOUT)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            computer = Computer(server, name="Followed-1.example.net")
+
+            def followed():
+                return [json.loads(line)["operation"] for line in out.read_text().splitlines()]
+
+            def calls_until(operation):
+                """It has looked when it shows one: calls before its start are none of its business."""
+                n = followed().count(operation)
+                computer.handshake()
+                return followed().count(operation) > n
+            wait_for(lambda: calls_until("RegisterComputer"), what="the first lines")
+            Computer(server, name="Followed-2.example.net").handshake()
+            (server.state / "log/client.log").rename(server.state / "log/client.log.1")
+            (server.state / "log/client.log").write_text("")
+            os.chown(server.state / "log/client.log", *[getattr(os.stat(server.state / "log/client.log.1"), m) for m in ("st_uid", "st_gid")])
+            computer.sync_once()
+            wait_for(lambda: "SyncUpdates" in followed(), what="the line in the new file")
+            self.assertNotIn("Followed-2", out.read_text())
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(20), 0)
+            done = server.ctl("log", "--follow", "--last", "5", check=False)
+            self.assertEqual(done.returncode, 2)
 
     def test_messages_and_times(self):
         rows = self.server.ctl_json("log", "--messages", "--since", "1h")

@@ -1,6 +1,6 @@
 /* t_log_source.c -- a log and what it was rotated to, read from the end; packed files and the journal by children of which
  * the journal's is a script of ours in PATH. */
-#include "ctl/log_merge.h"
+#include "ctl/log_follow.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -246,6 +246,41 @@ static void without_files_the_journal_is_asked(void **state)
 	assert_int_equal(log_merge_open(&m, &p, &f, &e), E_NOTFOUND);
 }
 
+static int count_lines(const struct slice *line, size_t n, void *arg)
+{
+	unsigned *sum = arg;
+	for (size_t i = 0; i < n; i++)
+		*sum += memmem(line[i].p, line[i].n, " req ", 5) != NULL;
+	return *sum < 50 ? E_OK : E_BUSY;
+}
+
+/* Its child would go on for ever: it is ended. */
+static void the_journal_is_followed(void **state)
+{
+	struct log_places p = {.dir = dir};
+	struct log_filter f = {0};
+	struct err e;
+	char args[512] = "", old[4096], now[4200];
+	unsigned n = 0;
+	(void)state;
+	fill("lines", "wsus-client", 0, 50);
+	FILE *s = create("journalctl");
+	fprintf(s, "#!/bin/sh\necho \"$@\" >%s/args\ncat %s/lines\nexec sleep 1000\n", dir, dir);
+	fclose(s);
+	assert_int_equal(chmod(path("journalctl"), 0755), 0);
+	snprintf(old, sizeof(old), "%s", getenv("PATH"));
+	snprintf(now, sizeof(now), "%s:%s", dir, old);
+	setenv("PATH", now, 1);
+	assert_int_equal(log_follow(&p, &f, count_lines, &n, &e), E_BUSY);
+	setenv("PATH", old, 1);
+	assert_int_equal(n, 50);
+	s = fopen(path("args"), "r");
+	assert_non_null(s);
+	assert_non_null(fgets(args, sizeof(args), s));
+	fclose(s);
+	assert_string_equal(args, "--no-pager --output=cat --follow --lines=0 --unit=wsus-*.service\n");
+}
+
 static void who_may_not_read_is_told_what_to_do(void **state)
 {
 	struct log_places p = {.dir = dir, .keep = 100};
@@ -275,6 +310,7 @@ int main(void)
 		TEST(the_filter_takes_what_it_says),
 		TEST(rubbish_costs_no_other_line),
 		TEST(without_files_the_journal_is_asked),
+		TEST(the_journal_is_followed),
 		TEST(who_may_not_read_is_told_what_to_do),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
