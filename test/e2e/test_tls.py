@@ -15,7 +15,7 @@ import threading
 import unittest
 
 import harness
-from harness import ROOT, Instance, run, temporary, wait_for
+from harness import ROOT, Instance, alive, run, temporary, wait_for
 
 TLS = ROOT / "scripts/tls.sh"
 
@@ -343,6 +343,8 @@ class Ended(unittest.TestCase):
         self.server.start()
         self.addCleanup(self.server.stop)
         self.keys = self.server.state / "keys"
+        os.kill(self.server.pid("jobs"), signal.SIGTERM)  # it would renew at a moment of its own
+        wait_for(lambda: not alive(self.server.pid("jobs")), what="the end of the job")
 
     def probe(self):
         return run(ROOT / "bin/wsus-probe", f"https://localhost:{self.server.tls_port}", "--ca", self.keys / "ca.crt", check=False)
