@@ -30,6 +30,7 @@ COMMON = $(wildcard common/*.c)
 STORE = $(wildcard store/*.c)
 CGI = $(filter-out cgi/main_%.c,$(wildcard cgi/*.c))
 CTL = $(filter-out ctl/main_%.c,$(wildcard ctl/*.c))
+READERS = ctl/health.c ctl/health_state.c ctl/json.c  # of CTL, what is fuzzed
 SERVICES = $(patsubst cgi/main_%.c,$(BIN)/wsus-%,$(wildcard cgi/main_*.c))
 TOOLS = $(patsubst ctl/main_%.c,$(BIN)/%,$(wildcard ctl/main_*.c))
 UNIT = $(patsubst test/unit/t_%.c,$(BUILD)/test/t_%,$(wildcard test/unit/t_*.c))
@@ -93,7 +94,7 @@ FUZZ_FLAGS = -std=c11 -g -O1 $(WARN) -fsanitize=fuzzer-no-link,address,undefined
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
-build/fuzz/libwsus.a: $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI))
+build/fuzz/libwsus.a: $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI) $(READERS))
 	$(AR) rcs $@ $^
 $(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o build/fuzz/libwsus.a
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi $(LDLIBS)

@@ -124,6 +124,10 @@ struct health_state {
 	struct growth growth[HEALTH_POINTS];
 	unsigned ngrowth;
 };
+/* The text of such a file; what makes no sense in it is left out.  health_state_add() writes it. */
+void health_state_read(struct health_state *s, struct slice text);
+struct buf;
+void health_state_add(struct buf *b, const struct health_state *s);
 /* A file that is not there, or is none of ours, is an empty state; E_IO if it cannot be read. */
 int health_state_load(struct health_state *s, const char *path, struct err *e) MUST_CHECK;
 /* Replaces the file at once. */
@@ -147,7 +151,6 @@ int health_notify(struct health_state *s, const struct finding *v, unsigned n, t
 	struct err *e) MUST_CHECK;
 
 /* ---- for Prometheus (health_metrics.c) ---- */
-struct buf;
 /* Text exposition format 0.0.4; what is not known is left out. */
 void health_metrics_add(struct buf *b, const struct health_facts *f, const struct finding *v, unsigned n);
 

@@ -20,11 +20,19 @@ static bool number(struct slice *rest, uint64_t *out)
 	return text_u64(text_cut(rest, ' '), out);
 }
 
+static bool is_check(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!(s.p[i] >= 'a' && s.p[i] <= 'z') && s.p[i] != '-')
+			return false;
+	return s.n > 0 && s.n < sizeof(((struct health_state *)0)->was[0].check);
+}
+
 static bool take_level(struct health_state *s, struct slice rest)
 {
 	struct slice check = text_cut(&rest, ' '), level = text_cut(&rest, ' ');
 	uint64_t since;
-	if (s->n == HEALTH_CHECKS_MAX || check.n == 0 || check.n >= sizeof(s->was[0].check) || !number(&rest, &since))
+	if (s->n == HEALTH_CHECKS_MAX || !is_check(check) || !number(&rest, &since))
 		return false;
 	for (unsigned l = 0; l < LEVEL__N; l++) {
 		if (!slice_eq(level, slice_of(level_names[l])))
@@ -49,8 +57,9 @@ static bool take_growth(struct health_state *s, struct slice rest)
 	return true;
 }
 
-static void take_text(struct health_state *s, struct slice text)
+void health_state_read(struct health_state *s, struct slice text)
 {
+	*s = (struct health_state){0};
 	if (!text_starts(text, SL(HEAD)))
 		return;
 	while (text.p) {
@@ -73,7 +82,7 @@ int health_state_load(struct health_state *s, const char *path, struct err *e)
 	int rc = ferror(f) ? err_errno(e, "%s", path) : E_OK;
 	fclose(f);
 	if (rc == E_OK)
-		take_text(s, (struct slice){text, n});
+		health_state_read(s, (struct slice){text, n});
 	return rc;
 }
 
@@ -106,16 +115,21 @@ int health_replace(const char *path, struct slice text, mode_t mode, struct err 
 	return rc;
 }
 
+void health_state_add(struct buf *b, const struct health_state *s)
+{
+	buf_str(b, HEAD);
+	for (unsigned i = 0; i < s->n; i++)
+		buf_printf(b, "level %s %s %jd\n", s->was[i].check, level_names[s->was[i].level], (intmax_t)s->was[i].since);
+	for (unsigned i = 0; i < s->ngrowth; i++)
+		buf_printf(b, "growth %jd %ju %ju %ju\n", (intmax_t)s->growth[i].at, (uintmax_t)s->growth[i].disk,
+			(uintmax_t)s->growth[i].catalog, (uintmax_t)s->growth[i].fleet);
+}
+
 int health_state_save(const struct health_state *s, const char *path, struct err *e)
 {
 	struct buf b;
 	buf_init(&b, STATE_MAX);
-	buf_str(&b, HEAD);
-	for (unsigned i = 0; i < s->n; i++)
-		buf_printf(&b, "level %s %s %jd\n", s->was[i].check, level_names[s->was[i].level], (intmax_t)s->was[i].since);
-	for (unsigned i = 0; i < s->ngrowth; i++)
-		buf_printf(&b, "growth %jd %ju %ju %ju\n", (intmax_t)s->growth[i].at, (uintmax_t)s->growth[i].disk,
-			(uintmax_t)s->growth[i].catalog, (uintmax_t)s->growth[i].fleet);
+	health_state_add(&b, s);
 	int rc = b.rc == E_OK ? health_replace(path, buf_bytes(&b), 0640, e) : err_set(e, (enum errcode)b.rc, "out of memory");
 	buf_free(&b);
 	return rc;
