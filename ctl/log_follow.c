@@ -161,11 +161,9 @@ static int add_file(struct follower *w, char *path, struct err *e)
 
 static int add_journal(struct follower *w, const char *service, struct err *e)
 {
-	char unit[64] = "--unit=wsus-*.service";
-	const char *const argv[] = {"journalctl", "--no-pager", "--output=cat", "--follow", "--lines=0", unit, NULL};
+	const char *argv[5 + LOG_UNITS + 1] = {"journalctl", "--no-pager", "--output=cat", "--follow", "--lines=0"};
 	struct tail *t;
-	if (service)
-		snprintf(unit, sizeof(unit), "--unit=wsus-%s.service", service);
+	log_units(argv, service);
 	int rc = add(w, &t, e);
 	if (rc == E_OK)
 		rc = log_spawn(argv, -1, &w->journal, &t->fd, e);

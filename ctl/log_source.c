@@ -341,16 +341,29 @@ int log_source_files(struct log_source **out, const char *dir, const char *base,
 	return rc;
 }
 
+void log_units(const char **argv, const char *service)
+{
+	static const struct {
+		const char *service, *option;
+	} units[LOG_UNITS] = {{"auth", "--unit=wsus-auth.service"}, {"client", "--unit=wsus-client.service"},
+		{"content", "--unit=wsus-content.service"}};
+	while (*argv)
+		argv++;
+	for (size_t i = 0; i < LOG_UNITS; i++)
+		if (!service || strcmp(service, units[i].service) == 0)
+			*argv++ = units[i].option;
+	*argv = NULL;
+}
+
 int log_source_journal(struct log_source **out, const char *service, const struct log_filter *f, struct err *e)
 {
-	char since[32] = "--since=@0", until[32] = "--until=now", unit[64] = "--unit=wsus-*.service";
-	const char *const argv[] = {"journalctl", "--no-pager", "--output=cat", "--reverse", since, until, unit, NULL};
+	char since[32] = "--since=@0", until[32] = "--until=now";
+	const char *argv[6 + LOG_UNITS + 1] = {"journalctl", "--no-pager", "--output=cat", "--reverse", since, until};
+	log_units(argv, service);
 	if (f->since)
 		snprintf(since, sizeof(since), "--since=@%lld", (long long)(f->since / TICKS_PER_SECOND));
 	if (f->until)
 		snprintf(until, sizeof(until), "--until=@%lld", (long long)(f->until / TICKS_PER_SECOND + 1));
-	if (service)
-		snprintf(unit, sizeof(unit), "--unit=wsus-%s.service", service);
 	struct log_source *s = calloc(1, sizeof(*s));
 	*out = s;
 	if (!s)

@@ -39,6 +39,10 @@ struct log_source;
 /* DIR/BASE.log with what it was rotated to, newest first; E_NOTFOUND: there is none. */
 int log_source_files(struct log_source **out, const char *dir, const char *base, const struct log_filter *f, size_t keep,
 	struct err *e) MUST_CHECK;
+/* Appends --unit=... of this service's unit, or of those of all (NULL), and a NULL to argv, which has room for LOG_UNITS + 1
+ * more: journalctl fails for a pattern that fits nothing. */
+#define LOG_UNITS 3
+void log_units(const char **argv, const char *service);
 /* What the service's unit said, service NULL: all of ours. */
 int log_source_journal(struct log_source **out, const char *service, const struct log_filter *f, struct err *e) MUST_CHECK;
 /* The next older line that is wanted; line and entry live until the next call.  E_NOTFOUND: there is none. */
