@@ -370,6 +370,28 @@ static struct slice fault_actor(struct call *c)
 	return base.p ? arena_printf(c->a, "%.*s%s", SLF(base), s->path) : SL0;
 }
 
+/* What is known before the answer. */
+static struct log_request line_of(const struct call *c, int rc)
+{
+	return (struct log_request){
+		.id = c->req->id,
+		.peer = c->req->peer,
+		.op = c->op ? slice_of(c->op->name) : SL("-"),
+		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
+		.name = c->name[0] ? slice_of(c->name) : SL0,
+		.why = (rc != E_OK || c->spared) && c->err.text[0] ? slice_of(c->err.text) : SL0,
+		.remedy = slice_of(err_remedy(c->spared ? E_FULL : rc)),
+		.rc = rc,
+		.in = c->req->body.n,
+	};
+}
+
+static void count_refusal(struct call *c, int rc, struct guid *id)
+{
+	struct log_request l = line_of(c, rc);
+	c->held = burst_count(&c->w->burst, &l, c->now, id);
+}
+
 /* Faults go out plain, whatever was asked for: no real server was seen to pack one.  id_text names the
  * incident in the log (SOAPFAULT-07).  Returns what was answered: no memory for a whole fault is ServerBusy. */
 static int answer_fault(struct call *c, int rc, struct answer *out, char id_text[GUID_TEXT + 1])
@@ -386,6 +408,7 @@ static int answer_fault(struct call *c, int rc, struct answer *out, char id_text
 		f.message = rc == E_INVALID_PARAMETERS ? slice_of(c->err.text) : SL("");
 	if (random_guid(&f.id) != E_OK)
 		f.id = (struct guid){{0}};
+	count_refusal(c, rc, &f.id);
 	guid_text(&f.id, id_text);
 	rope_reset(r);
 	soap_write_fault(r, c->version, c->w->service->dialect, &f);
@@ -402,7 +425,9 @@ static int answer_method(struct call *c, struct answer *out)
 	static const char headers[] = "Allow: POST\r\nContent-Type: text/plain; charset=utf-8\r\n";
 	*out = (struct answer){.status = 405, .headers = SL(headers)};
 	answer_bytes(c, out, SL("This address takes SOAP messages by POST.\n"));
-	return call_fail(c, E_FORM, "method %.*s", (int)MIN(c->req->method.n, 32u), c->req->method.p ? c->req->method.p : "");
+	int rc = call_fail(c, E_FORM, "method %.*s", (int)MIN(c->req->method.n, 32u), c->req->method.p ? c->req->method.p : "");
+	count_refusal(c, rc, NULL);
+	return rc;
 }
 
 static int answer_soap(struct call *c, struct answer *out)
@@ -442,25 +467,17 @@ static uint64_t clock_usec(void)
 static void log_call(const struct call *c, int rc, const struct answer *a, const char *id, uint64_t start)
 {
 	char fault[96] = "";
-	const char *remedy = err_remedy(c->spared ? E_FULL : rc);
+	struct log_request l = line_of(c, rc);
 	if (id[0])
 		snprintf(fault, sizeof(fault), "%s:%s", err_fault(rc) ? err_fault(rc) : "plain", id);
-	struct log_request l = {
-		.id = c->req->id,
-		.peer = c->req->peer,
-		.op = c->op ? slice_of(c->op->name) : SL("-"),
-		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
-		.name = c->name[0] ? slice_of(c->name) : SL0,
-		.fault = fault[0] ? slice_of(fault) : SL0,
-		.why = (rc != E_OK || c->spared) && c->err.text[0] ? slice_of(c->err.text) : SL0,
-		.remedy = slice_of(remedy),
-		.rc = rc,
-		.status = a->status,
-		.in = c->req->body.n,
-		.out = a->length,
-		.usec = clock_usec() - start,
-	};
-	log_request(&l);
+	l.fault = fault[0] ? slice_of(fault) : SL0;
+	l.status = a->status;
+	l.out = a->length;
+	l.usec = clock_usec() - start;
+	if (c->held)
+		burst_keep(c->held, &l);
+	else
+		log_request(&l);
 }
 
 void service_answer(struct worker *w, const struct request *req, struct answer *out)
@@ -582,6 +599,7 @@ void worker_close(struct worker **wp)
 		return;
 	txn_end(&w->txn);
 	worker_flush(w);
+	burst_tell(&w->burst, INT64_MAX);
 	scan_free(&w->scan);
 	xml_free(&w->xml);
 	if (w->owns) {
@@ -636,6 +654,7 @@ static void main_idle(void *worker)
 {
 	struct worker *w = worker;
 	worker_flush(w);
+	burst_tell(&w->burst, w->now());
 	store_tidy(w->store);
 }
 

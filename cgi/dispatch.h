@@ -19,6 +19,7 @@
 #ifndef CGI_DISPATCH_H
 #define CGI_DISPATCH_H
 
+#include "cgi/burst.h"
 #include "common/cookie.h"
 #include "common/rope.h"
 #include "common/serve.h"
@@ -66,6 +67,7 @@ struct worker {
 	/* not yet written */
 	struct seen_row seen[SEEN_BATCH];
 	size_t nseen;
+	struct burst burst;
 };
 
 /* Opens store and key; *out is freed by worker_close().  Call it in the process that serves. */
@@ -103,6 +105,7 @@ struct call {
 	bool wants_store;
 	bool spared; /* OP_SPARE: err says why nothing was written */
 	struct err err;
+	struct burst_row *held; /* there were enough lines like the one that this would have */
 };
 /* Sets the text for the log (and, for E_INVALID_PARAMETERS, the fault's Message) and returns rc. */
 int call_fail(struct call *c, int rc, const char *fmt, ...) PRINTF(3, 4);

@@ -173,6 +173,8 @@ void log_request(const struct log_request *r)
 	buf_printf(b, " rc=%d status=%d in=%" PRIu64 " out=%" PRIu64 " us=%" PRIu64, r->rc, r->status, r->in, r->out,
 		r->usec);
 	add_optional(b, r);
+	if (r->more)
+		buf_printf(b, " more=%" PRIu64, r->more);
 	if (b->rc == E_OK)
 		write_line(LOG_NOTICE, buf_bytes(b), false);
 	errno = kept;

@@ -3,6 +3,7 @@
  * Format: TIME LEVEL PROGRAM[PID] text, UTC; bytes that are not printable UTF-8 are escaped, so that a line
  * is a line whatever a client sent; errno is kept.  log_request() writes the one line of a request:
  *   req id=... peer=... op=... rc=... status=... in=... out=... us=... [client=...] [name=...] [fault=...] [why="..."] [do="..."]
+ *       [more=...]
  * common/log_read.h reads it back; doc/wsus-log.5 says what the members are. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -25,6 +26,7 @@ struct log_request {
 	struct slice client, name, fault, why, remedy; /* left out if absent */
 	int rc, status;
 	uint64_t in, out, usec;
+	uint64_t more; /* like this one, that have no line */
 };
 void log_request(const struct log_request *r);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/log_read.h"
 #include "common/text.h"
 #include "ctl/health_cert.h"
 #include "ctl/health_store.h"
@@ -178,33 +179,18 @@ static void services(struct health_facts *f, const char *run)
 
 /* ---- logs ---- */
 
-static struct slice value_of(struct slice line, const char *name)
-{
-	const char *at = memmem(line.p, line.n, name, strlen(name));
-	if (!at)
-		return SL0;
-	at += strlen(name);
-	struct slice rest = {at, line.n - (size_t)(at - line.p)};
-	return text_cut(&rest, ' ');
-}
-
-/* "TIME LEVEL PROGRAM[PID] req ..."; a status of 500 with a fault that is the client's is no failure of ours: those
- * have an rc below the server's own (common/err.h). */
+/* A status of 500 with a fault that is the client's is no failure of ours. */
 static void take_line(struct health_facts *f, struct slice line)
 {
-	tick_t at;
-	int32_t rc;
-	struct slice rest = line;
-	if (!text_time(text_cut(&rest, ' '), &at) || f->now - at > 3600 * TICKS_PER_SECOND || !memmem(line.p, line.n, " req ", 5))
+	struct log_entry l;
+	if (!log_read(line, &l) || !l.request || f->now - l.at > 3600 * TICKS_PER_SECOND)
 		return;
-	if (!text_i32(value_of(line, " rc="), &rc))
+	f->log.requests += 1 + l.more;
+	if (l.rc == E_OK || l.rc < 0 || l.rc >= E__MAX || !err_is_ours((int)l.rc))
 		return;
-	f->log.requests++;
-	if (rc == E_OK || !err_is_ours(rc))
-		return;
-	f->log.faults++;
-	struct slice why = value_of(line, " fault=");
-	snprintf(f->log.last, sizeof(f->log.last), "%.*s of %.*s", SLF(why.n ? why : SL("failure")), SLF(value_of(line, " op=")));
+	f->log.faults += 1 + l.more;
+	struct slice why = l.fault.p ? l.fault : SL("failure");
+	snprintf(f->log.last, sizeof(f->log.last), "%.*s%s%.*s of %.*s", SLF(why), l.fault_id.p ? ":" : "", SLF(l.fault_id), SLF(l.op));
 }
 
 static void read_log(struct health_facts *f, int fd)

@@ -133,6 +133,24 @@ class Lines(unittest.TestCase):
             self.assertEqual((row["result"], row["why"]), ("ServerBusy", "the service does not run, or ended"))
             self.assertIn("start the service", row["remedy"])
 
+    def test_the_same_refusal_again_and_again(self):
+        with Instance("none") as server:
+            ids = []
+            for _ in range(400):
+                ids.append(fault_id(server.post(CLIENT, "SyncUpdates", "")[2]))
+                server.post(CLIENT, "Nonsense", "")
+            self.assertEqual(len(set(ids)), 400, "each has its own")
+            for id in ids[::40]:
+                found = wait_for(lambda: server.ctl_json("log", "--id", id), what="the line of a refusal that has none")
+                self.assertEqual({r["fault_id"][:18] for r in found}, {id[:18]})
+            server.stop()
+            for operation in ("SyncUpdates", None):
+                rows = [r for r in server.ctl_json("log", "--faults") if r["operation"] == operation]
+                self.assertEqual(sum(1 + r["more"] for r in rows), 400)
+                self.assertLess(len(rows), 50, "10 of each of 4 workers, and one for the others")
+            text = server.ctl("log", "--faults").stdout
+            self.assertRegex(text, r"no cookie -> .* \(and [1-9]\d* more\) \[")
+
     def test_nobody_makes_a_line_of_another(self):
         awkward = 'x" rc=0 client=victim why="\\x22&#10;2026-11-22T00:00:00.000Z notice wsus-client[1] req rc=0 client=victim'
         _, rows = self.new_lines(lambda: self.server.post(awkward.replace('"', "&quot;"), "Forged", "", path=harness.PATHS[CLIENT]), 1)
