@@ -117,7 +117,7 @@ class Units(unittest.TestCase):
 
     def test_a_reload_replaces_the_workers_and_keeps_the_socket(self):
         with self.here.service("auth"), self.here.service("client") as client:
-            self.assertEqual(self.here.unit("wsus-client.service")["ExecReload"], "/bin/kill -HUP $MAINPID")
+            self.assertEqual(self.here.unit("wsus-client.service")["ExecReload"], '/bin/sh -c "kill -HUP ${MAINPID}"')
             client.send_signal(signal.SIGHUP)
             wait_for(lambda: "replacing the workers" in self.here.log("client"), what="the reload")
             self.scan()
