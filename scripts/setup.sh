@@ -199,7 +199,7 @@ reload_nginx() {
 	if nginx_pid; then
 		kill -HUP "$pid"
 	else
-		say "nginx does not run; start it: systemctl start nginx"
+		say "nginx does not run: once it is started, it has our servers"
 	fi
 }
 
@@ -287,6 +287,14 @@ restart_units() {
 	fi
 }
 
+apply_store_settings() {
+	said=$(control config apply)
+	case $said in
+	'the store holds'*) ;;
+	*) say "$said" ;;
+	esac
+}
+
 # ---- all of it ----
 
 [ -n "$units" ] || die "this is a clone, where scripts/run.sh sets up and starts a server; wsus-setup is for an installed one"
@@ -307,7 +315,7 @@ write_nginx
 write_units
 restart_units
 reload_nginx
-control config apply >&2
+apply_store_settings
 tell_changes
 printf '%s\n' "$values" >"$applied"
 if [ -n "$changed" ]; then
