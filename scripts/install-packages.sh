@@ -1,6 +1,7 @@
 #!/bin/sh
 # install-packages.sh -- install the Debian packages that are missing.
-#   install-packages.sh [run] [test]     run: to build and run (the default); test: what scripts/check.sh needs
+#   install-packages.sh [run] [test] [deb]     run: to build and run (the default); test: what scripts/check.sh needs;
+#                                              deb: what `make deb` needs
 # As root, or by sudo.  Debian starts a freshly installed nginx on port 80; a policy-rc.d forbids that for the
 # duration and is put back as it was.
 set -eu
@@ -9,6 +10,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev nginx openssl curl
 	ca-certificates'
+DEB='debhelper dpkg-dev lintian'
 TEST='clang libclang-rt-dev libcmocka-dev libmspack-dev cabextract fcgiwrap spawn-fcgi shellcheck mandoc jq universal-ctags
 	lmdb-utils logrotate python3 python3-zeep python3-lxml libfwnt-dev git valgrind'
 
@@ -17,7 +19,8 @@ for set in "${@:-run}"; do
 	case $set in
 	run) wanted="$wanted $RUN" ;;
 	test) wanted="$wanted $RUN $TEST" ;;
-	*) usage_error "unknown set of packages: $set" "usage: install-packages.sh [run] [test]" ;;
+	deb) wanted="$wanted $RUN $DEB" ;;
+	*) usage_error "unknown set of packages: $set" "usage: install-packages.sh [run] [test] [deb]" ;;
 	esac
 done
 
