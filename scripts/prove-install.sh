@@ -67,6 +67,7 @@ exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FR
 fresh() {
 	rm -rf "${work:?}/$1"
 	cp -a "$bare" "$work/$1"
+	mkdir "$work/$1/proof"
 }
 
 # ---- the proof ----
@@ -74,16 +75,16 @@ fresh() {
 build_package() {
 	say "building in Debian $1"
 	fresh "build-$1"
-	git clone -q "$here" "$work/build-$1/root/wsus-fcgi"
-	cat >"$work/build-$1/root/build" <<-'END'
+	git clone -q "$here" "$work/build-$1/proof/wsus-fcgi"
+	cat >"$work/build-$1/proof/build" <<-'END'
 		set -eu
-		cd /root/wsus-fcgi
-		apt-get -q -y --no-install-recommends install dpkg-dev lintian >/root/apt.log 2>&1
-		apt-get -q -y --no-install-recommends build-dep . >>/root/apt.log 2>&1
+		cd /proof/wsus-fcgi
+		apt-get -q -y --no-install-recommends install dpkg-dev lintian >/proof/apt.log 2>&1
+		apt-get -q -y --no-install-recommends build-dep . >>/proof/apt.log 2>&1
 		make deb
-		build/deb/wsus-fcgi/build/test/make-catalog --revisions 300 --content --out /root/sample
+		build/deb/wsus-fcgi/build/test/make-catalog --revisions 300 --content --out /proof/sample
 	END
-	inside "$work/build-$1" sh /root/build
+	inside "$work/build-$1" sh /proof/build
 }
 
 prove() {
@@ -94,11 +95,11 @@ prove() {
 	build_package "$1"
 	root=$work/debian-$1
 	fresh "debian-$1"
-	cp "$work/build-$1"/root/wsus-fcgi/build/wsus-fcgi_*.deb "$root/root/package.deb"
-	cp -r "$work/build-$1/root/sample" "$here/test/install" "$root/root/"
+	cp "$work/build-$1"/proof/wsus-fcgi/build/wsus-fcgi_*.deb "$root/proof/package.deb"
+	cp -r "$work/build-$1/proof/sample" "$here/test/install" "$root/proof/"
 	say "installing in Debian $1"
-	inside "$root" sh /root/install/prepare.sh
-	alone "$root" sh /root/install/inside.sh || die "Debian $1: failed; look into $root"
+	inside "$root" sh /proof/install/prepare.sh
+	alone "$root" sh /proof/install/inside.sh || die "Debian $1: failed; look into $root"
 	rm -rf "$root" "$work/build-$1"
 	say "Debian $1: all of it holds"
 }

@@ -177,6 +177,7 @@ back_to_before() {
 write_nginx() {
 	rm -rf "$etc/nginx.new" "$etc/nginx.before"
 	render_nginx "$etc/nginx.new"
+	include_first
 	if diff -rq "$etc/nginx.new" "$etc/nginx" >/dev/null 2>&1 && [ -z "$link" ]; then
 		rm -rf "$etc/nginx.new"
 		return
@@ -310,7 +311,6 @@ fill_state
 expect_jobs tick health backup certificate
 [ -z "$backup_to" ] || [ -d "$backup_to" ] || (umask 077 && mkdir -p "$backup_to")
 make_certificate
-include_first
 write_nginx
 write_units
 restart_units

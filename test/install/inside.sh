@@ -2,8 +2,8 @@
 # inside.sh -- the proof inside of a bare Debian, with a network of its own; scripts/prove-install.sh brings it there.
 # Each step says what it saw; the first that does not hold ends it.
 set -eu
-cd /root
-here=/root/install
+cd /proof
+here=/proof/install
 
 fail() {
 	echo "FAILED: $*"
@@ -34,7 +34,7 @@ get() {
 
 # Every file with mode and owner, but for what dpkg, apt and logs keep.
 files() {
-	find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root -o -path /var/cache \
+	find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /proof -o -path /var/cache \
 		-o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/log/nginx -o -path /var/lib/nginx \) \
 		-prune -o -printf '%M %u:%g %p %l\n' | LC_ALL=C sort -k 3
 }
