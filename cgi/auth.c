@@ -2,6 +2,7 @@
  *
  * Anybody may claim any id; the cookie only proves that the claim was made to this server. */
 #include "cgi/dispatch.h"
+#include "common/log.h"
 #include "common/text.h"
 
 #define PLUGIN SL("SimpleTargeting")
@@ -58,13 +59,27 @@ HANDLER(GetAuthorizationCookie)
 
 	struct computer pc = contact(c, in);
 	c->wants_store = computer_contact_differs(c->txn, &pc);
-	return E_OK;
+	return c->wants_store ? computer_may_begin(c->txn, pc.id, c->now, &c->err) : E_OK;
+}
+
+/* Only if it changed with this very contact. */
+static void log_elsewhere(struct call *c, const struct computer *pc)
+{
+	struct elsewhere w;
+	if (computer_elsewhere(c->txn, pc->id, &w) != E_OK || w.at != c->now)
+		return;
+	log_line(LOG_WARN, "computer %.*s was %.*s at %.*s and is now %.*s at %.*s (so %u times, %u of them back): unless it was renamed "
+		"and moved, two computers have this id; delete the value SusClientId in the registry of one and restart its wuauserv",
+		SLF(pc->id), SLF(w.dns_name), SLF(w.address), SLF(pc->dns_name), SLF(pc->address), (unsigned)w.times, (unsigned)w.returns);
 }
 
 STORE(GetAuthorizationCookie)
 {
 	struct computer pc = contact(c, in);
-	return computer_contact(c->txn, &pc, &c->err);
+	int rc = computer_contact(c->txn, &pc, &c->err);
+	if (rc == E_OK)
+		log_elsewhere(c, &pc);
+	return rc;
 }
 
 /* A computer that cannot be noted is still served: what it may have hangs on policy, not on this row. */

@@ -12,6 +12,7 @@ static const struct column columns[] = {
 	{"groups", "GROUPS", CELL_TEXT, FIT_CUT},       {"os", "SYSTEM", CELL_TEXT, FIT_DROP},
 	{"address", "ADDRESS", CELL_TEXT, FIT_DROP},    {"registered", "REGISTERED", CELL_BOOL, FIT_DROP},
 	{"first_seen", "FIRST SEEN", CELL_TIME, FIT_DROP}, {"last_seen", "LAST SEEN", CELL_TIME, FIT_WHOLE},
+	{"elsewhere", "ALSO CAME AS", CELL_TEXT, FIT_CUT},
 };
 
 struct listing {
@@ -54,6 +55,16 @@ static struct slice system_of(const struct computer *k)
 	return name.n ? name : SL0;
 }
 
+/* Absent if the id never came from another address with another name. */
+static struct slice elsewhere_of(struct ctl *c, struct slice id)
+{
+	struct elsewhere w;
+	if (computer_elsewhere(c->txn, id, &w) != E_OK)
+		return SL0;
+	return arena_printf(c->out.a, "%.*s at %.*s, changed %u time%s, back %u", SLF(w.dns_name), SLF(w.address), (unsigned)w.times,
+		w.times == 1 ? "" : "s", (unsigned)w.returns);
+}
+
 static int put_computer(struct listing *l, const struct computer *k)
 {
 	struct ctl *c = l->c;
@@ -69,6 +80,7 @@ static int put_computer(struct listing *l, const struct computer *k)
 	out_number(&c->out, k->registered);
 	out_number(&c->out, k->first_seen);
 	out_number(&c->out, k->last_seen);
+	out_text(&c->out, elsewhere_of(c, k->id));
 	return E_OK;
 }
 
@@ -113,6 +125,7 @@ static const struct column watch_columns[] = {
 	{"registered", "", CELL_BOOL, FIT_WHOLE},
 	{"first_seen", "", CELL_TIME, FIT_WHOLE},
 	{"last_seen", "", CELL_TIME, FIT_WHOLE},
+	{"elsewhere", "", CELL_TEXT, FIT_WHOLE},
 };
 
 static const char *event_of(const struct known *was, const struct computer *k)
@@ -301,6 +314,19 @@ static int run_delete(struct ctl *c)
 	return rc == E_OK ? ctl_note(c, "computer delete %.*s", SLF(id)) : rc;
 }
 
+/* Two computers with one id take each other's updates away: the remedy stands with it. */
+static void show_elsewhere(struct ctl *c, struct slice id)
+{
+	struct elsewhere w;
+	if (computer_elsewhere(c->txn, id, &w) != E_OK)
+		return;
+	out_field_text(&c->out, "elsewhere", "Also came as", elsewhere_of(c, id));
+	out_field_number(&c->out, "elsewhere_at", "Changed at", CELL_TIME, w.at);
+	out_field_text(&c->out, "elsewhere_means", "Which means",
+		w.returns ? SL("two computers have this id: delete the value SusClientId in the registry of one and restart its wuauserv")
+			  : SL("it was renamed and moved, or two computers have this id: see whether it changes back"));
+}
+
 static void show_fields(struct ctl *c, const struct computer *k, struct slice groups)
 {
 	const struct {
@@ -323,6 +349,7 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 	out_field_number(&c->out, "first_seen", "First seen", CELL_TIME, k->first_seen);
 	out_field_number(&c->out, "last_seen", "Last seen", CELL_TIME, k->last_seen);
 	out_field_number(&c->out, "registered", "Registered", CELL_BOOL, k->registered);
+	show_elsewhere(c, k->id);
 }
 
 static const struct column info_columns[] = {

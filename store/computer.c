@@ -5,6 +5,7 @@
 #include "common/buf.h"
 #include "common/text.h"
 #include "store/db.h"
+#include "store/stranger.h"
 
 #define COMPUTER_RECORD (64 << 10) /* 26 members of ComputerInfo at LIMIT_STRING, names, address */
 
@@ -45,6 +46,10 @@ static int computer_put(struct txn *t, struct slice key, const struct computer *
 {
 	struct buf b;
 	struct slice old;
+	bool fresh = db_get(t, DB_COMPUTER, key, &old) != E_OK;
+	int rc = fresh ? newcomer_count(t, c->first_seen, e) : E_OK;
+	if (rc != E_OK)
+		return rc;
 	rec_begin(&b, 1, COMPUTER_RECORD);
 	rec_put_str(&b, c->dns_name);
 	rec_put_str(&b, c->requested_groups);
@@ -55,8 +60,7 @@ static int computer_put(struct txn *t, struct slice key, const struct computer *
 	rec_put_u32(&b, c->minor);
 	buf_char(&b, c->registered);
 	rec_put_str(&b, c->info);
-	bool grows = db_get(t, DB_COMPUTER, key, &old) != E_OK || b.n > old.n;
-	if (grows && !txn_fleet_has_room(t)) {
+	if ((fresh || b.n > old.n) && !txn_fleet_has_room(t)) {
 		buf_free(&b);
 		return err_set(e, E_FULL, "half of fleet/ is full: nothing new is noted; `wsusctl computer delete` those that are "
 			"no more, or set WSUS_FLEET_MAP_MB to more");
@@ -177,6 +181,12 @@ int computer_contact(struct txn *t, const struct computer *c, struct err *e)
 	int rc = find_row(t, c->id, &k, &v, e);
 	if (rc != E_OK || (v.first_seen != 0 && same_contact(&v, c)))
 		return rc;
+	v.info = arena_copy(txn_arena(t), v.info); /* what is borrowed ends with the first write */
+	if (!v.info.p)
+		return err_set(e, E_NOMEM, "out of memory");
+	rc = v.first_seen ? elsewhere_note(t, &v, c, e) : E_OK;
+	if (rc != E_OK)
+		return rc;
 	v.dns_name = c->dns_name;
 	v.requested_groups = c->requested_groups;
 	v.address = c->address;
@@ -226,7 +236,9 @@ int computer_delete(struct txn *t, struct slice id, struct err *e)
 	if (!computer_key(&k, id) || db_get(t, DB_COMPUTER, k.s, &v) != E_OK)
 		return err_set(e, E_NOTFOUND, "no computer has the id %.*s", SLF(id));
 	int rc = db_del(t, DB_COMPUTER, k.s, e);
-	return rc == E_OK ? db_del(t, DB_SEEN, k.s, e) : rc;
+	if (rc == E_OK)
+		rc = db_del(t, DB_SEEN, k.s, e);
+	return rc == E_OK ? elsewhere_forget(t, k.s, e) : rc;
 }
 
 /* ================= registration ================= */

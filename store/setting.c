@@ -105,6 +105,10 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 	X("client.cookie-minutes", "5..1440", "60", "minutes", \
 		"how long a cookie is good before the computer authorizes anew", \
 		0, NUMBER(cookie_minutes, 5, 1440)) \
+	X("client.new-per-hour", "1..10000000", "5000", "computers", \
+		"how many computers may be new in an hour before new ones are told ServerBusy; known ones are always served, and " \
+		"nobody who makes up ids fills the disk or the list, and a roll-out to thousands passes", \
+		0, NUMBER(new_per_hour, 1, 10000000)) \
 	X("client.registration", "true|false", "true", "", \
 		"whether computers must register: tell their hardware and system", \
 		CHANGES_CONFIG, BOOL(registration_required)) \

@@ -106,6 +106,7 @@ struct settings {
 	int32_t cookie_minutes;              /* client.cookie-minutes = 60 */
 	int32_t page_updates;                /* scan.page-updates = 200 */
 	int32_t page_bytes;                  /* scan.page-bytes = 2097152 */
+	int32_t new_per_hour;                /* client.new-per-hour = 5000 */
 	bool registration_required;          /* client.registration = true */
 	bool file_location_fault;            /* client.file-location-fault = false */
 };
@@ -342,6 +343,16 @@ bool computer_is_health(struct slice id);
  * would change (computer_contact_differs).  E_FULL: the row is new or grows, and half of fleet/ is taken; those
  * that are there can still be written, whatever ids anybody makes up. */
 bool computer_contact_differs(struct txn *t, const struct computer *c);
+/* May a computer with this id begin?  E_SERVER_BUSY: it is new, and so are as many in this hour as client.new-per-hour lets
+ * in; whoever writes the row judges and counts it again. */
+int computer_may_begin(struct txn *t, struct slice id, tick_t now, struct err *e) MUST_CHECK;
+/* An id that suddenly came from another address with another name: a clone, or somebody who made it up. */
+struct elsewhere {
+	struct slice dns_name, address; /* of the contact before; what it is now is in struct computer */
+	tick_t at;                      /* when it changed last */
+	uint32_t times, returns;        /* how often it changed, and to the name that it had before */
+};
+int computer_elsewhere(struct txn *t, struct slice id, struct elsewhere *out) MUST_CHECK; /* E_NOTFOUND: never */
 int computer_contact(struct txn *t, const struct computer *c, struct err *e) MUST_CHECK;
 bool computer_registration_differs(struct txn *t, struct slice id, struct slice info);
 int computer_register(struct txn *t, struct slice id, struct slice info, struct err *e) MUST_CHECK;

@@ -32,6 +32,7 @@ class Server(Instance):
         """Loads documents and their files, makes the groups, approves something for each."""
         directory = make_catalog(revisions, 1, "--content")
         self.ctl("config", "set", "targeting", "client")
+        self.ctl("config", "set", "client.new-per-hour", "10000000")
         for group in ("A", "C"):
             self.ctl("group", "create", group)
         self.ctl("group", "create", "B", "--parent", "A")

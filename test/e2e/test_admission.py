@@ -229,3 +229,89 @@ class Token(unittest.TestCase):
         self.assertNotIn(token.encode(), body)  # faultactor
         status, body = s.ask("127.0.0.2", "POST", f"/{token}{PATHS[CLIENT]}", GETCONFIG, tls=True)
         self.assertIn(b"<ServiceUrl>SimpleAuthWebService/SimpleAuth.asmx</ServiceUrl>", body)  # relative: the token stays before it
+
+
+class Limits(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("clients.admission = open", "clients.rate-registrations = 1", "clients.rate-reports = 1", "clients.rate = 100000")
+        cls.server.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def flood(self, source, path, body, n, action=None):
+        """The statuses of n requests over one connection, and the last body."""
+        seen, c = {}, self.server.open(source)
+        for _ in range(n):
+            status, answer = self.server.ask(source, "POST", path, body, connection=c, action=action)
+            seen[status] = seen.get(status, 0) + 1
+        c.close()
+        return seen, answer
+
+    def busy(self, source):
+        return [line for line in self.server.log_of(source) if "clients.rate..." in line]
+
+    def test_one_address_that_begins_anew_again_and_again_is_told_that_the_server_is_busy(self):
+        body = authorization("11111111-1111-1111-1111-111111111111")
+        seen, answer = self.flood("127.0.0.7", PATHS[AUTH], body, 2010)
+        self.assertEqual(harness.fault_code(answer), "ServerBusy")
+        self.assertTrue(2001 <= seen[200] <= 2003, seen)
+        harness.wait_for(lambda: len(self.busy("127.0.0.7")) == seen[500], what="a line for each")
+        self.assertIn("raise the setting in wsus.conf", self.busy("127.0.0.7")[0])
+        self.assertNotIn("limiting requests", self.server.log("nginx-error"))
+        # others and the machine itself are not concerned, nor is what the same address asks else
+        self.assertEqual(self.flood("127.0.0.8", PATHS[AUTH], body, 3)[0], {200: 3})
+        self.assertEqual(self.flood("127.0.0.1", PATHS[AUTH], body, 2010)[0], {200: 2010})
+        self.assertEqual(self.flood("127.0.0.7", PATHS[CLIENT], GETCONFIG, 100)[0], {200: 100})
+        register = envelope(CLIENT, "RegisterComputer", "<cookie/>")
+        seen, answer = self.flood("127.0.0.7", PATHS[CLIENT], register, 1, f"{CLIENT}/RegisterComputer")
+        self.assertEqual(harness.fault_code(answer), "ServerBusy")
+
+    def test_reports_have_a_limit_of_their_own(self):
+        body = envelope(REPORT, "ReportEventBatch", "")
+        seen, _ = self.flood("127.0.0.10", PATHS[REPORT], body, 3005)
+        self.assertEqual(seen, {500: 3005})  # there is no service yet: the log tells the two apart
+        self.assertTrue(2 <= len(self.busy("127.0.0.10")) <= 4, len(self.busy("127.0.0.10")))
+        self.assertEqual(self.busy("127.0.0.1"), [])
+
+    def test_a_flood_of_made_up_ids_does_not_keep_a_known_computer_away(self):
+        s = self.server
+        known = harness.Computer(s.via("127.0.0.11"), name="known.example.net")
+        known.handshake()
+        before = len(s.ctl_json("computer", "list"))
+        s.ctl("config", "set", "client.new-per-hour", str(before + 20))
+        self.addCleanup(s.ctl, "config", "set", "client.new-per-hour", "5000")
+        codes = {}
+        c = s.open("127.0.0.12")
+        for n in range(60):
+            status, answer = s.ask("", "POST", PATHS[AUTH], authorization(f"22222222-2222-2222-2222-{n:012}"), connection=c)
+            code = "" if status == 200 else harness.fault_code(answer)
+            codes[code] = codes.get(code, 0) + 1
+        c.close()
+        # an hour may end meanwhile: then as many again come in
+        self.assertEqual(set(codes), {"", "ServerBusy"})
+        self.assertTrue(codes["ServerBusy"] > 0 and codes[""] <= 2 * (before + 20), codes)
+        self.assertEqual(len(s.ctl_json("computer", "list")), before + codes[""])
+        self.assertIn("client.new-per-hour", s.log("auth"))
+        again = harness.Computer(s.via("127.0.0.13"), name="known.example.net", id=known.id)  # at another address, too
+        again.handshake()
+        self.assertEqual([harness.local(r) for r in again.scan()], ["SyncUpdatesResult"])
+        with self.assertRaises(harness.Fault) as refused:
+            harness.Computer(s.via("127.0.0.14")).handshake()
+        self.assertEqual(refused.exception.code, "ServerBusy")
+
+    def test_an_id_that_alternates_between_two_computers_is_shown_with_what_to_do(self):
+        s, id = self.server, "33333333-3333-3333-3333-333333333333"
+        for name, source in (("laptop", "127.0.0.20"), ("laptop", "127.0.0.21"), ("laptop", "127.0.0.20")):
+            harness.Computer(s.via(source), name=name, id=id).get_auth_cookie()
+        self.assertNotIn("elsewhere", s.ctl_json("computer", "show", id))  # it roams
+        for name, source in (("clone", "127.0.0.22"), ("laptop", "127.0.0.20"), ("clone", "127.0.0.22")):
+            harness.Computer(s.via(source), name=name, id=id).get_auth_cookie()
+        self.assertEqual({r["id"]: r["elsewhere"] for r in s.ctl_json("computer", "list")}[id],
+                         "laptop at 127.0.0.20, changed 3 times, back 2")
+        self.assertIn("delete the value SusClientId", s.ctl("computer", "show", id).stdout)
+        lines = [line for line in s.log("auth").splitlines() if f"computer {id} was " in line]
+        self.assertEqual(len(lines), 3)
+        self.assertIn("was laptop at 127.0.0.20 and is now clone at 127.0.0.22 (so 3 times, 2 of them back)", lines[-1])

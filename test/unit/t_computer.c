@@ -57,6 +57,93 @@ static void repeated_contacts_update_one_row(void **state)
 	txn_end(&f->t);
 }
 
+static struct computer from(const char *name, const char *address, tick_t at)
+{
+	struct computer c = pc("pc");
+	c.dns_name = slice_of(name);
+	c.address = slice_of(address);
+	c.last_seen = at;
+	return c;
+}
+
+static void assert_elsewhere(struct fixture *f, const char *name, const char *address, tick_t at, unsigned times, unsigned returns)
+{
+	struct elsewhere w;
+	OK(computer_elsewhere(fx_begin(f, TXN_READ), SL("PC"), &w));
+	assert_true(slice_eq(w.dns_name, slice_of(name)) && slice_eq(w.address, slice_of(address)) && w.at == at);
+	assert_int_equal(w.times, times);
+	assert_int_equal(w.returns, returns);
+	txn_end(&f->t);
+}
+
+static void an_id_that_comes_from_elsewhere_with_another_name_is_noted(void **state)
+{
+	struct fixture *f = *state;
+	struct elsewhere w;
+	contact(f, from("a", "192.0.2.1", 1));
+	contact(f, from("a", "192.0.2.2", 2)); /* it roams */
+	contact(f, from("b", "192.0.2.2", 3)); /* it is renamed */
+	contact(f, from("b", "192.0.2.3", 4));
+	IS(E_NOTFOUND, computer_elsewhere(fx_begin(f, TXN_READ), SL("pc"), &w));
+	txn_end(&f->t);
+	contact(f, from("c", "192.0.2.4", 5));
+	assert_elsewhere(f, "b", "192.0.2.3", 5, 1, 0);
+	contact(f, from("c", "192.0.2.5", 6));
+	assert_elsewhere(f, "b", "192.0.2.3", 5, 1, 0);
+	contact(f, from("d", "192.0.2.6", 7)); /* on and on, but not back */
+	assert_elsewhere(f, "c", "192.0.2.5", 7, 2, 0);
+	contact(f, from("c", "192.0.2.5", 8));
+	contact(f, from("d", "192.0.2.9", 9));
+	assert_elsewhere(f, "c", "192.0.2.5", 9, 4, 2);
+	fx_assert_sound(fx_begin(f, TXN_READ));
+	txn_end(&f->t);
+	OK(computer_delete(fx_begin(f, TXN_FLEET), SL("pc"), &fx_err));
+	fx_commit(f);
+	IS(E_NOTFOUND, computer_elsewhere(fx_begin(f, TXN_READ), SL("pc"), &w));
+	txn_end(&f->t);
+}
+
+/* The registration stays what it was, whatever is written beside it. */
+static void what_comes_from_elsewhere_keeps_its_registration(void **state)
+{
+	struct fixture *f = *state;
+	contact(f, from("a", "192.0.2.1", 1));
+	OK(computer_register(fx_begin(f, TXN_FLEET), SL("pc"), SL("\x01info"), &fx_err));
+	fx_commit(f);
+	contact(f, from("b", "192.0.2.2", 2));
+	struct computer c = get(f, "pc");
+	assert_true(c.registered && slice_eq(c.info, SL("\x01info")) && slice_eq(c.dns_name, SL("b")));
+	txn_end(&f->t);
+}
+
+static void new_ids_are_let_in_so_many_an_hour_and_known_ones_always(void **state)
+{
+	struct fixture *f = *state;
+	const tick_t hour = 3600 * TICKS_PER_SECOND;
+	struct computer known = pc("known"), c = pc("x");
+	OK(setting_set(fx_begin(f, TXN_CATALOG), SL("client.new-per-hour"), SL("3"), &fx_err));
+	fx_commit(f);
+	contact(f, known);
+	const char *const more[] = {"x1", "x2"};
+	for (size_t i = 0; i < COUNTOF(more); i++)
+		contact(f, pc(more[i]));
+	IS(E_SERVER_BUSY, computer_contact(fx_begin(f, TXN_FLEET), &c, &fx_err));
+	assert_non_null(strstr(fx_err.text, "client.new-per-hour"));
+	txn_end(&f->t);
+	IS(E_SERVER_BUSY, computer_may_begin(fx_begin(f, TXN_READ), c.id, 1000, &fx_err));
+	OK(computer_may_begin(f->t, known.id, 1000, &fx_err));
+	OK(computer_may_begin(f->t, c.id, hour, &fx_err));
+	assert_int_equal(computers(f), 3);
+	txn_end(&f->t);
+	known.dns_name = SL("a-longer-name.example"); /* its row is written anew */
+	contact(f, known);
+	c.last_seen = hour;
+	contact(f, c);
+	fx_assert_sound(fx_begin(f, TXN_READ));
+	assert_int_equal(computers(f), 4);
+	txn_end(&f->t);
+}
+
 static void a_contact_that_tells_nothing_new_writes_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -194,6 +281,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(repeated_contacts_update_one_row),
+		T(an_id_that_comes_from_elsewhere_with_another_name_is_noted),
+		T(what_comes_from_elsewhere_keeps_its_registration),
+		T(new_ids_are_let_in_so_many_an_hour_and_known_ones_always),
 		T(a_contact_that_tells_nothing_new_writes_nothing),
 		T(a_registration_is_kept_whole_and_replaced_by_a_later_one),
 		T(a_contact_keeps_the_registration),
