@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev nginx openssl curl
 	ca-certificates'
-DEB='debhelper dpkg-dev lintian'
+DEB='build-essential debhelper dpkg-dev lintian'
 TEST='clang libclang-rt-dev libcmocka-dev libmspack-dev cabextract fcgiwrap spawn-fcgi shellcheck mandoc jq universal-ctags
 	lmdb-utils logrotate python3 python3-zeep python3-lxml libfwnt-dev git valgrind'
 
