@@ -1,4 +1,4 @@
-/* content.c -- /Content and /SelfUpdate misses to X-Accel-Redirect.  See content.h. */
+/* content.c -- /Content and /SelfUpdate misses to X-Accel-Redirect, and /health and /metrics.  See content.h. */
 #include "cgi/content.h"
 
 #include <dirent.h>
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cgi/status.h"
 #include "common/log.h"
 #include "common/text.h"
 
@@ -150,14 +151,18 @@ void content_answer(const struct request *req, int selfupdate, char headers[CONT
 struct content_worker {
 	int selfupdate;
 	char headers[CONTENT_TARGET + 64];
+	struct status_reply status;
 };
-static const char *opt_selfupdate;
+static const char *opt_selfupdate, *opt_jobs;
 
 static int content_option(int ch, const char *arg, struct err *e)
 {
-	if (ch != 'U')
+	if (ch == 'U')
+		opt_selfupdate = arg;
+	else if (ch == 'J')
+		opt_jobs = arg;
+	else
 		return err_set(e, E_USAGE, "unknown option -%c", ch);
-	opt_selfupdate = arg;
 	return E_OK;
 }
 
@@ -178,6 +183,10 @@ static int content_start(void **worker, struct err *e)
 static void content_handle(void *worker, const struct request *req, struct answer *out)
 {
 	struct content_worker *w = worker;
+	if (status_is_for(req->path)) {
+		status_answer(req, opt_jobs, time_now(), &w->status, out);
+		return; /* nginx logs those that are no 200; the others, four a minute, would hide the rest */
+	}
 	content_answer(req, w->selfupdate, w->headers, out);
 	/* nginx logs each download; another line would say the same. */
 	log_line(LOG_DEBUG, "%.*s: %d %s", SLF(req->path), out->status, w->headers);
@@ -207,8 +216,9 @@ int content_main(int argc, char **argv)
 {
 	static const struct serve_ops ops = {
 		.name = "wsus-content",
-		.usage = "  -U DIR       the self-update files\n",
-		.options = "U:",
+		.usage = "  -U DIR       the self-update files\n"
+			 "  -J DIR       what the jobs leave, for /health and /metrics\n",
+		.options = "U:J:",
 		.option = content_option,
 		.start = content_start,
 		.handle = content_handle,

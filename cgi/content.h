@@ -20,7 +20,7 @@ bool content_resolve(struct slice path, int selfupdate, char to[CONTENT_TARGET])
 void content_answer(const struct request *req, int selfupdate, char headers[CONTENT_TARGET + 64],
 	struct answer *out);
 
-/* The whole program: options -U SELFUPDATEDIR and those of serve_main(). */
+/* The whole program: options -U SELFUPDATEDIR, -J JOBSDIR (status.h) and those of serve_main(). */
 int content_main(int argc, char **argv);
 
 #endif

@@ -79,6 +79,10 @@
 #define LIMIT_MANIFEST ((size_t)1 << 20)   /* 1,000 lines of 1 KB at most: a path of 4 KB is none of ours */
 #define LIMIT_BACKUP_KEEP 1000             /* nightly for nearly three years */
 
+/* ---- /health and /metrics ---- */
+#define LIMIT_STATUS ((size_t)64 << 10) /* 16 findings of 800 bytes, 80 numbers of 150 bytes with their help */
+#define LIMIT_STATUS_AGE 900            /* seconds: three periods of the job, so that one late run is no alarm */
+
 /* ---- the configuration file ---- */
 #define LIMIT_CONF ((size_t)64 << 10) /* the shipped one, every setting with its comment, has 5 KB */
 #define LIMIT_CONF_LINE 4096          /* a path (PATH_MAX); the longest value of a store setting has 512 bytes */

@@ -305,22 +305,19 @@ static int audit_dir(struct ctl *c, const char *dir, struct manifest *m)
 
 /* ---- several backups in one directory ---- */
 
-#define NAME_TIME "wsus-%Y%m%dT%H%M%SZ" /* of names, so that their order is the order of time */
-#define NAME_LENGTH 21
-
 static const char *name_of_now(struct ctl *c, const char *dir)
 {
 	char name[40];
 	struct tm tm;
 	time_t now = (time_t)(c->now / TICKS_PER_SECOND);
 	gmtime_r(&now, &tm);
-	strftime(name, sizeof(name), NAME_TIME, &tm);
+	strftime(name, sizeof(name), BACKUP_NAME, &tm);
 	return ctl_path(c, dir, name);
 }
 
 static int is_backup_name(const struct dirent *d)
 {
-	return strlen(d->d_name) == NAME_LENGTH && strncmp(d->d_name, "wsus-", 5) == 0 && d->d_name[NAME_LENGTH - 1] == 'Z';
+	return strlen(d->d_name) == BACKUP_NAME_LENGTH && strncmp(d->d_name, "wsus-", 5) == 0 && d->d_name[BACKUP_NAME_LENGTH - 1] == 'Z';
 }
 
 struct kept {

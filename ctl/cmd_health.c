@@ -59,8 +59,14 @@ static int places_of(struct ctl *c, struct health_places *p)
 		.store = c->store_dir,
 		.run = there(c, "run", "/run/wsus-fcgi"),
 		.log = there(c, "log", "/var/log/wsus-fcgi"),
+		.jobs = there(c, "jobs", "/var/lib/wsus-fcgi/jobs"),
 	};
-	int rc = tls_files(c, p);
+	struct slice backups;
+	int rc = conf_get(&c->conf, "backup.to", &backups, NULL, &c->err);
+	if (rc == E_OK && !(p->backups = arena_copy(&c->arena, backups).p))
+		rc = err_set(&c->err, E_NOMEM, "out of memory");
+	if (rc == E_OK)
+		rc = tls_files(c, p);
 	return rc == E_OK ? public_url(c, &p->url) : rc;
 }
 
@@ -302,21 +308,31 @@ static void take_growth(struct health_facts *f, const char *path, struct growth 
 	f->growth[f->ngrowth++] = *now;
 }
 
+/* Among what the jobs leave, where there are jobs. */
+static const char *state_file(struct ctl *c, const char *jobs)
+{
+	const char *path = ctl_option(c, "state");
+	if (path)
+		return path;
+	return jobs ? ctl_path(c, jobs, "health.state") : place_beside(c, "health.state");
+}
+
 static int run_health(struct ctl *c)
 {
 	struct finding v[HEALTH_CHECKS_MAX];
 	struct health_facts *f = ARENA_NEW(&c->arena, struct health_facts);
 	struct health_places p;
-	const char *path = ctl_option(c, "state");
 	struct growth now;
 	enum level worst;
-	path = path ? path : place_beside(c, "health.state");
-	if (!f || !path)
+	if (!f)
 		return err_set(&c->err, E_NOMEM, "out of memory");
 	f->now = c->now;
 	int rc = take_limits(c, f->limit);
 	if (rc == E_OK)
 		rc = places_of(c, &p);
+	const char *path = rc == E_OK ? state_file(c, p.jobs) : NULL;
+	if (rc == E_OK && !path)
+		rc = err_set(&c->err, E_NOMEM, "out of memory");
 	if (rc != E_OK)
 		return rc;
 	health_gather(f, &p, &c->arena);
@@ -459,7 +475,7 @@ static const struct option_row health_options[] = {
 	{"notify", NULL, "run the command for what changed since the last time, note levels and growth"},
 	{"command", "COMMAND", "what --notify runs, with EVENT CHECK LEVEL CAUSE REMEDY (default: notify.command of wsus.conf)"},
 	{"metrics", "FILE", "write the numbers for Prometheus there too"},
-	{"state", "FILE", "where that is noted (default: health.state beside the store)"},
+	{"state", "FILE", "where that is noted (default: health.state in jobs/ beside the store)"},
 	{0},
 };
 

@@ -34,6 +34,8 @@ const struct limit_info health_limits[LIM__N] = {
 	[LIM_TICK_WARN] = {"tick-warn", 5, "minutes", "the job runs every minute"},
 	[LIM_TICK_CRITICAL] = {"tick-critical", 60, "minutes", "administrators expect an approval to take effect in time"},
 	[LIM_FAULTS_WARN] = {"faults-warn", 5, "percent of requests", "the server's own failures are rare: overload at worst"},
+	[LIM_BACKUP_WARN] = {"backup-warn", 2, "days", "it is made each night: at two days one is missing"},
+	[LIM_BACKUP_CRITICAL] = {"backup-critical", 7, "days", "more work than that is hard to do again"},
 	[LIM_FAULTS_CRITICAL] = {"faults-critical", 50, "percent of requests", "most computers get nothing"},
 };
 
@@ -311,6 +313,89 @@ static void check_faults(const struct health_facts *f, struct finding *o)
 		bad(o, l, "look for status=5 in the services' logs; each line says why");
 }
 
+/* The period of each job and what to do; in twice the time and an hour it has run whatever its random wait is. */
+static const struct {
+	const char *name;
+	tick_t period;
+} job_periods[HEALTH_JOBS] = {{"tick", MINUTE}, {"health", 5 * MINUTE}, {"backup", DAY}, {"certificate", DAY}};
+
+#define SETTLED (3 * HOUR) /* after a start of the machine a daily job may wait for two hours, others come in minutes */
+
+static tick_t job_period(const char *name)
+{
+	for (unsigned i = 0; i < HEALTH_JOBS; i++)
+		if (strcmp(job_periods[i].name, name) == 0)
+			return job_periods[i].period;
+	return DAY;
+}
+
+static bool is_late(const struct health_facts *f, const struct job_facts *j)
+{
+	tick_t last = MAX(j->since, j->started);
+	return f->up > SETTLED && f->now - last > 2 * job_period(j->name) + HOUR;
+}
+
+/* Of health itself only that it comes: what it found is what is being said. */
+static bool is_bad_run(const struct job_facts *j)
+{
+	return j->failed && strcmp(j->name, "health") != 0;
+}
+
+static void judge_job(const struct health_facts *f, const struct job_facts *j, struct finding *o)
+{
+	size_t n = strlen(o->what);
+	tick_t last = MAX(j->since, j->started);
+	const char *between = n ? "; " : "";
+	if (is_late(f, j))
+		snprintf(o->what + n, sizeof(o->what) - n, "%s%s has not run for %" PRId64 " h", between, j->name, (f->now - last) / HOUR);
+	else if (is_bad_run(j))
+		snprintf(o->what + n, sizeof(o->what) - n, "%s%s failed: %.200s", between, j->name, j->words);
+	else
+		return;
+	if (o->level == LEVEL_OK)
+		bad(o, LEVEL_WARNING, "look at its log (wsus-jobs(8)), then run `job.sh %s` by hand", j->name);
+}
+
+static void check_jobs(const struct health_facts *f, struct finding *o)
+{
+	unsigned known = 0;
+	for (unsigned i = 0; i < HEALTH_JOBS; i++) {
+		known += f->job[i].known == KNOWN;
+		if (f->job[i].known == KNOWN)
+			judge_job(f, &f->job[i], o);
+	}
+	if (known == 0)
+		what(o, "none are set up here");
+	else if (o->level == LEVEL_OK)
+		what(o, "%u run as they should", known);
+}
+
+static const struct job_facts *find_job(const struct health_facts *f, const char *name)
+{
+	for (unsigned i = 0; i < HEALTH_JOBS; i++)
+		if (f->job[i].known == KNOWN && strcmp(f->job[i].name, name) == 0)
+			return &f->job[i];
+	return NULL;
+}
+
+static void check_backup(const struct health_facts *f, struct finding *o)
+{
+	const struct job_facts *j = find_job(f, "backup");
+	if (f->backup.known != KNOWN || !j) {
+		what(o, "%s", f->backup.known == FAILED_TO_KNOW ? f->backup.words : "none is made each night here");
+		return;
+	}
+	tick_t last = MAX(f->backup.newest, j->since);
+	int64_t days = (f->now - last) / DAY;
+	if (f->backup.newest)
+		what(o, "%u in %.200s, the newest %" PRId64 " h old", f->backup.n, f->backup.dir, (f->now - f->backup.newest) / HOUR);
+	else
+		what(o, "none in %.200s yet", f->backup.dir);
+	enum level l = above(days, f->limit[LIM_BACKUP_WARN] - 1, f->limit[LIM_BACKUP_CRITICAL] - 1);
+	if (l != LEVEL_OK && f->up > SETTLED)
+		bad(o, l, "`job.sh backup` (wsus-jobs(8)) makes one now and says what is in its way; backup.to of wsus.conf is where");
+}
+
 static void check_sync(const struct health_facts *f, struct finding *o)
 {
 	(void)f;
@@ -325,6 +410,7 @@ static const struct {
 	{"services", check_services}, {"store", check_store},           {"disk", check_disk},
 	{"catalog", check_catalog}, {"fleet", check_fleet},             {"computers", check_computers},
 	{"tick", check_tick},       {"faults", check_faults},           {"sync", check_sync},
+	{"jobs", check_jobs},       {"backup", check_backup},
 };
 static_assert(COUNTOF(checks) < HEALTH_CHECKS_MAX, "room for every check, and for what notifying has to say");
 

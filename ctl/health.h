@@ -33,6 +33,8 @@ enum health_limit {
 	LIM_TICK_CRITICAL,
 	LIM_FAULTS_WARN,
 	LIM_FAULTS_CRITICAL,
+	LIM_BACKUP_WARN,
+	LIM_BACKUP_CRITICAL,
 	LIM__N
 };
 struct limit_info {
@@ -48,6 +50,8 @@ int health_limit_set(int64_t *v, const char *text, struct err *e) MUST_CHECK;
 #define HEALTH_WORDS 400
 #define HEALTH_POINTS 60 /* one a day: two months say how fast something grows */
 #define HEALTH_SERVICES 3
+#define HEALTH_JOBS 4
+#define HEALTH_CODES 12 /* kinds of faults: the protocol has eight that clients are told */
 #define HEALTH_SLICE 500 /* revisions read at each run: 10 to 20 ms, and all of 100,000 in a day at one run in 5 min */
 
 enum known { NOT_KNOWN, KNOWN, FAILED_TO_KNOW }; /* not applicable or not there; there; there but it went wrong */
@@ -67,10 +71,18 @@ struct store_facts { /* plain bytes: they come through a pipe */
 	char words[HEALTH_WORDS];
 	uint32_t checked, bad; /* revisions of the slice */
 	struct store_stat stat;
-	unsigned day, week; /* computers that came */
+	unsigned hour, day, week, month; /* computers that came */
 	tick_t newest;
 	unsigned overdue; /* approvals whose go-live time has passed */
 	tick_t overdue_since;
+};
+struct job_facts {
+	const char *name;
+	enum known known;        /* KNOWN: it is to run here */
+	tick_t since;            /* from when on */
+	tick_t started, ended, succeeded; /* 0: never */
+	bool failed;             /* the last time */
+	char words[HEALTH_WORDS];
 };
 struct health_facts {
 	tick_t now;
@@ -78,6 +90,7 @@ struct health_facts {
 	struct {
 		enum known known;
 		bool held;
+		int64_t calls, ms; /* of one that held */
 		char url[HEALTH_WORDS], words[HEALTH_WORDS];
 	} scan;
 	struct cert_facts server, authority, successor; /* successor NOT_KNOWN: none is made */
@@ -87,6 +100,7 @@ struct health_facts {
 		const char *name;
 		enum known known;
 		bool answers;
+		tick_t took; /* until it did */
 		char words[HEALTH_WORDS];
 	} service[HEALTH_SERVICES];
 	struct store_facts store;
@@ -98,7 +112,21 @@ struct health_facts {
 		enum known known;
 		uint64_t requests, faults; /* of the last hour; faults: those of the server's own making */
 		char last[HEALTH_WORDS];
+		struct fault_count {
+			char code[32];
+			uint64_t n;
+		} code[HEALTH_CODES]; /* what answers said, the client's own faults too */
+		unsigned ncode;
 	} log;
+	tick_t up; /* since the machine started */
+	struct job_facts job[HEALTH_JOBS];
+	struct {
+		enum known known; /* NOT_KNOWN: none is made each night */
+		const char *dir;
+		tick_t newest; /* 0: none is there */
+		unsigned n;
+		char words[HEALTH_WORDS];
+	} backup;
 	struct growth growth[HEALTH_POINTS];
 	unsigned ngrowth;
 };
@@ -163,8 +191,12 @@ struct health_places {
 	const char *next;  /* PEM of the next authority; need not be there */
 	const char *crt;   /* the server's own; need not be there */
 	const char *run, *log; /* directories of sockets and logs, NULL: none found */
+	const char *jobs;      /* what scripts/job.sh leaves, NULL: none found */
+	const char *backups;   /* backup.to, empty: switched off, NULL: not known */
 };
 void health_gather(struct health_facts *f, const struct health_places *p, struct arena *a);
+/* Jobs and backups alone (health_jobs.c). */
+void health_jobs_look(struct health_facts *f, const struct health_places *p);
 /* Without scan, store and logs: what is there at once. */
 void health_gather_quick(struct health_facts *f, const struct health_places *p, struct arena *a);
 /* Runs a program without a shell for at most that many seconds; its standard output goes to out (may be NULL: it

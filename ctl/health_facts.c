@@ -75,6 +75,9 @@ static void take_result(struct health_facts *f, const struct health_places *p, s
 			SLF(json_member(total, "ms")));
 	else
 		snprintf(f->scan.words, sizeof(f->scan.words), "%.*s", SLF(words));
+	struct slice ms = json_member(total, "ms");
+	if (!text_i64(json_member(total, "calls"), &f->scan.calls) || !text_i64(text_cut(&ms, '.'), &f->scan.ms))
+		f->scan.calls = f->scan.ms = 0;
 	health_cert_read(&f->server, chain);
 	look_for_unserved(f, p, chain, a);
 }
@@ -172,12 +175,39 @@ static void services(struct health_facts *f, const char *run)
 		if (!run)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s.sock", run, names[i]);
+		tick_t begun = time_now();
 		f->service[i].answers = answers(path, f->service[i].words);
+		f->service[i].took = time_now() - begun;
 		f->service[i].known = KNOWN;
 	}
 }
 
 /* ---- logs ---- */
+
+static bool is_word(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (text_lower(s.p[i]) < 'a' || text_lower(s.p[i]) > 'z')
+			return false;
+	return s.n > 0;
+}
+
+/* A kind for which there is no room is not counted by itself. */
+static void count_fault(struct health_facts *f, struct slice code, uint64_t n)
+{
+	unsigned i = 0;
+	if (code.n >= sizeof(f->log.code[0].code) || !is_word(code))
+		return;
+	while (i < f->log.ncode && !slice_eq(code, slice_of(f->log.code[i].code)))
+		i++;
+	if (i == HEALTH_CODES)
+		return;
+	if (i == f->log.ncode) {
+		memcpy(f->log.code[i].code, code.p, code.n);
+		f->log.ncode++;
+	}
+	f->log.code[i].n += n;
+}
 
 /* A status of 500 with a fault that is the client's is no failure of ours. */
 static void take_line(struct health_facts *f, struct slice line)
@@ -186,6 +216,7 @@ static void take_line(struct health_facts *f, struct slice line)
 	if (!log_read(line, &l) || !l.request || f->now - l.at > 3600 * TICKS_PER_SECOND)
 		return;
 	f->log.requests += 1 + l.more;
+	count_fault(f, l.fault, 1 + l.more);
 	if (l.rc == E_OK || l.rc < 0 || l.rc >= E__MAX || !err_is_ours((int)l.rc))
 		return;
 	f->log.faults += 1 + l.more;
@@ -257,4 +288,5 @@ void health_gather(struct health_facts *f, const struct health_places *p, struct
 	scan(f, p, a);
 	health_gather_quick(f, p, a);
 	logs(f, p->log);
+	health_jobs_look(f, p);
 }

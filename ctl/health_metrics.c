@@ -1,57 +1,185 @@
-/* health_metrics.c -- facts and findings as Prometheus reads them: one gauge a line.
+/* health_metrics.c -- facts and findings in the text format of Prometheus, version 0.0.4.
  *
- * It goes into a file, which a web server or the collector of a node exporter shows: no service learns to do more. */
+ * A family is its HELP and TYPE lines and then its samples, all together, each name once; what is not known is left out.
+ * Everything is a gauge: what is shown was found out at one moment.  Times are in seconds since 1970. */
 #include "common/buf.h"
 #include "ctl/health.h"
 
-static void gauge(struct buf *b, const char *name, const char *help, uint64_t v)
+static void family(struct buf *b, const char *name, const char *help)
 {
-	buf_printf(b, "# HELP wsus_%s %s\n# TYPE wsus_%s gauge\nwsus_%s %ju\n", name, help, name, name, (uintmax_t)v);
+	buf_printf(b, "# HELP wsus_%s %s\n# TYPE wsus_%s gauge\n", name, help, name);
+}
+
+static void sample(struct buf *b, const char *name, const char *label, const char *value, int64_t v)
+{
+	if (label)
+		buf_printf(b, "wsus_%s{%s=\"%s\"} %jd\n", name, label, value, (intmax_t)v);
+	else
+		buf_printf(b, "wsus_%s %jd\n", name, (intmax_t)v);
+}
+
+static int64_t seconds(tick_t t)
+{
+	return t > 0 ? t / TICKS_PER_SECOND : 0;
+}
+
+/* In seconds, to the microsecond. */
+static void duration(struct buf *b, const char *name, const char *label, const char *value, tick_t t)
+{
+	uint64_t us = t > 0 ? (uint64_t)t / (TICKS_PER_SECOND / 1000000) : 0;
+	buf_printf(b, "wsus_%s", name);
+	if (label)
+		buf_printf(b, "{%s=\"%s\"}", label, value);
+	buf_printf(b, " %ju.%06u\n", (uintmax_t)(us / 1000000), (unsigned)(us % 1000000));
 }
 
 static void add_levels(struct buf *b, const struct finding *v, unsigned n)
 {
-	buf_str(b, "# HELP wsus_health_level 0 OK, 1 warning, 2 critical, 3 unknown\n# TYPE wsus_health_level gauge\n");
+	family(b, "health_level", "What wsusctl health found: 0 OK, 1 warning, 2 critical, 3 unknown.");
 	for (unsigned i = 0; i < n; i++)
-		buf_printf(b, "wsus_health_level{check=\"%s\"} %d\n", v[i].check, (int)v[i].level);
+		sample(b, "health_level", "check", v[i].check, v[i].level);
 }
 
-static uint64_t seconds(tick_t t)
+static void add_scan(struct buf *b, const struct health_facts *f)
 {
-	return t > 0 ? (uint64_t)(t / TICKS_PER_SECOND) : 0;
+	if (f->scan.known != KNOWN)
+		return;
+	family(b, "scan_success", "1 if a scan through the public address held.");
+	sample(b, "scan_success", NULL, NULL, f->scan.held);
+	if (!f->scan.held)
+		return;
+	family(b, "scan_calls", "Requests of that scan.");
+	sample(b, "scan_calls", NULL, NULL, f->scan.calls);
+	family(b, "scan_duration_seconds", "How long that scan took.");
+	duration(b, "scan_duration_seconds", NULL, NULL, f->scan.ms * (TICKS_PER_SECOND / 1000));
 }
 
-void health_metrics_add(struct buf *b, const struct health_facts *f, const struct finding *v, unsigned n)
+static void add_services(struct buf *b, const struct health_facts *f)
+{
+	bool any = false;
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
+		any |= f->service[i].known == KNOWN;
+	if (!any)
+		return;
+	family(b, "service_up", "1 if a worker of the service answered.");
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
+		sample(b, "service_up", "service", f->service[i].name, f->service[i].answers);
+	family(b, "service_answer_seconds", "How long the smallest request took.");
+	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
+		duration(b, "service_answer_seconds", "service", f->service[i].name, f->service[i].took);
+}
+
+static void add_certificates(struct buf *b, const struct health_facts *f)
+{
+	static const char name[] = "certificate_end_timestamp_seconds";
+	if (f->server.known != KNOWN && f->authority.known != KNOWN)
+		return;
+	family(b, name, "When the certificate of the server, and that of its authority, ends.");
+	if (f->server.known == KNOWN)
+		sample(b, name, "certificate", "server", seconds(f->server.ends));
+	if (f->authority.known == KNOWN)
+		sample(b, name, "certificate", "authority", seconds(f->authority.ends));
+}
+
+static void add_store(struct buf *b, const struct health_facts *f)
+{
+	const struct store_stat *s = &f->store.stat;
+	family(b, "store_used_bytes", "Pages in use of each environment of the store.");
+	sample(b, "store_used_bytes", "environment", "catalog", (int64_t)s->catalog_used);
+	sample(b, "store_used_bytes", "environment", "fleet", (int64_t)s->fleet_used);
+	family(b, "store_limit_bytes", "To which it may grow.");
+	sample(b, "store_limit_bytes", "environment", "catalog", (int64_t)s->catalog_map);
+	sample(b, "store_limit_bytes", "environment", "fleet", (int64_t)s->fleet_map);
+	family(b, "computers_seen", "Computers that came within the time.");
+	sample(b, "computers_seen", "within", "1h", f->store.hour);
+	sample(b, "computers_seen", "within", "24h", f->store.day);
+	sample(b, "computers_seen", "within", "7d", f->store.week);
+	sample(b, "computers_seen", "within", "30d", f->store.month);
+}
+
+static void add_faults(struct buf *b, const struct health_facts *f)
+{
+	if (f->log.known != KNOWN || f->log.ncode == 0)
+		return;
+	family(b, "fault_answers_last_hour", "Answers of the last hour that were faults, by the code that clients were told.");
+	for (unsigned i = 0; i < f->log.ncode; i++)
+		sample(b, "fault_answers_last_hour", "code", f->log.code[i].code, (int64_t)f->log.code[i].n);
+}
+
+static bool any_job(const struct health_facts *f)
+{
+	for (unsigned i = 0; i < HEALTH_JOBS; i++)
+		if (f->job[i].known == KNOWN)
+			return true;
+	return false;
+}
+
+static void add_jobs(struct buf *b, const struct health_facts *f)
+{
+	static const char *const rows[][2] = {
+		{"job_start_timestamp_seconds", "When the job began last, 0: never."},
+		{"job_success_timestamp_seconds", "When the job ended well last, 0: never."},
+		{"job_failed", "1 if its last run failed."},
+		{"job_duration_seconds", "How long its last run took."},
+	};
+	for (unsigned r = 0; any_job(f) && r < COUNTOF(rows); r++) {
+		family(b, rows[r][0], rows[r][1]);
+		for (unsigned i = 0; i < HEALTH_JOBS; i++) {
+			const struct job_facts *j = &f->job[i];
+			const int64_t v[] = {seconds(j->started), seconds(j->succeeded), j->failed, seconds(j->ended) - seconds(j->started)};
+			if (j->known == KNOWN)
+				sample(b, rows[r][0], "job", j->name, v[r]);
+		}
+	}
+}
+
+static void add_single(struct buf *b, const struct health_facts *f)
 {
 	const struct store_stat *s = &f->store.stat;
 	const struct {
 		enum known known;
 		const char *name, *help;
-		uint64_t v;
+		int64_t v;
 	} rows[] = {
-		{KNOWN, "checked_seconds", "when this was found out", seconds(f->now)},
-		{f->server.known, "certificate_ends_seconds", "when the server's certificate ends", seconds(f->server.ends)},
-		{f->authority.known, "authority_ends_seconds", "when the authority ends", seconds(f->authority.ends)},
-		{f->disk.known, "disk_bytes", "of the store's disk", f->disk.total},
-		{f->disk.known, "disk_free_bytes", "of the store's disk", f->disk.free},
-		{f->store.known, "catalog_used_bytes", "pages in use", s->catalog_used},
-		{f->store.known, "catalog_limit_bytes", "to which it may grow", s->catalog_map},
-		{f->store.known, "fleet_used_bytes", "pages in use", s->fleet_used},
-		{f->store.known, "fleet_limit_bytes", "to which it may grow", s->fleet_map},
-		{f->store.known, "updates", "known", s->updates},
-		{f->store.known, "revisions", "held", s->revisions},
-		{f->store.known, "approvals", "of all groups", s->deployments},
-		{f->store.known, "files", "named by updates", s->files},
-		{f->store.known, "files_stored", "that are here", s->files_stored},
-		{f->store.known, "computers", "known", s->computers},
-		{f->store.known, "computers_day", "that came in the last day", f->store.day},
-		{f->store.known, "computers_week", "that came in the last week", f->store.week},
-		{f->store.known, "approvals_overdue", "whose go-live time has passed without effect", f->store.overdue},
-		{f->log.known, "requests_hour", "in the last hour", f->log.requests},
-		{f->log.known, "faults_hour", "requests of the last hour that failed by the server's fault", f->log.faults},
+		{KNOWN, "check_timestamp_seconds", "When all this was found out.", seconds(f->now)},
+		{f->disk.known, "disk_size_bytes", "Of the disk with the store.", (int64_t)f->disk.total},
+		{f->disk.known, "disk_free_bytes", "Of the disk with the store.", (int64_t)f->disk.free},
+		{f->store.known, "updates", "Updates known.", s->updates},
+		{f->store.known, "updates_declined", "Updates that are declined.", s->declined},
+		{f->store.known, "files", "Files that updates name.", s->files},
+		{f->store.known, "files_stored", "Those of them that are here.", s->files_stored},
+		{f->store.known, "revisions", "Revisions held.", s->revisions},
+		{f->store.known, "approvals", "Approvals, of all groups.", s->deployments},
+		{f->store.known, "approvals_overdue", "Approvals whose go-live time has passed without effect.", f->store.overdue},
+		{f->store.known, "groups", "Target groups.", s->groups},
+		{f->store.known, "computers", "Computers known.", s->computers},
+		{f->store.known, "contact_timestamp_seconds", "When a computer came last, 0: never.", seconds(f->store.newest)},
+		{f->store.known, "epoch", "Counts every change that clients can see.", s->state.epoch},
+		{f->store.known, "generation", "Counts restores and moves of the store.", s->state.generation},
+		{f->log.known, "requests_last_hour", "Requests of the last hour.", (int64_t)f->log.requests},
+		{f->log.known, "failures_last_hour", "Requests of the last hour that failed by the server's fault.",
+			(int64_t)f->log.faults},
+		{f->backup.known, "backups", "Backups in the directory of the nightly ones.", f->backup.n},
+		{f->backup.known, "backup_timestamp_seconds", "When the newest of them was made, 0: there is none.",
+			seconds(f->backup.newest)},
 	};
+	for (unsigned i = 0; i < COUNTOF(rows); i++) {
+		if (rows[i].known != KNOWN)
+			continue;
+		family(b, rows[i].name, rows[i].help);
+		sample(b, rows[i].name, NULL, NULL, rows[i].v);
+	}
+}
+
+void health_metrics_add(struct buf *b, const struct health_facts *f, const struct finding *v, unsigned n)
+{
 	add_levels(b, v, n);
-	for (unsigned i = 0; i < COUNTOF(rows); i++)
-		if (rows[i].known == KNOWN)
-			gauge(b, rows[i].name, rows[i].help, rows[i].v);
+	add_single(b, f);
+	add_scan(b, f);
+	add_services(b, f);
+	add_certificates(b, f);
+	if (f->store.known == KNOWN)
+		add_store(b, f);
+	add_faults(b, f);
+	add_jobs(b, f);
 }

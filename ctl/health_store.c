@@ -47,8 +47,11 @@ static int look_at_slice(struct look *l, struct err *e)
 static int look_at_computer(const struct computer *c, void *arg)
 {
 	struct look *l = arg;
-	l->f->day += l->now - c->last_seen < DAY;
-	l->f->week += l->now - c->last_seen < 7 * DAY;
+	tick_t age = l->now - c->last_seen;
+	l->f->hour += age < DAY / 24;
+	l->f->day += age < DAY;
+	l->f->week += age < 7 * DAY;
+	l->f->month += age < 30 * DAY;
 	l->f->newest = MAX(l->f->newest, c->last_seen);
 	return E_OK;
 }

@@ -8,6 +8,9 @@
 
 #define MANIFEST "manifest"
 #define MANIFEST_FORMAT 1u
+/* strftime() and strptime(): the name of one of several, so that their order is the order of time. */
+#define BACKUP_NAME "wsus-%Y%m%dT%H%M%SZ"
+#define BACKUP_NAME_LENGTH 21
 
 struct manifest_file {
 	struct sha256 digest;

@@ -390,7 +390,7 @@ start_instance() {
 	: >"$state/run/ask.out"
 	start_service auth -S store -K keys/master
 	start_service client -S store -K keys/master
-	start_service content -U selfupdate
+	start_service content -U selfupdate -J jobs
 	start_jobs
 	start_nginx || exit 1
 	wait_until_answering || exit 1

@@ -118,6 +118,9 @@ render_nginx() {
 	for file in "$share"/nginx/*.conf; do
 		absolute_paths <"$file" >"$1/${file##*/}"
 	done
+	for network in $(setting status.allow); do
+		echo "$network allowed;"
+	done >>"$1/status-allow.conf"
 	sed "s|@PLAIN_SERVICES@|$plain_services|" "$share/nginx/site.conf.in" | absolute_paths >"$1/site.conf"
 	listen_lines "$port" >"$1/listen-plain.conf"
 	listen_lines "$tls_port" ssl >"$1/listen-tls.conf"

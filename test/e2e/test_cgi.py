@@ -82,7 +82,7 @@ class Cgi(unittest.TestCase):
 
 MANUAL = (ROOT / "doc/wsus-fcgi.7").read_text()
 SERVICES = ("auth", "client", "content")
-ARGUMENTS = {"content": "-U selfupdate"}  # the others have those of the manual's example
+ARGUMENTS = {"content": "-U selfupdate -J jobs"}  # the others have those of the manual's example
 
 
 def examples(section):

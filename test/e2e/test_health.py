@@ -2,17 +2,47 @@
 import contextlib
 import datetime
 import json
+import math
 import os
+import re
 import signal
 import socket
 import ssl
 import threading
+import time
 import unittest
+import urllib.request
 
 import harness
 from harness import ROOT, run, temporary
+from installed import Beside
 
 NAMES = ("localhost", "127.0.0.1")
+
+
+def exposition(text):
+    """The samples of Prometheus' text format as {(name, label, value): number}.  Strict: a family is HELP, TYPE and its
+    samples, together and once; every sample is of a family; no series is there twice."""
+    shown, families, family = {}, {}, None
+    assert text.endswith("\n") and "\r" not in text, "lines end with a line feed, the last one, too"
+    for line in text[:-1].split("\n"):
+        if said := re.fullmatch(r"# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)", line):
+            assert said[1] not in families, f"{said[1]} begins twice"
+            assert re.fullmatch(r"([^\\]|\\\\|\\n)+", said[2]), f"an escape that is none: {line}"
+            family, families[said[1]] = said[1], None
+        elif said := re.fullmatch(r"# TYPE (\S+) (counter|gauge|histogram|summary|untyped)", line):
+            assert said[1] == family and families[family] is None, f"out of place: {line}"
+            families[family] = said[2]
+        else:
+            said = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"\})? (\S+)', line)
+            assert said and said[1] == family and families[family], f"no sample of {family}: {line}"
+            key = said.group(1, 2, 3)
+            assert key not in shown, f"twice: {line}"
+            assert math.isfinite(float(said[4])), line
+            shown[key] = float(said[4])
+    assert {name for name, _, _ in shown} == set(families), "a family without a sample"
+    assert all(name.startswith("wsus_") for name in families)
+    return shown
 
 
 class Server(unittest.TestCase):
@@ -46,8 +76,8 @@ class Well(Server):
         status, text = self.health()
         self.assertEqual(status, 0, text)
         lines = text.splitlines()
-        self.assertEqual(lines[0], "WSUS OK - 12 checks")
-        self.assertEqual(len(lines), 13)
+        self.assertEqual(lines[0], "WSUS OK - 14 checks")
+        self.assertEqual(len(lines), 15)
         for line in lines[1:]:
             self.assertRegex(line, r"^OK       [a-z]+: .+$")
         self.assertIn("scan: https://localhost:", text)
@@ -79,10 +109,15 @@ class Well(Server):
         self.assertEqual(self.health("--metrics", path)[0], 0)
         text = path.read_text()
         self.assertEqual(path.stat().st_mode & 0o777, 0o644)
-        for line in text.splitlines():
-            self.assertRegex(line, r'^(# (HELP|TYPE) wsus_\w+ .+|wsus_\w+({check="\w+"})? \d+)$')
-        self.assertIn('wsus_health_level{check="scan"} 0\n', text)
-        self.assertIn("\nwsus_computers 0\n", text)
+        shown = exposition(text)
+        self.assertEqual(shown["wsus_health_level", "check", "scan"], 0)
+        self.assertEqual(shown["wsus_computers", None, None], 0)
+        self.assertEqual({shown["wsus_service_up", "service", name] for name in ("auth", "client", "content")}, {1})
+        self.assertGreater(shown["wsus_scan_calls", None, None], 2)
+        self.assertGreater(shown["wsus_certificate_end_timestamp_seconds", "certificate", "server"], time.time() + 800 * 86400)
+        self.assertLess(abs(shown["wsus_check_timestamp_seconds", None, None] - time.time()), 600)
+        self.assertEqual(shown["wsus_job_failed", "job", "tick"], 0)
+        self.assertNotIn(("wsus_backups", None, None), shown)
         self.assertEqual([p.name for p in path.parent.iterdir()], ["wsus.prom"])
 
     def test_nobody_there(self):
@@ -310,6 +345,113 @@ class Unserved(Server):
         (self.keys / "ca-next.crt").write_text((other / "ca.crt").read_text())
         self.addCleanup((self.keys / "ca-next.crt").unlink)
         self.assert_level("authority", "OK", "the next one is made: `wsusctl client setup` hands out both")
+
+
+def page(url, **headers):
+    """(status, media type, text) of a page."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.headers["Content-Type"], e.read().decode()
+
+
+class Pages(Server):
+    """/health and /metrics of an instance, whose loop looks for the first time after five minutes."""
+
+    def look(self):
+        run(ROOT / "scripts/job.sh", "--state", self.server.state, "health")
+
+    def page(self, path):
+        return page(f"http://127.0.0.1:{self.server.port}{path}")
+
+    def test_1_not_looked_at_yet(self):
+        for path in ("/health", "/metrics"):
+            status, _, text = self.page(path)
+            self.assertEqual(status, 503)
+            self.assertIn("was not looked at yet", text)
+
+    def test_2_well_then_broken_then_well_again(self):
+        self.look()
+        status, kind, text = self.page("/health")
+        self.assertEqual((status, kind, text.splitlines()[0]), (200, "text/plain; charset=utf-8", "WSUS OK - 15 checks"))
+        status, kind, text = self.page("/metrics")
+        self.assertEqual((status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        self.assertEqual(exposition(text)["wsus_service_up", "service", "auth"], 1)
+        os.kill(self.server.pid("auth"), signal.SIGTERM)
+        harness.wait_for(lambda: self.finding("services")["level"] == "CRITICAL", what="the end of the service")
+        self.look()
+        status, _, text = self.page("/health")
+        self.assertEqual(status, 503)
+        self.assertRegex(text, r"^WSUS CRITICAL - scan: .*services: 1 of 3 do not answer; auth: ")
+        self.assertRegex(text, r"\nCRITICAL services: .* -> start wsus-auth again")
+        status, _, text = self.page("/metrics")
+        self.assertEqual((status, exposition(text)["wsus_service_up", "service", "auth"]), (200, 0))
+        self.server.stop()
+        self.server.start()
+        self.look()
+        self.assertEqual(self.page("/health")[0], 200)
+
+    def test_3_a_job_that_has_died_is_noticed(self):
+        self.look()
+        jobs = self.server.state / "jobs"
+        old = time.time() - 16 * 60
+        for file, path in (("health.txt", "/health"), ("metrics.prom", "/metrics")):
+            self.assertEqual(self.page(path)[0], 200)
+            os.utime(jobs / file, (old, old))
+            status, _, text = self.page(path)
+            self.assertEqual(status, 503)
+            self.assertRegex(text, r"^WSUS UNKNOWN - stale: the server was looked at 16 minutes ago .*wsus-health\(8\)")
+        self.look()
+        self.assertEqual((self.page("/health")[0], self.page("/metrics")[0]), (200, 200))
+
+    def test_4_without_the_service_that_shows_them(self):
+        os.kill(self.server.pid("content"), signal.SIGTERM)
+        harness.wait_for(lambda: self.page("/health")[0] == 503, what="the end of the service")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can start nginx for another user")
+class Shown(unittest.TestCase):
+    """To whom an installed server shows them: nginx takes the address of the one who asks from a header here."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.here = Beside("set_real_ip_from 127.0.0.1;\nreal_ip_header X-Peer;\n")
+        stack = contextlib.ExitStack()
+        cls.addClassCleanup(stack.close)
+        stack.enter_context(cls.here.service("content"))
+        tested = stack.enter_context(cls.here.served())
+        assert tested.returncode == 0, tested.stderr
+        cls.here.job("health")
+
+    def shown(self, peer):
+        """Which of the ports show both pages to this address."""
+        ports = set()
+        for name, url in (("plain", f"http://127.0.0.1:{self.here.port}"), ("tls", f"https://127.0.0.1:{self.here.tls_port}")):
+            texts = [page(url + path, **{"X-Peer": peer})[2] for path in ("/health", "/metrics")]
+            if texts == ["not found\n"] * 2:
+                continue
+            self.assertTrue(texts[0].startswith("WSUS "), texts)
+            exposition(texts[1])
+            ports.add(name)
+        return ports
+
+    def test_who_sees_them(self):
+        both, tls, none = {"plain", "tls"}, {"tls"}, set()
+        for peer, ports in (("127.0.0.1", both), ("127.9.9.9", both), ("::1", both), ("192.0.2.7", none), ("2001:db8::7", none)):
+            self.assertEqual(self.shown(peer), ports, peer)
+        self.here.set(**{"status.allow": "192.0.2.0/24 2001:db8::/32 203.0.113.9"})
+        self.here.setup()
+        harness.wait_for(lambda: self.shown("192.0.2.7") == tls, what="the reload")
+        for peer, ports in (("2001:db8::7", tls), ("203.0.113.9", tls), ("203.0.113.10", none), ("198.51.100.1", none),
+                            ("2001:db9::7", none), ("127.0.0.1", both)):
+            self.assertEqual(self.shown(peer), ports, peer)
+        self.here.set(**{"status.allow": None})
+        self.here.setup()
+        harness.wait_for(lambda: self.shown("192.0.2.7") == none, what="the reload")
 
 
 class Troubles(Server):

@@ -70,6 +70,14 @@ class Jobs(unittest.TestCase):
             (server.state / "store/away").rename(catalog)
             wait_for(lambda: self.log(server).endswith("it works again\n"), what="the recovery")
 
+    def test_health_is_looked_at_by_itself(self):
+        sleepless(self)
+        os.environ["WSUS_HEALTH_SECONDS"] = "1"
+        self.addCleanup(os.environ.pop, "WSUS_HEALTH_SECONDS", None)
+        with Instance("none") as server:
+            wait_for((server.state / "jobs/health.txt").exists, what="the first look")
+            wait_for(lambda: " health: WSUS OK - 15 checks\n" in self.log(server), what="its line")
+
     def test_it_ends_at_once_with_all_it_started(self):
         with Instance("none") as server:
             loop = server.pid("jobs")

@@ -34,6 +34,15 @@ static struct health_facts well(void)
 	f.disk.known = KNOWN;
 	f.disk.total = 100 * GB;
 	f.disk.free = 50 * GB;
+	f.up = 30 * DAY;
+	static const char *const jobs[HEALTH_JOBS] = {"tick", "health", "backup", "certificate"};
+	for (unsigned i = 0; i < HEALTH_JOBS; i++)
+		f.job[i] = (struct job_facts){.name = jobs[i], .known = KNOWN, .since = NOW - 30 * DAY, .started = NOW - MINUTE,
+			.ended = NOW, .succeeded = NOW};
+	f.backup.known = KNOWN;
+	f.backup.dir = "/b";
+	f.backup.n = 7;
+	f.backup.newest = NOW - 20 * HOUR;
 	return f;
 }
 
@@ -66,7 +75,7 @@ static void test_a_well_server(void **state)
 	enum level worst;
 	struct health_facts f = well();
 	(void)state;
-	assert_int_equal(12, health_judge(&f, v, &worst));
+	assert_int_equal(14, health_judge(&f, v, &worst));
 	assert_int_equal(LEVEL_OK, worst);
 	expect(&f, "sync", LEVEL_OK, "none is made");
 }
@@ -237,6 +246,104 @@ static void test_computers_ticks_faults(void **state)
 	expect(&f, "faults", LEVEL_CRITICAL, "51 of 100");
 }
 
+static void test_jobs(void **state)
+{
+	enum { TICK, HEALTH, BACKUP, CERTIFICATE };
+	struct health_facts f = well();
+	(void)state;
+	expect(&f, "jobs", LEVEL_OK, "4 run as they should");
+	f.job[TICK].started = NOW - HOUR - 2 * MINUTE; /* two periods and an hour */
+	expect(&f, "jobs", LEVEL_OK, "");
+	f.job[TICK].started -= MINUTE;
+	expect(&f, "jobs", LEVEL_WARNING, "tick has not run for 1 h");
+	f.up = 3 * HOUR; /* the machine has only started */
+	expect(&f, "jobs", LEVEL_OK, "");
+	f = well();
+	f.job[CERTIFICATE].started = NOW - 49 * HOUR;
+	expect(&f, "jobs", LEVEL_OK, "");
+	f.job[CERTIFICATE].started -= MINUTE;
+	f.job[BACKUP].failed = true;
+	snprintf(f.job[BACKUP].words, sizeof(f.job[BACKUP].words), "no space");
+	expect(&f, "jobs", LEVEL_WARNING, "backup failed: no space; certificate has not run for 49 h");
+	assert_non_null(strstr(judged(&f, "jobs").remedy, "job.sh backup"));
+	f = well();
+	f.job[HEALTH].failed = true; /* what it found is what is being said */
+	expect(&f, "jobs", LEVEL_OK, "");
+	f.job[TICK] = (struct job_facts){.name = "tick", .known = KNOWN, .since = NOW - 2 * DAY};
+	expect(&f, "jobs", LEVEL_WARNING, "tick has not run for 48 h"); /* never */
+	for (unsigned i = 0; i < HEALTH_JOBS; i++)
+		f.job[i].known = NOT_KNOWN;
+	expect(&f, "jobs", LEVEL_OK, "none are set up");
+}
+
+static void test_backups(void **state)
+{
+	struct health_facts f = well();
+	(void)state;
+	expect(&f, "backup", LEVEL_OK, "7 in /b, the newest 20 h old");
+	f.backup.newest = NOW - 2 * DAY + 1;
+	expect(&f, "backup", LEVEL_OK, "");
+	f.backup.newest = NOW - 2 * DAY;
+	expect(&f, "backup", LEVEL_WARNING, "48 h old");
+	f.backup.newest = NOW - 7 * DAY;
+	expect(&f, "backup", LEVEL_CRITICAL, "168 h old");
+	f.up = 3 * HOUR;
+	expect(&f, "backup", LEVEL_OK, "168 h old");
+	f = well();
+	f.backup.newest = 0;
+	expect(&f, "backup", LEVEL_CRITICAL, "none in /b yet"); /* for 30 days */
+	f.job[2].since = NOW - DAY;
+	expect(&f, "backup", LEVEL_OK, "none in /b yet");
+	f.backup.known = NOT_KNOWN;
+	expect(&f, "backup", LEVEL_OK, "none is made each night");
+	f.backup.known = FAILED_TO_KNOW;
+	snprintf(f.backup.words, sizeof(f.backup.words), "/b: Permission denied");
+	expect(&f, "backup", LEVEL_OK, "/b: Permission denied");
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void test_what_jobs_left_is_read(void **state)
+{
+	char dir[256], path[300];
+	struct health_facts f = {.now = NOW};
+	(void)state;
+	fx_dir(dir);
+	write_file(dir, "tick.since", "");
+	write_file(dir, "tick.last", "started 1700000000\nended 1700000004\nstatus 1\nsucceeded 1699999990\nsaid no store here; make one\n");
+	write_file(dir, "certificate.last", "started 5\n"); /* not expected here */
+	write_file(dir, "backup.since", "");
+	snprintf(path, sizeof(path), "%s/wsus-20231114T221320Z", dir);
+	mkdir(path, 0700);
+	write_file(path, "manifest", "");
+	snprintf(path, sizeof(path), "%s/wsus-20241114T221320Z", dir); /* not finished: without a manifest */
+	mkdir(path, 0700);
+	health_jobs_look(&f, &(struct health_places){.jobs = dir, .backups = dir});
+	assert_string_equal("tick", f.job[0].name);
+	assert_int_equal(KNOWN, f.job[0].known);
+	assert_true(f.job[0].failed);
+	assert_int_equal(INT64_C(1700000000) * TICKS_PER_SECOND, f.job[0].started);
+	assert_int_equal(INT64_C(1700000004) * TICKS_PER_SECOND, f.job[0].ended);
+	assert_int_equal(INT64_C(1699999990) * TICKS_PER_SECOND, f.job[0].succeeded);
+	assert_string_equal("no store here; make one", f.job[0].words);
+	assert_int_equal(NOT_KNOWN, f.job[3].known);
+	assert_int_equal(1, f.backup.n);
+	assert_int_equal(INT64_C(1700000000) * TICKS_PER_SECOND, f.backup.newest);
+	assert_true(f.up > 0);
+	struct health_facts off = {.now = NOW};
+	health_jobs_look(&off, &(struct health_places){.jobs = dir, .backups = ""});
+	assert_int_equal(NOT_KNOWN, off.backup.known);
+	fx_remove(dir);
+}
+
 static void test_limits_by_name(void **state)
 {
 	int64_t v[LIM__N] = {0};
@@ -365,8 +472,8 @@ static void test_numbers_for_prometheus(void **state)
 	assert_non_null(strstr(b.p, "\nwsus_health_level{check=\"disk\"} 1\nwsus_health_level{check=\"scan\"} 0\n"));
 	assert_non_null(strstr(b.p, "# TYPE wsus_computers gauge\nwsus_computers 7\n"));
 	assert_non_null(strstr(b.p, "\nwsus_disk_free_bytes 50000000000\n"));
-	assert_null(strstr(b.p, "authority_ends")); /* not known */
-	assert_null(strstr(b.p, "requests_hour"));
+	assert_null(strstr(b.p, "certificate=\"authority\"")); /* not known */
+	assert_null(strstr(b.p, "requests_last_hour"));
 	buf_free(&b);
 }
 
@@ -456,6 +563,9 @@ int main(void)
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_a_store_that_is_bad),
 		cmocka_unit_test(test_computers_ticks_faults),
+		cmocka_unit_test(test_jobs),
+		cmocka_unit_test(test_backups),
+		cmocka_unit_test(test_what_jobs_left_is_read),
 		cmocka_unit_test(test_limits_by_name),
 		cmocka_unit_test(test_once_when_entered_and_once_when_left),
 		cmocka_unit_test(test_what_could_not_be_told_is_told_next_time),
