@@ -30,6 +30,7 @@ static struct {
 	const char *file; /* that stderr is; NULL: whatever it was */
 	dev_t device;
 	ino_t inode;
+	time_t looked; /* when it last was that of the name */
 } state = {.program = "wsus", .max = LOG_NOTICE, .line = {.max = LINE_SIZE}, .request = {.max = REQUEST_SIZE}};
 
 static const char *const levels[] = {
@@ -66,20 +67,20 @@ int log_to_file(const char *path, struct err *e)
 	return rc;
 }
 
-/* A look for each line: half a microsecond, and who rotates may count on it from then on. */
-static void follow_file(void)
+/* A look a second: one for each line would be a third of what the line costs. */
+static void follow_file(time_t now)
 {
 	struct stat st;
-	if (!state.file || (stat(state.file, &st) == 0 && st.st_dev == state.device && st.st_ino == state.inode))
+	if (!state.file || state.looked == now)
 		return;
-	(void)open_file(state.file, NULL);
+	state.looked = now;
+	if (stat(state.file, &st) != 0 || st.st_dev != state.device || st.st_ino != state.inode)
+		(void)open_file(state.file, NULL);
 }
 
-static void add_head(struct buf *b, enum log_level level)
+static void add_head(struct buf *b, enum log_level level, struct timespec now)
 {
-	struct timespec now = {0};
 	struct tm tm = {0};
-	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s[%d] ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
 		tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, levels[level], state.program, (int)getpid());
@@ -88,11 +89,13 @@ static void add_head(struct buf *b, enum log_level level)
 static void write_line(enum log_level level, struct slice text, bool cut)
 {
 	struct buf *b = &state.line;
+	struct timespec now = {0};
+	clock_gettime(CLOCK_REALTIME, &now);
+	follow_file(now.tv_sec);
 	buf_reset(b);
-	add_head(b, level);
+	add_head(b, level, now);
 	text_safe_add(b, text);
 	buf_str(b, cut ? "...\n" : "\n");
-	follow_file();
 	/* Nothing can be done about a log that cannot be written; a service goes on. */
 	if (b->rc == E_OK && write(STDERR_FILENO, b->p, b->n) < 0)
 		errno = 0;
@@ -113,19 +116,26 @@ void log_line(enum log_level level, const char *fmt, ...)
 	errno = kept;
 }
 
-/* What could end a value or look like an escape goes as \xNN, so that the line can be taken apart again;
- * spaces stay inside quotes. */
+/* What could end a value or look like an escape. */
+static bool must_escape(uint8_t c, bool quoted)
+{
+	return c < 0x20 || c == 0x7f || c == '"' || c == '\\' || (c == ' ' && !quoted);
+}
+
+/* Goes as \xNN, so that the line can be taken apart again; spaces stay inside quotes. */
 static void add_value(struct buf *b, struct slice s, bool quoted)
 {
 	static const char digits[] = "0123456789abcdef";
 	if (s.n > VALUE_MAX)
 		s.n = VALUE_MAX;
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
-		if (c < 0x20 || c == 0x7f || c == '"' || c == '\\' || (c == ' ' && !quoted))
+	for (size_t i = 0, from = 0; i <= s.n; i++) {
+		uint8_t c = i < s.n ? (uint8_t)s.p[i] : 0;
+		if (i < s.n && !must_escape(c, quoted))
+			continue;
+		buf_add(b, s.p + from, i - from);
+		if (i < s.n)
 			buf_add(b, (char[]){'\\', 'x', digits[c >> 4], digits[c & 15]}, 4);
-		else
-			buf_char(b, (char)c);
+		from = i + 1;
 	}
 }
 

@@ -14,8 +14,8 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_DEBUG };
 
 void log_init(const char *program, enum log_level max);
-/* Standard error becomes this file, made if it is not there (mode 0640), and is opened anew when the name leads to another
- * one: whoever rotates it renames it and needs to tell nobody.  If the new one cannot be opened the old one goes on.
+/* Standard error becomes this file, made if it is not there (mode 0640), and is opened anew within a second when the name
+ * leads to another one: whoever rotates it renames it and needs to tell nobody.  If the new one cannot be opened the old one goes on.
  * The path must stay.  E_IO. */
 int log_to_file(const char *path, struct err *e) MUST_CHECK;
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);

@@ -693,15 +693,27 @@ bool xml_unescape_add(struct buf *b, struct slice s)
 	return true;
 }
 
+/* The bytes at the start that are printable ASCII: nearly all there are. */
+static size_t plain_run(struct slice s)
+{
+	size_t n = 0;
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7F)
+		n++;
+	return n;
+}
+
 void text_safe_add(struct buf *b, struct slice s)
 {
 	for (size_t i = 0, n; i < s.n; i += n) {
-		unsigned char c = (unsigned char)s.p[i];
-		n = text_utf8_char((struct slice){s.p + i, s.n - i});
+		struct slice left = {s.p + i, s.n - i};
+		unsigned char c = (unsigned char)left.p[0];
+		n = plain_run(left);
+		if (n == 0)
+			n = text_utf8_char(left);
 		/* U+0080..U+009F are control characters too: terminals obey them */
-		bool c1 = n == 2 && c == 0xC2 && (unsigned char)s.p[i + 1] < 0xA0;
+		bool c1 = n == 2 && c == 0xC2 && (unsigned char)left.p[1] < 0xA0;
 		if (n && c >= 0x20 && c != 0x7F && !c1) {
-			buf_add(b, s.p + i, n);
+			buf_add(b, left.p, n);
 			continue;
 		}
 		n = 1;

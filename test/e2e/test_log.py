@@ -208,8 +208,11 @@ class Lines(unittest.TestCase):
             (server.state / "log/client.log").rename(server.state / "log/client.log.1")
             (server.state / "log/client.log").write_text("")
             os.chown(server.state / "log/client.log", *[getattr(os.stat(server.state / "log/client.log.1"), m) for m in ("st_uid", "st_gid")])
-            computer.sync_once()
-            wait_for(lambda: "SyncUpdates" in followed(), what="the line in the new file")
+            wait_for(lambda: [computer.sync_once()] and (server.state / "log/client.log").read_text(), what="a line in the new file")
+            wait_for(lambda: "SyncUpdates" in followed(), what="the line")
+            made = wait_for(lambda: server.ctl_json("log", computer.id), what="the lines")
+            wait_for(lambda: followed().count("SyncUpdates") == [r["operation"] for r in made].count("SyncUpdates"),
+                     what="lines of both files")
             self.assertNotIn("Followed-2", out.read_text())
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(20), 0)
@@ -240,6 +243,13 @@ class Rotation(unittest.TestCase):
     def rotate(self, server):
         return run(ROOT / "scripts/rotate.sh", server.state / "log", server.state / "run/nginx.pid",
                    env={**os.environ, "WSUS_LOG_BYTES": "0", "WSUS_LOG_KEEP": "20"})
+
+    def wait_for_new(self, server):
+        """Services look once a second whether their log is another."""
+        def line():
+            server.post_bytes(CLIENT, "GetConfig", self.GET_CONFIG)
+            return self.writers(server, "client.log")
+        wait_for(line, what="a line in the new log")
 
     def writers(self, server, name):
         """Processes that have written to the log of this name since it has it."""
@@ -278,8 +288,7 @@ class Rotation(unittest.TestCase):
             env = {**os.environ, "WSUS_LOG_BYTES": "0"}
             done = run(ROOT / "scripts/job.sh", "--state", server.state, "logs", env=env)
             self.assertRegex(done.stdout, r"Z logs: set aside: auth client content\n\Z")
-            server.post_bytes(CLIENT, "GetConfig", self.GET_CONFIG)
-            wait_for(lambda: self.writers(server, "client.log"), what="the line in the new log")
+            self.wait_for_new(server)
             del env["WSUS_LOG_BYTES"]
             self.assertEqual(run(ROOT / "scripts/job.sh", "--state", server.state, "logs", env=env).stdout, "")
 
@@ -309,7 +318,7 @@ class Rotation(unittest.TestCase):
             server.http("GET", "/Content/nothing")
             wait_for(lambda: self.writers(server, "access.log"), what="a line to set aside")
             run(logrotate, "--force", "--state", server.state / "logrotate.state", conf)
-            server.post_bytes(CLIENT, "GetConfig", self.GET_CONFIG)
+            self.wait_for_new(server)
             server.http("GET", "/Content/nothing")
             for name in ("client.log", "access.log"):
                 wait_for(lambda: len(self.writers(server, name)) == 1, what=f"the line in the new {name}")
