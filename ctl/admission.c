@@ -95,7 +95,7 @@ static void strangers(struct buf *b, const char *word, bool files_open)
 		   "map $uri $wsus_stranger_there {\n"
 		   "\t\"~^/(?:health|metrics)$\" \"\";\n");
 	if (files_open)
-		buf_str(b, "\t\"~*^/_?content/\" \"\";\n");
+		buf_str(b, "\t\"~*^/content/\" \"\";\n");
 	buf_printf(b, "\tdefault %s;\n}\n", word);
 }
 

@@ -170,7 +170,7 @@ class Token(unittest.TestCase):
             self.assertEqual(s.config("127.0.0.2", prefix), status, prefix)
             self.assertEqual(s.config("127.0.0.2", prefix, tls=True), status, prefix)
         for path in (PATHS[AUTH], PATHS[REPORT], "/SelfUpdate/wuident.cab", "/", "/_content/99/a", "/_selfupdate/a"):
-            self.assertEqual(s.ask("127.0.0.2", "GET", path)[0], 404 if path.startswith("/_content") else 403, path)
+            self.assertEqual(s.ask("127.0.0.2", "GET", path)[0], 403, path)
         self.assertEqual(s.ask("127.0.0.2", "GET", f"/{token}/SelfUpdate/wuident.cab")[0], 404)
         self.assertEqual(s.ask("127.0.0.2", "GET", f"/{token}{PATHS[CLIENT]}")[0], 405)
         self.assertEqual(s.ask("127.0.0.2", "GET", f"/Content/99/{'0' * 40}")[0], 404)
@@ -315,3 +315,70 @@ class Limits(unittest.TestCase):
         lines = [line for line in s.log("auth").splitlines() if f"computer {id} was " in line]
         self.assertEqual(len(lines), 3)
         self.assertIn("was laptop at 127.0.0.20 and is now clone at 127.0.0.22 (so 3 times, 2 of them back)", lines[-1])
+
+
+class Exposure(unittest.TestCase):
+    """Every row of doc/EXPOSURE.md, from an address that is admitted and from one that is not."""
+
+    BODIES = {PATHS[CLIENT]: GETCONFIG, PATHS[AUTH]: authorization("44444444-4444-4444-4444-444444444444"), PATHS[REPORT]: envelope(REPORT, "X", "")}
+
+    @classmethod
+    def setUpClass(cls):
+        page = (harness.ROOT / "doc/EXPOSURE.md").read_text()
+        cls.rows = [(m[1], m[2], m[3] == "TLS", {"admitted": int(m[4]), "networks": int(m[5]), "token": int(m[6])}) for m in re.finditer(
+            r"^\| `(\w+) (\S+)` \| (TLS|plain) \| (\d+) \| (\d+) \| (\d+) \| ", page, re.M)]
+        cls.server = Server(options=["--listen", "0.0.0.0"])
+        cls.server.start()
+        folder = cls.server.state / "content/99"
+        folder.mkdir()
+        (folder / ("0" * 38 + "99")).write_bytes(b"x")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def walk(self, source, column, prefix=""):
+        for method, path, tls, expected in self.rows:
+            body = self.BODIES.get(path) if method == "POST" else None
+            with self.subTest(method=method, path=path, tls=tls, source=source):
+                self.assertEqual(self.server.ask(source, method, prefix + path, body, tls)[0], expected[column])
+
+    def test_the_table_names_every_place_of_nginx(self):
+        """What is added to nginx's configuration is added to the page."""
+        text = "".join((harness.ROOT / "nginx" / name).read_text() for name in (
+            "content.conf", "services.conf", "selfupdate.conf", "tls-only.conf") + (("status.conf",) if (harness.ROOT / "nginx/status.conf").exists() else ()))
+        paths = {path.lower() for _, path, _, _ in self.rows}
+        places = re.findall(r'^location (~\*?|=|\^~|) ?(?:"(.+)"|([^"@\s]+)) \{$', text, re.M)
+        self.assertGreater(len(places), 6)
+        for kind, quoted, plain in places:
+            pattern = (quoted or plain).replace("(?<", "(?P<")
+            if pattern == "/_selfupdate/":
+                continue  # as /_content/
+            self.assertTrue(any(re.search(pattern, p, re.I) if kind[:1] == "~" else p.startswith(pattern) if kind == "^~" else p == pattern
+                                for p in paths), pattern)
+
+    def test_networks(self):
+        self.server.write("clients.networks = 127.0.0.1 127.0.0.3")
+        self.server.reload()
+        self.walk("127.0.0.3", "admitted")
+        self.walk("127.0.0.2", "networks")
+
+    def test_token(self):
+        self.server.write("clients.admission = token")
+        self.server.ctl("client", "token", "--new")
+        self.server.reload()
+        token = self.server.ctl_json("client", "token")[0]["token"]
+        internal = [row for row in self.rows if row[1].startswith("/_")]
+        self.rows = [row for row in self.rows if row not in internal]
+        self.walk("127.0.0.3", "admitted", f"/{token}")
+        for place in ("_content", "_selfupdate", "_Content"):  # a path that was rewritten counts as internal for nginx
+            for prefix in (f"/{token}/", f"/{token}//", f"/{token}/./", f"/{token}/x/../"):
+                status, body = self.server.ask("127.0.0.3", "GET", f"{prefix}{place}/99/{'0' * 38}99")
+                self.assertEqual((status, body), (403, Networks.words), prefix)
+        self.rows += internal
+        self.walk("127.0.0.2", "token")
+
+    def test_open(self):
+        self.server.write("clients.admission = open")
+        self.server.reload()
+        self.walk("127.0.0.2", "admitted")

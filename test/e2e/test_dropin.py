@@ -1,5 +1,7 @@
 """test_dropin.py -- our servers in an nginx that has a site of its own: both answer, neither notices the other."""
 import contextlib
+import http.client
+import json
 import os
 import pwd
 import re
@@ -68,6 +70,36 @@ class DropIn(unittest.TestCase):
         self.assertRegex(log, r' status=405 .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
         self.assertNotIn('"POST ', log)  # what a service answered is in its own log alone
         self.assertNotIn("asmx", (self.here.root / "access.log").read_text())
+
+    def from_elsewhere(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.here.port, timeout=30, source_address=("127.0.0.2", 0))
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+    def test_who_may_come_is_put_in_force_by_wsus_setup_with_a_token_that_root_alone_reads(self):
+        def unset():
+            self.here.set(**{"clients.admission": None, "clients.networks": None})
+            self.here.setup()
+            wait_for(lambda: self.from_elsewhere("/") == 404, what="nginx to let in private networks again")
+        path = "/ClientWebService/client.asmx"
+        self.addCleanup(unset)
+        self.here.set(**{"clients.networks": "192.0.2.0/24"})
+        self.assertIn("clients.networks: was ", self.here.setup().stderr)
+        wait_for(lambda: self.from_elsewhere(path) == 403, what="nginx to close")
+        self.assertEqual(self.get(self.here.port, path)[0], 405)  # the machine itself
+        self.here.set(**{"clients.admission": "token"})
+        self.assertIn("made a token", self.here.setup().stderr)
+        token = json.loads(self.here.ctl("client", "token", "--json").stdout)[0]["token"]
+        wait_for(lambda: self.from_elsewhere(f"/{token}{path}") == 405, what="nginx to know the token")
+        self.assertEqual(self.from_elsewhere(path), 403)
+        for file in (self.here.etc / "nginx/admission-http.conf", self.here.state / "keys/client-tokens"):
+            self.assertIn(token, file.read_text())
+            self.assertEqual(file.stat().st_mode & 0o077, 0, file)
+        self.assertNotIn("made a token", self.here.setup().stderr)
+        log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
+        self.assertRegex(log, r' peer=127\.0\.0\.2 status=403 .* why="not in clients\.networks" do="if it is yours: add 127\.0\.0\.2 ')
+        self.assertNotIn(token, log)
 
     def end_soon(self):
         """The certificate that is served from now on: of the same key and authority, good for two days."""
