@@ -214,6 +214,8 @@ static int check_gates(struct call *c)
 	int rc = computer_get(c->txn, id, &pc);
 	if (rc == E_NOTFOUND && computer_is_health(id))
 		return E_OK;
+	if (rc == E_DAMAGED && store_trouble(c->w->store, STORE_FLEET))
+		return E_OK; /* nobody can register now, and what it may have hangs on policy */
 	if (rc != E_OK && rc != E_NOTFOUND)
 		return call_fail(c, rc, "computer row");
 	if (rc == E_NOTFOUND || !pc.registered)
@@ -249,10 +251,12 @@ static int as_ours(int rc)
 	return E_CORRUPT;
 }
 
-/* The result of writing.  The writer's lock is let go at once: the answer may be slow to leave. */
+/* The result of writing.  The writer's lock is let go at once: the answer may be slow to leave.  What cannot be noted
+ * because fleet/ is damaged is noted when the computer comes again. */
 static int stored(struct call *c, int rc)
 {
-	if (rc != E_FULL || !(c->op->flags & OP_SPARE))
+	bool no_fleet = rc == E_DAMAGED && !store_trouble(c->w->store, STORE_CATALOG);
+	if (!no_fleet && (rc != E_FULL || !(c->op->flags & OP_SPARE)))
 		return as_ours(rc);
 	txn_end(&c->w->txn);
 	c->wants_store = false;
@@ -430,6 +434,21 @@ static int answer_method(struct call *c, struct answer *out)
 	return rc;
 }
 
+/* The store for this request, or the time between two: ServerBusy while there is none. */
+static int use_store(struct worker *w, bool idle, struct err *e)
+{
+	bool other = false;
+	if (w->keeper)
+		w->store = keeper_store(w->keeper, idle, &other, e);
+	if (other)
+		scan_free(&w->scan); /* what it keeps is of the one before */
+	if (!w->scan)
+		w->scan = scan_new();
+	if (!w->scan)
+		return err_set(e, E_NOMEM, "no memory for a scan");
+	return w->store ? E_OK : E_DAMAGED;
+}
+
 static int answer_soap(struct call *c, struct answer *out)
 {
 	void *in = NULL, *msg = NULL;
@@ -440,7 +459,9 @@ static int answer_soap(struct call *c, struct answer *out)
 	if (rc != E_OK && text_starts(slice_of(c->err.text), SL("cookie")))
 		return call_fail(c, E_INVALID_COOKIE, "malformed cookie");
 	struct err first = c->err;
-	int rc2 = begin(c, TXN_READ);
+	int rc2 = use_store(c->w, false, &c->err);
+	if (rc2 == E_OK)
+		rc2 = begin(c, TXN_READ);
 	if (rc2 == E_OK && cookie)
 		rc2 = check_cookie(c, cookie_of(c->op->in, in));
 	if (rc2 != E_OK)
@@ -452,6 +473,39 @@ static int answer_soap(struct call *c, struct answer *out)
 		rc = encode(c, msg, out);
 	if (rc == E_OK && c->wants_store) /* last: a request that ends in a fault changes nothing (SOAPFAULT-22) */
 		rc = stored(c, txn_commit(&c->w->txn, &c->err));
+	return rc;
+}
+
+/* Reads a byte of each page that the answer lies in: what cannot be read is found now, and not when half of it is on
+ * its way. */
+static void touch(const struct answer *out)
+{
+	for (size_t i = 0; i < out->niov; i++) {
+		const volatile char *p = out->iov[i].iov_base;
+		size_t n = out->iov[i].iov_len;
+		for (size_t at = 0; at < n; at += 4096)
+			(void)p[at];
+		if (n)
+			(void)p[n - 1];
+	}
+}
+
+/* What a damaged file does in the midst of it comes back here, once. */
+static int answer_guarded(struct call *c, struct answer *out)
+{
+	struct worker *w = c->w;
+	if (!w->keeper)
+		return answer_soap(c, out);
+	if (sigsetjmp(*keeper_guard(w->keeper), 1) != 0) {
+		keeper_unguard(w->keeper);
+		w->spoilt = true;
+		w->txn = NULL; /* not to be ended: it is as damaged as its file */
+		return call_fail(c, E_DAMAGED, "a file of the store is damaged");
+	}
+	int rc = answer_soap(c, out);
+	if (rc == E_OK)
+		touch(out);
+	keeper_unguard(w->keeper);
 	return rc;
 }
 
@@ -489,12 +543,13 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 	if (!slice_eq(req->method, SL("POST"))) {
 		rc = answer_method(&c, out);
 	} else {
-		rc = answer_soap(&c, out);
+		rc = answer_guarded(&c, out);
 		if (rc != E_OK) {
 			rc = answer_fault(&c, rc, out, id);
 			txn_end(&w->txn); /* a fault borrows nothing: no writer waits until it is read */
 		}
 	}
+	out->last = w->spoilt;
 	log_call(&c, rc, out, id, start);
 }
 
@@ -511,6 +566,8 @@ void worker_sent(struct worker *w)
 {
 	txn_end(&w->txn);
 	release(w);
+	if (w->keeper)
+		keeper_look(w->keeper);
 	if (w->nseen == SEEN_BATCH)
 		worker_flush(w);
 }
@@ -535,6 +592,10 @@ void worker_flush(struct worker *w)
 	struct err e;
 	if (w->nseen == 0 || w->txn)
 		return;
+	if (!w->store || store_trouble(w->store, STORE_FLEET)) {
+		w->nseen = 0; /* they come again */
+		return;
+	}
 	for (size_t i = 0; i < w->nseen; i++) {
 		const struct seen_row *s = &w->seen[i];
 		v[i] = (struct seen){{s->id.s, s->id.n}, s->at, s->major, s->minor};
@@ -573,23 +634,22 @@ int worker_new(struct worker **out, const struct service *s, struct store *store
 	return err_set(e, E_NOMEM, "no memory for a worker");
 }
 
-int worker_open(struct worker **out, const struct service *s, const char *dir, const char *key_file, struct err *e)
+int worker_open(struct worker **out, const struct service *s, struct keeper *keeper, const char *key_file,
+	struct err *e)
 {
-	struct store *store = NULL;
 	struct sealer *sealer = NULL;
 	*out = NULL;
 	int rc = seal_open_file(&sealer, key_file, e);
 	if (rc == E_OK)
-		rc = store_open(&store, dir, STORE_SERVICE, e);
-	if (rc == E_OK)
-		rc = worker_new(out, s, store, sealer, e);
-	if (rc == E_OK) {
-		(*out)->owns = true;
-		return E_OK;
+		rc = worker_new(out, s, NULL, sealer, e);
+	if (rc != E_OK) {
+		seal_close(&sealer);
+		return rc;
 	}
-	store_close(&store);
-	seal_close(&sealer);
-	return rc;
+	(*out)->keeper = keeper;
+	keeper_begin(keeper);
+	(void)use_store(*out, true, NULL); /* without one it says so to each client, and looks again */
+	return E_OK;
 }
 
 void worker_close(struct worker **wp)
@@ -602,9 +662,9 @@ void worker_close(struct worker **wp)
 	burst_tell(&w->burst, INT64_MAX);
 	scan_free(&w->scan);
 	xml_free(&w->xml);
-	if (w->owns) {
+	if (w->keeper) {
 		seal_close(&w->sealer);
-		store_close(&w->store);
+		keeper_close(w->keeper);
 	}
 	rope_free(&w->rope);
 	buf_free(&w->packed);
@@ -615,13 +675,16 @@ void worker_close(struct worker **wp)
 /* ---- the program ---- */
 
 static const struct service *the_service; /* of this program */
-static const char *opt_store, *opt_key;
+static struct keeper *the_keeper;         /* of all its workers */
+static const char *opt_key;
 
 static int main_option(int ch, const char *arg, struct err *e)
 {
+	if (ch == 'S' && !(the_keeper = keeper_new(arg)))
+		return err_set(e, E_NOMEM, "no memory for what workers share");
 	if (ch == 'S')
-		opt_store = arg;
-	else if (ch == 'K')
+		return E_OK;
+	if (ch == 'K')
 		opt_key = arg;
 	else
 		return err_set(e, E_USAGE, "unknown option -%c", ch);
@@ -630,10 +693,10 @@ static int main_option(int ch, const char *arg, struct err *e)
 
 static int main_start(void **worker, struct err *e)
 {
-	if (!opt_store || !opt_key)
+	if (!the_keeper || !opt_key)
 		return err_set(e, E_USAGE, "-S STOREDIR and -K KEYFILE are needed");
 	struct worker *w;
-	int rc = worker_open(&w, the_service, opt_store, opt_key, e);
+	int rc = worker_open(&w, the_service, the_keeper, opt_key, e);
 	*worker = w;
 	return rc;
 }
@@ -653,6 +716,8 @@ static void main_sent(void *worker, bool ok)
 static void main_idle(void *worker)
 {
 	struct worker *w = worker;
+	if (use_store(w, true, NULL) != E_OK)
+		return;
 	worker_flush(w);
 	burst_tell(&w->burst, w->now());
 	store_tidy(w->store);

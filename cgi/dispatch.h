@@ -20,6 +20,7 @@
 #define CGI_DISPATCH_H
 
 #include "cgi/burst.h"
+#include "cgi/keeper.h"
 #include "common/cookie.h"
 #include "common/rope.h"
 #include "common/serve.h"
@@ -52,9 +53,10 @@ struct seen_row {
 /* What one worker process holds. */
 struct worker {
 	const struct service *service;
-	struct store *store;
+	struct store *store; /* NULL: cannot be used now; only where there is a keeper */
+	struct keeper *keeper; /* opens and closes the store, NULL: the caller does */
 	struct sealer *sealer;
-	bool owns;           /* closes store and sealer */
+	bool spoilt;         /* damage was met in the midst of a request: nothing of this process may be relied on */
 	struct scan *scan;
 	struct xml *xml;
 	tick_t (*now)(void); /* tests freeze it */
@@ -70,8 +72,9 @@ struct worker {
 	struct burst burst;
 };
 
-/* Opens store and key; *out is freed by worker_close().  Call it in the process that serves. */
-int worker_open(struct worker **out, const struct service *s, const char *store_dir, const char *key_file,
+/* Opens the key, and the store if it can be opened; *out is freed by worker_close().  Call it in the process that
+ * serves; the keeper is from before its fork. */
+int worker_open(struct worker **out, const struct service *s, struct keeper *keeper, const char *key_file,
 	struct err *e) MUST_CHECK;
 /* The same around a store and a sealer that are open; they stay the caller's. */
 int worker_new(struct worker **out, const struct service *s, struct store *store, struct sealer *sealer,

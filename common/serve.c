@@ -248,7 +248,7 @@ struct worker {
 	struct arena arena;
 	struct buf body;
 	void *own; /* what start() made */
-	bool started;
+	bool started, spoilt;
 	uint64_t served, served_before; /* requests; as of the last time between them */
 	int64_t last_idle;
 };
@@ -341,7 +341,8 @@ static bool serve_one(struct worker *w)
 	if (!ok)
 		log_line(LOG_WARN, "request %016llx: the peer went away before %llu bytes were sent", (unsigned long long)r.id,
 			(unsigned long long)a.length);
-	if (w->ops->sent)
+	w->spoilt = a.last;
+	if (w->ops->sent && !w->spoilt)
 		w->ops->sent(w->own, ok);
 	release(w);
 	channel_finish(w->channel);
@@ -402,13 +403,14 @@ static int watch(int listen_fd, struct err *e)
 
 static void worker_loop(struct worker *w, int epoll_fd, int listen_fd, const sigset_t *waiting)
 {
-	while (!got_stop) {
+	while (!got_stop && !w->spoilt) {
 		struct epoll_event ev;
 		int64_t left = w->last_idle + IDLE_MS - now_ms();
 		int n = epoll_pwait(epoll_fd, &ev, 1, (int)MAX(left, (int64_t)0), waiting);
 		if (n > 0 && !got_stop && channel_accept(w->channel, listen_fd))
 			serve_one(w);
-		maybe_idle(w);
+		if (!w->spoilt)
+			maybe_idle(w);
 	}
 }
 
@@ -437,6 +439,8 @@ static int worker_main(const struct serve_ops *ops, int listen_fd, int ready_fd,
 	} else {
 		log_line(LOG_ERROR, "worker does not start: %s", e.text);
 	}
+	if (w.spoilt)
+		_exit(SERVE_AGAIN);
 	worker_stop(&w);
 	return rc == E_OK ? 0 : 1;
 }
@@ -456,6 +460,8 @@ static int cgi_main(const struct serve_ops *ops, const struct settings *set)
 		rc = channel_open_cgi(&w.channel, &e);
 	if (rc == E_OK)
 		ok = serve_one(&w);
+	if (w.spoilt)
+		_exit(ok ? 0 : 1);
 	worker_stop(&w);
 	if (rc != E_OK)
 		log_line(LOG_ERROR, "%s", e.text);
@@ -515,6 +521,10 @@ static void bury(struct parent *p, pid_t pid, int status)
 		if (s->pid != pid)
 			continue;
 		if (s->leaving) {
+			*s = (struct slot){0};
+			return;
+		}
+		if (WIFEXITED(status) && WEXITSTATUS(status) == SERVE_AGAIN) {
 			*s = (struct slot){0};
 			return;
 		}

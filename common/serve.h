@@ -48,6 +48,7 @@ struct answer {
 	size_t niov;
 	uint64_t length;           /* sum of iov */
 	bool no_body;              /* X-Accel-Redirect and the like: no Content-Length */
+	bool last;                 /* the worker is spoilt: it ends without stop(), and another takes its place at once */
 };
 
 struct serve_ops {
@@ -61,6 +62,9 @@ struct serve_ops {
 	void (*idle)(void *worker);                            /* between requests, at least every 5 s when idle */
 	void (*stop)(void **worker);                           /* after a start() that succeeded */
 };
+
+/* With this status a worker ends that is to be replaced at once, without a word. */
+#define SERVE_AGAIN 75
 
 /* The whole program; returns its exit status. */
 int serve_main(int argc, char **argv, const struct serve_ops *ops);

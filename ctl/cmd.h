@@ -87,6 +87,8 @@ const char *ctl_option_nth(const struct ctl *c, const char *name, unsigned n);
 void ctl_say(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 /* A line about something that failed while the rest goes on: on standard error; sets failed. */
 void ctl_complain(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
+/* The same of something that is none of this command's work. */
+void ctl_warn(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 /* Progress on a terminal's standard error: overwrites its own line, at most 10 times a second. */
 void ctl_progress(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 void ctl_progress_end(struct ctl *c);
@@ -96,6 +98,8 @@ bool ctl_shows_progress(const struct ctl *c);
 int ctl_note(struct ctl *c, const char *fmt, ...) PRINTF(2, 3);
 /* For commands that need it only sometimes, after places_find(); closed in the end. */
 int ctl_open_store(struct ctl *c);
+/* What a page that cannot be read does, see store_on_damage(); without: words and the end. */
+void ctl_on_damage(store_damage_fn *fn);
 int wsusctl(int argc, char **argv);
 
 /* ---- names to numbers (name.c) ---- */

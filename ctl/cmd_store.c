@@ -1,5 +1,6 @@
 /* cmd_store.c -- making and checking the store. */
 #include <errno.h>
+#include <setjmp.h>
 #include <sys/stat.h>
 
 #include "common/seal.h"
@@ -127,18 +128,91 @@ static void found(const char *text, void *arg)
 	out_str(&c->out, text);
 }
 
-static int run_audit(struct ctl *c)
+static struct { /* what damage comes back to, and with what */
+	sigjmp_buf back;
+	enum store_part part;
+	char what[300];
+	bool any;
+} met;
+
+/* Noted beside the file, so that the services stop using it. */
+static void found_damage(struct ctl *c, enum store_part part, const char *what)
+{
+	struct err e = {0};
+	found(what, c);
+	met.any = c->failed = true;
+	if (store_file_mark(c->store_dir, part) && store_note_damage(c->store_dir, part, what, &e) != E_OK)
+		ctl_complain(c, "the services do not learn of it: %s", e.text);
+}
+
+static void meet_damage(enum store_part part, const char *what)
+{
+	const char *at = store_reading();
+	met.part = part;
+	snprintf(met.what, sizeof(met.what), "%s/data.mdb: %s%s%s%s", store_part_names[part], what,
+		at ? "; while the database `" : "", at ? at : "", at ? "` was read" : "");
+	siglongjmp(met.back, 1);
+}
+
+static int read_part(struct ctl *c, enum store_part part)
+{
+	struct err e = {0};
+	int rc = store_read_all(c->store, part, &e);
+	if (rc == E_DAMAGED)
+		found_damage(c, part, e.text);
+	else if (rc != E_OK)
+		c->err = e;
+	return rc;
+}
+
+/* All pages first, then what they mean. */
+static int audit_parts(struct ctl *c)
 {
 	unsigned n = 0;
+	int rc = ctl_open_store(c);
+	if (rc == E_DAMAGED)
+		found_damage(c, STORE_CATALOG, c->err.text);
+	if (rc == E_OK)
+		rc = read_part(c, STORE_CATALOG);
+	int fleet = rc == E_OK ? read_part(c, STORE_FLEET) : E_OK;
+	if (rc == E_OK && fleet != E_OK && fleet != E_DAMAGED)
+		rc = fleet;
+	if (rc == E_OK)
+		rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
+	if (rc == E_OK)
+		rc = store_audit(c->txn, found, c, &n, &c->err);
+	c->failed = c->failed || n > 0;
+	if (rc == E_OK && fleet == E_OK)
+		store_forget_damage(c->store_dir);
+	return rc == E_DAMAGED && c->failed ? E_OK : rc;
+}
+
+/* After damage in the midst of it nothing of the store is touched any more, not even to close it. */
+static int audit_guarded(struct ctl *c)
+{
+	if (sigsetjmp(met.back, 1) == 0) {
+		ctl_on_damage(meet_damage);
+		return audit_parts(c);
+	}
+	c->store = NULL;
+	c->txn = NULL;
+	found_damage(c, met.part, met.what);
+	return E_OK;
+}
+
+static int run_audit(struct ctl *c)
+{
 	out_list_begin(&c->out, audit_columns, COUNTOF(audit_columns));
-	int rc = store_audit(c->txn, found, c, &n, &c->err);
+	int rc = audit_guarded(c);
 	if (rc != E_OK)
 		return rc;
-	if (c->json || n)
+	if (c->json || c->failed)
 		out_list_end(&c->out);
 	else
 		ctl_say(c, "the store is consistent");
-	c->failed = n > 0;
+	if (met.any)
+		ctl_warn(c, "the services stop using it; `wsusctl restore` brings a backup back, `wsusctl store reset --keep-policy` "
+			"begins anew and keeps what can be read");
 	return E_OK;
 }
 
@@ -225,7 +299,7 @@ const struct command store_commands[] = {
 	{"store", "key", "FILE", "make the master secret that seals cookies", 1, 1, NEED_NOTHING, NULL, run_key, NULL,
 		NULL},
 	{"store", "stat", "", "sizes and counts", 0, 0, NEED_READ, stat_options, run_stat, NULL, NULL},
-	{"store", "audit", "", "check the store's consistency; exit status 1 if it contradicts itself", 0, 0, NEED_READ,
+	{"store", "audit", "", "check the store's consistency; exit status 1 if it contradicts itself", 0, 0, NEED_PLACE,
 		NULL, run_audit, NULL, NULL},
 	{"store", "tick", "", "let what is due take effect: go-live times, files that came", 0, 0, NEED_WRITE, tick_options,
 		run_tick, report_tick, "To be run every minute, as scripts/jobs.sh does."},

@@ -187,7 +187,8 @@ static void check_store(const struct health_facts *f, struct finding *o)
 	if (f->store.known != KNOWN) {
 		what(o, "%s", f->store.words);
 		bad(o, f->store.known == NOT_KNOWN ? LEVEL_UNKNOWN : LEVEL_CRITICAL, "%s",
-			f->store.known == NOT_KNOWN ? "name its place with --store" : "`wsusctl store audit`; `wsusctl restore` brings a backup back");
+			f->store.known == NOT_KNOWN ? "name its place with --store" : "`wsusctl store audit`; `wsusctl restore` brings a "
+				"backup back, `wsusctl store reset` begins anew");
 	} else if (f->store.bad > 0) {
 		what(o, "%u of %u revisions looked at cannot be read: %s", f->store.bad, f->store.checked, f->store.words);
 		bad(o, LEVEL_CRITICAL, "`wsusctl store audit` says what else; `wsusctl restore` brings a backup back");

@@ -83,6 +83,8 @@ static void fill(struct store_facts *f, const char *dir, tick_t now)
 	struct err e = {0};
 	struct look l = {.f = f, .now = now};
 	int rc = store_open(&s, dir, STORE_SERVICE, &e);
+	if (rc == E_OK && store_trouble(s, STORE_FLEET))
+		rc = err_set(&e, E_DAMAGED, "%s", store_trouble(s, STORE_FLEET));
 	if (rc == E_OK)
 		rc = txn_begin(s, TXN_READ, &l.t, &e);
 	if (rc == E_OK)
@@ -110,7 +112,7 @@ static bool move_all(int fd, void *p, size_t n, bool out)
 static void child(int fd, const char *dir, tick_t now)
 {
 	struct store_facts f = {.known = NOT_KNOWN};
-	signal(SIGBUS, SIG_DFL);
+	store_on_damage(NULL);
 	alarm(60); /* a disk that does not answer is no reason to hang: 100,000 revisions take 0.3 s */
 	fill(&f, dir, now);
 	_exit(move_all(fd, &f, sizeof(f), true) ? 0 : 1);

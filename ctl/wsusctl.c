@@ -1,7 +1,7 @@
 /* wsusctl.c -- from the command line to a command row, and from its result to words and exit status. */
 #include <errno.h>
 #include <pwd.h>
-#include <signal.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -82,6 +82,15 @@ void ctl_complain(struct ctl *c, const char *fmt, ...)
 	wrong_words(fmt, ap);
 	va_end(ap);
 	c->failed = true;
+}
+
+void ctl_warn(struct ctl *c, const char *fmt, ...)
+{
+	va_list ap;
+	ctl_progress_end(c);
+	va_start(ap, fmt);
+	wrong_words(fmt, ap);
+	va_end(ap);
 }
 
 bool ctl_shows_progress(const struct ctl *c)
@@ -324,36 +333,60 @@ static struct slice who(struct ctl *c)
 	return pw ? arena_copy(&c->arena, slice_of(pw->pw_name)) : arena_printf(&c->arena, "uid %u", (unsigned)getuid());
 }
 
+/* The store is mapped: what cannot be read comes as a signal. */
+static void die_of_damage(enum store_part part, const char *what)
+{
+	dprintf(STDERR_FILENO, "wsusctl: %s/data.mdb: %s; " STORE_MENDS "\n", store_part_names[part], what);
+	_exit(FAILED);
+}
+
+static store_damage_fn *on_damage = die_of_damage;
+static sigjmp_buf opening;
+
+void ctl_on_damage(store_damage_fn *fn)
+{
+	on_damage = fn;
+	store_on_damage(fn);
+}
+
+static void leave_fleet_out(enum store_part part, const char *what)
+{
+	if (part != STORE_FLEET)
+		on_damage(part, what);
+	siglongjmp(opening, 1);
+}
+
+/* What the damage left of the first attempt is of fleet/ alone, and is not touched again. */
+static int open_store(struct ctl *c)
+{
+	static const char *const skip[STORE__PARTS] = {
+		[STORE_FLEET] = "fleet/data.mdb: cut short, or the disk cannot be read; " STORE_MENDS,
+	};
+	int rc;
+	if (sigsetjmp(opening, 1) == 0) {
+		store_on_damage(leave_fleet_out);
+		rc = store_open(&c->store, c->store_dir, STORE_ADMIN, &c->err);
+	} else {
+		rc = store_open_but(&c->store, c->store_dir, STORE_ADMIN, skip, &c->err);
+	}
+	store_on_damage(on_damage);
+	return rc;
+}
+
 int ctl_open_store(struct ctl *c)
 {
-	int rc = store_open(&c->store, c->store_dir, STORE_ADMIN, &c->err);
+	int rc = open_store(c);
 	bool by_conf = c->conf.text.p && strchr(c->store_found, ':');
 	if (rc == E_NOTFOUND)
 		return err_set(&c->err, rc,
 			"%s: no store here%s%s%s; give its place with --store DIR, or make one: wsusctl store create",
 			c->store_dir, by_conf ? ", where " : "", by_conf ? c->store_found : "", by_conf ? " says it is" : "");
+	if (rc == E_OK && store_trouble(c->store, STORE_FLEET))
+		ctl_warn(c, "going on without what computers told: %s", store_trouble(c->store, STORE_FLEET));
 	return rc;
 }
 
 /* ---- running it ---- */
-
-/* The store is mapped: a file that was cut short, or a disk that cannot be read, comes as a signal. */
-static void on_bus_error(int signal)
-{
-	static const char text[] = "wsusctl: a file of the store cannot be read: it was cut short or the disk is damaged; "
-				   "`wsusctl restore` brings a backup back\n";
-	(void)signal;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(FAILED);
-	_exit(FAILED);
-}
-
-static void expect_bus_errors(void)
-{
-	struct sigaction how = {.sa_handler = on_bus_error};
-	sigemptyset(&how.sa_mask);
-	sigaction(SIGBUS, &how, NULL);
-}
 
 static const struct {
 	bool store, commit;
@@ -402,7 +435,7 @@ static int report(struct ctl *c)
 static int run(struct ctl *c)
 {
 	enum need need = c->cmd->need;
-	expect_bus_errors();
+	store_on_damage(on_damage);
 	int rc = needs[need].store ? ctl_open_store(c) : E_OK;
 	if (rc == E_OK && needs[need].store && need != NEED_STORE)
 		rc = txn_begin(c->store, needs[need].mode, &c->txn, &c->err);

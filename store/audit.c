@@ -101,6 +101,8 @@ int store_tables(struct txn *t, void (*fn)(const struct table_stat *, void *), v
 {
 	for (enum db db = 0; db < DB__N; db++) {
 		struct table_stat s;
+		if (!t->mdb[env_of(db)])
+			continue;
 		int rc = table_figures(t, db, &s);
 		if (rc != 0)
 			return env_error(&t->store->env[env_of(db)], rc, e);
@@ -195,7 +197,7 @@ int store_stat(struct txn *t, struct store_stat *out, struct err *e)
 		rc = deployment_each_of_group(t, 0, count_deployment, out, e);
 	if (rc == E_OK)
 		rc = db_count(t, DB_GROUP, &groups, e);
-	if (rc == E_OK)
+	if (rc == E_OK && t->mdb[FLEET])
 		rc = db_count(t, DB_COMPUTER, &computers, e);
 	out->groups = (uint32_t)groups;
 	out->computers = (uint32_t)computers;
@@ -266,6 +268,8 @@ static int copy_env(const struct env *v, const char *dir, struct err *e)
 int store_copy(struct store *s, const char *dir, struct err *e)
 {
 	ASSERT(!s->busy);
+	if (!s->env[FLEET].mdb)
+		return err_set(e, E_DAMAGED, "%s", s->env[FLEET].trouble.text);
 	int rc = copy_env(&s->env[FLEET], dir, e);
 	return rc == E_OK ? copy_env(&s->env[CATALOG], dir, e) : rc;
 }
@@ -1017,6 +1021,8 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	arena_init(&a.arena, AUDIT_MEMORY);
 	int rc = audit_begin(&a);
 	for (size_t i = 0; rc == E_OK && i < COUNTOF(checks); i++) {
+		if (!t->mdb[env_of(checks[i].db)])
+			continue;
 		rc = db_each(t, checks[i].db, SL(""), checks[i].row, &a, e);
 		if (rc == E_OK && checks[i].after)
 			rc = checks[i].after(&a);

@@ -21,12 +21,19 @@ static MDB_txn *mdb_of(const struct txn *t, enum db db)
 	return t->mdb[env_of(db)];
 }
 
+/* LMDB hides the damage that it meets on its way to a root: the transaction is bad for no reason that we gave. */
+static int judge(const struct txn *t, enum db db, int rc, struct err *e)
+{
+	bool hidden = rc == MDB_BAD_TXN && t->failed.code == E_OK;
+	return env_error(&t->store->env[env_of(db)], hidden ? MDB_CORRUPTED : rc, e);
+}
+
 static int result(struct txn *t, enum db db, int rc, struct err *e)
 {
 	struct err mine;
 	if (rc == 0)
 		return E_OK;
-	rc = env_error(&t->store->env[env_of(db)], rc, &mine);
+	rc = judge(t, db, rc, &mine);
 	return err_set(e, (enum errcode)rc, "%s, database `%s`", mine.text, db_table[db].name);
 }
 
@@ -38,7 +45,7 @@ static int written(struct txn *t, enum db db, int rc, size_t bytes, struct err *
 	t->rows[db]++;
 	if (rc == 0)
 		return E_OK;
-	rc = env_error(&t->store->env[env_of(db)], rc, &mine);
+	rc = judge(t, db, rc, &mine);
 	txn_fail(t, rc, &mine);
 	return err_set(e, (enum errcode)rc, "%s", mine.text);
 }
@@ -52,7 +59,7 @@ int db_get(struct txn *t, enum db db, struct slice key, struct slice *value)
 	if (rc == MDB_BAD_VALSIZE)
 		return E_NOTFOUND; /* no such key can be stored */
 	if (rc != 0)
-		return env_error(&t->store->env[env_of(db)], rc, NULL);
+		return judge(t, db, rc, NULL);
 	*value = from_val(v);
 	return E_OK;
 }

@@ -5,14 +5,16 @@
 
 #include "store/db.h"
 
-enum { CATALOG, FLEET, ENV__N };
+enum { CATALOG = STORE_CATALOG, FLEET = STORE_FLEET, ENV__N = STORE__PARTS };
 
 struct env {
-	MDB_env *mdb;
+	MDB_env *mdb; /* NULL: fleet/ cannot be used, trouble says why */
 	MDB_txn *reader; /* kept between read transactions: reset, then renewed */
 	unsigned kind;
 	char *path;
 	size_t page; /* bytes */
+	ino_t data, lock; /* the files that were opened: another may have their names by now */
+	struct err trouble; /* why it was not opened, or what turned out to be damaged; E_OK: nothing */
 };
 
 struct txn {
@@ -62,7 +64,13 @@ static inline unsigned env_of(enum db db)
 
 /* Makes DIR/catalog or DIR/fleet, with the group of DIR. */
 int env_mkdir(const char *dir, const struct env *v, struct err *e) MUST_CHECK;
-/* The one place where results of LMDB become ours, with words for people. */
-int env_error(const struct env *v, int mdb_result, struct err *e);
+/* The one place where results of LMDB become ours, with words for people.  Damage is noted in v->trouble. */
+int env_error(struct env *v, int mdb_result, struct err *e);
+/* E_DAMAGED if the file ends before pages that are in use. */
+int env_whole(struct env *v, struct err *e) MUST_CHECK;
+/* E_DAMAGED if an audit found this very file damaged, see store_note_damage(). */
+int env_noted(const char *dir, const struct env *v, struct err *e) MUST_CHECK;
+/* LMDB's own assertions, which would end the process, become damage of the environment. */
+void env_catch(struct env *v);
 
 #endif

@@ -67,17 +67,29 @@ static const struct {
 	{MDB_READERS_FULL, E_BUSY, "all reader slots are taken; stop some processes"},
 	{MDB_MAP_RESIZED, E_BUSY, "another process enlarged the map; try again"},
 	{MDB_VERSION_MISMATCH, E_VERSION, "written by another version of LMDB"},
-	{MDB_INVALID, E_CORRUPT, "not an LMDB file"},
-	{MDB_CORRUPTED, E_CORRUPT, "a page is damaged; restore a backup"},
-	{MDB_PAGE_NOTFOUND, E_CORRUPT, "a page is missing; restore a backup"},
+	{MDB_INVALID, E_DAMAGED, "not an LMDB file"},
+	{MDB_CORRUPTED, E_DAMAGED, "a page is damaged"},
+	{MDB_PAGE_NOTFOUND, E_DAMAGED, "a page is missing"},
+	{MDB_CURSOR_FULL, E_DAMAGED, "its pages lead in a circle"},
+	{MDB_INCOMPATIBLE, E_DAMAGED, "a database is of another kind"},
+	{MDB_BAD_DBI, E_DAMAGED, "a database is missing"},
+	{EIO, E_DAMAGED, "the disk cannot be read"},
 	{MDB_PANIC, E_IO, "an earlier write to the disk failed; restart the process"},
 	{MDB_BAD_TXN, E_IO, "the transaction failed before"},
 };
 
-int env_error(const struct env *v, int rc, struct err *e)
+static int damaged(struct env *v, const char *words, struct err *e)
+{
+	err_set(&v->trouble, E_DAMAGED, "%s/data.mdb: %s; " STORE_MENDS, v->path, words);
+	return err_set(e, E_DAMAGED, "%s", v->trouble.text);
+}
+
+int env_error(struct env *v, int rc, struct err *e)
 {
 	const struct env_info *k = &env_table[v->kind];
 	MDB_envinfo info = {0};
+	if (!v->mdb && v->trouble.code != E_OK)
+		return err_set(e, E_DAMAGED, "%s", v->trouble.text);
 	if (rc == MDB_MAP_FULL) {
 		mdb_env_info(v->mdb, &info);
 		return err_set(e, E_FULL, "%s/: its map of %zu MB is full; set the variable %s to more, for all processes",
@@ -85,12 +97,16 @@ int env_error(const struct env *v, int rc, struct err *e)
 	}
 	for (size_t i = 0; i < COUNTOF(results); i++)
 		if (results[i].mdb == rc)
-			return err_set(e, results[i].code, "%s/: %s", k->name, results[i].words);
+			return results[i].code == E_DAMAGED ? damaged(v, results[i].words, e)
+							    : err_set(e, results[i].code, "%s/: %s", k->name, results[i].words);
 	if (rc == ENOSPC || rc == EDQUOT)
 		return err_set(e, E_FULL, "%s/: no space left on the disk that holds %s; nothing was changed, free some",
 			k->name, v->path);
 	if (rc == ENOMEM)
 		return err_set(e, E_NOMEM, "%s/: out of memory", k->name);
+	if (rc == EACCES || rc == EPERM)
+		return err_set(e, E_IO, "%s: %s for user %u; any command of wsusctl, as root, mends the modes of its files", v->path,
+			mdb_strerror(rc), (unsigned)geteuid());
 	return err_set(e, E_IO, "%s: %s", v->path, mdb_strerror(rc));
 }
 
@@ -119,7 +135,7 @@ static int fix_mode(const struct env *v, const char *file, unsigned mode, struct
 	snprintf(path, sizeof(path), "%s/%s", v->path, file);
 	if (stat(path, &st) != 0)
 		return err_errno(e, "%s", path);
-	if ((st.st_mode & 07777) == mode || st.st_uid != geteuid())
+	if ((st.st_mode & 07777) == mode || (st.st_uid != geteuid() && geteuid() != 0))
 		return E_OK;
 	return chmod(path, mode) == 0 ? E_OK : err_errno(e, "%s", path);
 }
@@ -164,6 +180,8 @@ static int env_open(struct env *v, unsigned flags, struct err *e)
 	if (rc == 0)
 		rc = mdb_env_stat(v->mdb, &st);
 	v->page = st.ms_psize;
+	if (rc == 0)
+		env_catch(v);
 	if (rc == ENOENT)
 		return err_set(e, E_NOTFOUND, "%s: no store there; make one with `wsusctl store create`", v->path);
 	return rc == 0 ? E_OK : env_error(v, rc, e);
@@ -205,7 +223,8 @@ static void env_close(struct env *v)
 		mdb_txn_abort(v->reader);
 	if (v->mdb)
 		mdb_env_close(v->mdb);
-	free(v->path);
+	v->reader = NULL;
+	v->mdb = NULL;
 }
 
 /* ================= transactions ================= */
@@ -244,6 +263,15 @@ static bool writes(const struct txn *t, unsigned kind)
 	return t->mode == (kind == CATALOG ? TXN_CATALOG : TXN_FLEET);
 }
 
+/* A transaction does without a part that cannot be used, unless it is to write there. */
+static int begin_part(struct txn *t, unsigned kind, struct err *e)
+{
+	struct env *v = &t->store->env[kind];
+	if (v->mdb)
+		return env_begin(v, writes(t, kind), &t->mdb[kind], e);
+	return writes(t, kind) ? err_set(e, E_DAMAGED, "%s", v->trouble.text) : E_OK;
+}
+
 int txn_begin(struct store *s, enum txn_mode mode, struct txn **out, struct err *e)
 {
 	ASSERT(!s->busy);
@@ -254,9 +282,9 @@ int txn_begin(struct store *s, enum txn_mode mode, struct txn **out, struct err 
 	struct txn *t = &s->txn;
 	*t = (struct txn){.store = s, .mode = mode};
 	unsigned first = mode == TXN_FLEET ? FLEET : CATALOG;
-	int rc = env_begin(&s->env[first], mode != TXN_READ, &t->mdb[first], e);
+	int rc = begin_part(t, first, e);
 	if (rc == E_OK)
-		rc = env_begin(&s->env[!first], false, &t->mdb[!first], e);
+		rc = begin_part(t, !first, e);
 	s->busy = true;
 	*out = t;
 	if (rc != E_OK)
@@ -324,7 +352,7 @@ uint64_t txn_catalog_version(const struct txn *t)
 
 uint64_t txn_fleet_version(const struct txn *t)
 {
-	return mdb_txn_id(t->mdb[FLEET]);
+	return t->mdb[FLEET] ? mdb_txn_id(t->mdb[FLEET]) : 0;
 }
 
 bool txn_writes_catalog(const struct txn *t)
@@ -536,8 +564,10 @@ void store_close(struct store **out)
 	struct txn *t = s->busy ? &s->txn : NULL;
 	txn_end(&t);
 	store_import_unlock(s);
-	for (unsigned k = 0; k < ENV__N; k++)
+	for (unsigned k = 0; k < ENV__N; k++) {
 		env_close(&s->env[k]);
+		free(s->env[k].path);
+	}
 	arena_free(&s->arena);
 	buf_free(&s->settings_text);
 	free(s->dir);
@@ -614,17 +644,51 @@ int store_create(const char *dir, struct err *e)
 	return rc;
 }
 
+static int note_files(struct env *v, struct err *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+	if (mdb_env_get_fd(v->mdb, &fd) != 0 || fstat(fd, &st) != 0)
+		return err_errno(e, "%s", v->path);
+	v->data = st.st_ino;
+	snprintf(path, sizeof(path), "%s/lock.mdb", v->path);
+	v->lock = stat(path, &st) == 0 ? st.st_ino : 0;
+	return E_OK;
+}
+
+/* LMDB would take an empty file for one to begin with. */
+static int expect_file(const struct env *v, struct err *e)
+{
+	char data[PATH_MAX];
+	struct stat st;
+	snprintf(data, sizeof(data), "%s/data.mdb", v->path);
+	bool there = stat(data, &st) == 0;
+	if (there && st.st_size == 0)
+		return err_set(e, E_CORRUPT, "%s: empty; " STORE_MENDS, data);
+	if (there || errno != ENOENT)
+		return E_OK;
+	if (v->kind == CATALOG)
+		return err_set(e, E_NOTFOUND, "%s: no store there; make one with `wsusctl store create`", v->path);
+	return err_set(e, E_NOTFOUND, "%s: missing; `wsusctl restore` brings a backup back, `wsusctl store reset fleet` begins anew",
+		v->path);
+}
+
 static int open_env(struct store *s, unsigned kind, struct err *e)
 {
 	struct env *v = &s->env[kind];
-	char data[PATH_MAX];
-	snprintf(data, sizeof(data), "%s/data.mdb", v->path);
-	if (access(data, F_OK) != 0 && errno == ENOENT)
-		return err_set(e, E_NOTFOUND, "%s: no store there; make one with `wsusctl store create`", v->path);
 	bool reads = s->role == STORE_READER || (s->role == STORE_SERVICE && kind == CATALOG);
-	int rc = env_open(v, reads ? MDB_RDONLY : 0, e);
+	int rc = expect_file(v, e);
+	if (rc == E_OK && s->role == STORE_SERVICE)
+		rc = env_noted(s->dir, v, e);
+	if (rc == E_OK)
+		rc = env_open(v, reads ? MDB_RDONLY : 0, e);
+	if (rc == E_OK)
+		rc = env_whole(v, e);
 	if (rc == E_OK)
 		rc = env_attach(s, v, false, e);
+	if (rc == E_OK)
+		rc = note_files(v, e);
 	if (rc == E_OK && s->role == STORE_ADMIN)
 		rc = fix_modes(v, e);
 	return rc;
@@ -666,16 +730,40 @@ static void note_identity(struct store *s)
 	txn_end(&t);
 }
 
-int store_open(struct store **out, const char *dir, enum store_role role, struct err *e)
+static int open_part(struct store *s, unsigned kind, const char *skip, struct err *e)
+{
+	int rc = skip ? err_set(e, E_DAMAGED, "%s", skip) : open_env(s, kind, e);
+	if (rc == E_OK)
+		rc = format_check(s, kind, e);
+	if (rc != E_OK)
+		env_close(&s->env[kind]);
+	return rc;
+}
+
+/* fleet/ first: who meets damage in the midst of that has nothing else open, and can leave it out.  Without it there is
+ * still a store, but not a copy worth the name; of a newer program it is as a whole. */
+static int open_parts(struct store *s, const char *const skip[STORE__PARTS], struct err *e)
+{
+	struct err why = {E_OK, ""};
+	int fleet = open_part(s, FLEET, skip ? skip[FLEET] : NULL, &why);
+	int rc = open_part(s, CATALOG, skip ? skip[CATALOG] : NULL, e);
+	if (rc != E_OK || fleet == E_OK)
+		return rc;
+	if (s->role == STORE_READER || fleet == E_VERSION)
+		return err_set(e, (enum errcode)fleet, "%s", why.text);
+	err_set(&s->env[FLEET].trouble, E_DAMAGED, "%s", why.text);
+	return E_OK;
+}
+
+int store_open_but(struct store **out, const char *dir, enum store_role role, const char *const skip[STORE__PARTS],
+	struct err *e)
 {
 	struct store *s;
 	int rc = store_alloc(&s, dir, role, e);
-	for (unsigned k = 0; rc == E_OK && k < ENV__N; k++)
-		rc = open_env(s, k, e);
+	if (rc == E_OK)
+		rc = open_parts(s, skip, e);
 	if (rc == E_OK)
 		store_tidy(s);
-	for (unsigned k = 0; rc == E_OK && k < ENV__N; k++)
-		rc = format_check(s, k, e);
 	if (rc == E_OK && role == STORE_ADMIN)
 		rc = sweep(s, e);
 	if (rc == E_OK && role == STORE_ADMIN)
@@ -686,11 +774,17 @@ int store_open(struct store **out, const char *dir, enum store_role role, struct
 	return rc;
 }
 
+int store_open(struct store **out, const char *dir, enum store_role role, struct err *e)
+{
+	return store_open_but(out, dir, role, NULL, e);
+}
+
 void store_tidy(struct store *s)
 {
 	for (unsigned k = 0; k < ENV__N; k++) {
 		int dead;
-		mdb_reader_check(s->env[k].mdb, &dead);
+		if (s->env[k].mdb)
+			mdb_reader_check(s->env[k].mdb, &dead);
 	}
 }
 

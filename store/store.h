@@ -39,6 +39,38 @@ int store_open(struct store **out, const char *dir, enum store_role role, struct
 void store_close(struct store **s);
 const char *store_dir(const struct store *s);
 
+/* ---- damage ----
+ * Either part of a store may be damaged.  Without catalog/ there is no store; where fleet/ cannot be used, services and
+ * wsusctl open what is left: what needs it fails with E_DAMAGED.  A reader of copies (STORE_READER) wants all. */
+#define STORE_MENDS \
+	"`wsusctl store audit` says more, `wsusctl restore` brings a backup back, `wsusctl store reset` begins anew"
+enum store_part { STORE_CATALOG, STORE_FLEET, STORE__PARTS };
+extern const char *const store_part_names[STORE__PARTS]; /* "catalog", "fleet" */
+/* store_open() that does not touch the parts for which skip[] has words (NULL: none). */
+int store_open_but(struct store **out, const char *dir, enum store_role role, const char *const skip[STORE__PARTS],
+	struct err *e) MUST_CHECK;
+/* Why a part cannot be used, NULL: it can.  fleet/ may have been left out; a page of either may have turned out to be
+ * damaged since. */
+const char *store_trouble(const struct store *s, enum store_part part);
+bool store_has(const struct store *s, enum store_part part); /* is it open, damaged or not? */
+/* Have the names of its files other files by now (a restore, a deleted lock.mdb)?  Then it should be opened again. */
+bool store_moved(const struct store *s);
+/* Reads every page of a part; E_DAMAGED names the database. */
+int store_read_all(struct store *s, enum store_part part, struct err *e) MUST_CHECK;
+/* Tells one data.mdb from a later one, and from itself once it was written to: 0 if there is none. */
+uint64_t store_file_mark(const char *dir, enum store_part part);
+/* Files are mapped: a page that cannot be read, or leads nowhere, comes as SIGBUS, SIGSEGV or an assertion of LMDB.  fn is
+ * then called with the part and what is wrong; it must not return, so it leaves by siglongjmp() or _exit().  Signals
+ * for other memory keep their meaning. */
+typedef void store_damage_fn(enum store_part part, const char *what);
+void store_on_damage(store_damage_fn *fn);
+/* The database that store_read_all() is at, NULL: none; for fn. */
+const char *store_reading(void);
+/* The file DIR/damaged: what an audit found, so that services stop using that data.mdb (and no later one). */
+int store_note_damage(const char *dir, enum store_part part, const char *what, struct err *e) MUST_CHECK;
+void store_forget_damage(const char *dir);
+bool store_noted(const struct store *s); /* is there such a note about a part that is open? */
+
 enum txn_mode {
 	TXN_READ,    /* snapshot of both */
 	TXN_FLEET,   /* catalog snapshot, fleet writable */

@@ -44,7 +44,7 @@ static int svc_start(void **worker, struct err *e)
 static void text_answer(struct answer *a, struct slice s)
 {
 	iov[0] = (struct iovec){(void *)(uintptr_t)s.p, s.n};
-	*a = (struct answer){200, SL("Content-Type: text/plain\r\n"), iov, 1, s.n, false};
+	*a = (struct answer){200, SL("Content-Type: text/plain\r\n"), iov, 1, s.n, false, false};
 }
 
 static void do_echo(const struct request *r, struct answer *a)
@@ -113,7 +113,7 @@ static void do_heap(const struct request *r, struct answer *a)
 static void do_redirect(const struct request *r, struct answer *a)
 {
 	(void)r;
-	*a = (struct answer){200, SL("X-Accel-Redirect: /file\r\n"), NULL, 0, 0, true};
+	*a = (struct answer){200, SL("X-Accel-Redirect: /file\r\n"), NULL, 0, 0, true, false};
 }
 
 static const struct {

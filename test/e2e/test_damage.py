@@ -1,0 +1,379 @@
+"""test_damage.py -- a damaged file of the store, one that is missing, not permitted or of a newer program: clients get
+ServerBusy at once, one log line says what to do, the other part goes on, and all heals without a restart."""
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import unittest
+
+import harness
+from harness import CLIENT, Computer, Fault, Instance, find, find_all, fault_code, payload, wait_for
+
+GET_CONFIG = (f'<s:Envelope xmlns:s="{harness.SOAP}"><s:Body><GetConfig xmlns="{CLIENT}"><protocolVersion>2.90</protocolVersion>'
+              "</GetConfig></s:Body></s:Envelope>").encode()
+PAGE = 4096
+
+
+class Damage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Instance("sample")
+        cls.server.start()
+        cls.store = cls.server.state / "store"
+        computer = Computer(cls.server).handshake()
+        computer.scan()
+        cls.known = set(computer.known)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def setUp(self):
+        self.at = {s: (self.server.state / f"log/{s}.log").stat().st_size for s in ("client", "auth")}
+        self.good = {part: self.data(part).read_bytes() for part in ("catalog", "fleet")}
+        self.spoilt = set()
+        self.addCleanup(self.repair)
+
+    def data(self, part):
+        return self.store / part / "data.mdb"
+
+    def said(self, service, words):
+        """Lines of the service's log since this test began, without those of requests."""
+        text = (self.server.state / f"log/{service}.log").read_bytes()[self.at[service]:].decode()
+        return [line for line in text.splitlines() if words in line and " req " not in line]
+
+    def put(self, part, content):
+        """As a restore does: another folder of this name, and a lock file of its own."""
+        made, gone, like = self.store / "made", self.store / "gone", self.store.stat()
+        made.mkdir()
+        for name, data in (("data.mdb", content), ("lock.mdb", b"")):
+            (made / name).write_bytes(data)
+            os.chmod(made / name, 0o640 if (part, name) == ("catalog", "data.mdb") else 0o660)
+            os.chown(made / name, -1, like.st_gid)
+        os.chown(made, -1, like.st_gid)
+        os.chmod(made, (self.store / part).stat().st_mode & 0o7777)
+        (self.store / part).rename(gone)
+        made.rename(self.store / part)
+        shutil.rmtree(gone)
+
+    def spoil(self, part, fn):
+        """In place, as a bad disk does."""
+        with open(self.data(part), "r+b") as f:
+            fn(f)
+        self.spoilt.add(part)
+
+    def cut(self, part, pages):
+        self.spoil(part, lambda f: f.truncate(pages * PAGE))
+
+    @staticmethod
+    def overwrite(f, generator, i, n, first):
+        size = f.seek(0, os.SEEK_END) // PAGE
+        for _ in range(n):
+            f.seek(generator.randrange(first, size) * PAGE)
+            f.write(bytes(PAGE) if i % 2 else generator.randbytes(PAGE))
+
+    def repair(self, wait=False):
+        """wait: for the services to find it themselves, else they are told."""
+        while self.spoilt:
+            part = self.spoilt.pop()
+            self.put(part, self.good[part])
+            for service in () if wait else ("client", "auth"):
+                os.kill(self.server.pid(service), signal.SIGHUP)
+            self.expect_files_in_use()
+        self.expect_answers()
+
+    def expect_files_in_use(self):
+        """By every worker: who found nothing wrong looks at the names now and then."""
+        (self.store / "damaged").unlink(missing_ok=True)
+        inodes = {(self.store / part / "lock.mdb").stat().st_ino for part in ("catalog", "fleet")}
+        wait_for(lambda: all(inodes <= self.inodes(pid) for s in ("client", "auth") for pid in self.server.workers(s)),
+                 what="the new files to be opened")
+
+    @staticmethod
+    def inodes(pid):
+        found = set()
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    found.add(os.stat(f"/proc/{pid}/fd/{fd}").st_ino)
+        return found
+
+    def ask(self):
+        status, head, body = self.server.post_bytes(CLIENT, "GetConfig", GET_CONFIG)
+        return status, head, body
+
+    def expect_answers(self):
+        wait_for(lambda: all(self.ask()[0] == 200 for _ in range(20)), what="answers without a restart")
+        computer = Computer(self.server)
+        wait_for(lambda: self.succeeds(computer.handshake), what="a handshake")
+
+    @staticmethod
+    def succeeds(call):
+        with contextlib.suppress(Fault):
+            call()
+            return True
+        return False
+
+    def expect_busy(self):
+        """In the form of every other fault, again and again, from both services."""
+        wait_for(lambda: fault_code(self.ask()[2]) == "ServerBusy", what="the catalog to be stopped")
+        for _ in range(20):
+            status, head, body = self.ask()
+            self.assertEqual((status, head["content-type"]), (500, "text/xml; charset=utf-8"))
+            self.assertEqual(fault_code(body), "ServerBusy")
+            detail = find_all(payload(body), "detail")[0]
+            self.assertEqual([harness.local(e) for e in detail], ["ErrorCode", "Message", "ID", "Method"])
+            self.assertNotEqual(find(detail, "ID").strip("0-"), "", "an ID that leads to a log line")
+        wait_for(lambda: self.refusal(Computer(self.server).get_auth_cookie) == "ServerBusy", what="the same of the other service")
+
+    @staticmethod
+    def refusal(call):
+        try:
+            call()
+        except Fault as fault:
+            return fault.code
+        return None
+
+    def expect_one_line(self, part, *words):
+        for service in ("client", "auth"):
+            wait_for(lambda: self.said(service, f"{part}/ is stopped"), what="the log line")
+            lines = self.said(service, f"{part}/ is stopped")
+            self.assertEqual(len(lines), 1, lines)
+            for word in words:
+                self.assertIn(word, lines[0])
+
+    def expect_scan(self):
+        computer = Computer(self.server).handshake()
+        try:
+            computer.scan()
+        except Fault as fault:  # what it told was lost with the page that it was written to: it tells it again
+            self.assertEqual(fault.code, "RegistrationRequired")
+            computer.register()
+            computer.scan()
+        self.assertEqual(set(computer.known), self.known)
+
+    def audit(self, status):
+        done = self.server.ctl("store", "audit", check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout
+
+
+class Catalog(Damage):
+    def test_cut_short_while_it_is_in_use(self):
+        parents = {s: self.server.pid(s) for s in ("client", "auth")}
+        for pages in (200, 2, 0):
+            with self.subTest(pages=pages):
+                self.setUp()
+                self.cut("catalog", pages)
+                wait_for(lambda: self.refusal(Computer(self.server).handshake) == "ServerBusy", what="the damage to be met")
+                self.expect_busy()
+                self.expect_one_line("catalog", "catalog/data.mdb", "wsusctl store audit", "wsusctl restore", "wsusctl store reset")
+                self.repair(wait=True)
+                self.expect_scan()
+                self.assertEqual(len(self.said("client", "catalog/ is in use again")), 1)
+        for service, pid in parents.items():
+            self.assertEqual(self.server.pid(service), pid)
+            self.assertEqual(self.said(service, "died of signal"), [])
+
+    def test_audit_and_health_name_it_and_what_to_do(self):
+        self.cut("catalog", 20)
+        self.assertIn("catalog/data.mdb: cut short", self.audit(1))
+        self.assertIn("catalog/data.mdb: cut short", self.audit(1), "a second look finds the same")
+        self.expect_busy()
+        done = self.server.ctl("health", check=False)
+        self.assertEqual(done.returncode, 2)
+        line = re.search(r"^CRITICAL store: .*$", done.stdout, re.M)[0]
+        self.assertIn("catalog/data.mdb: cut short", line)
+        self.assertIn("`wsusctl store reset` begins anew", line)
+        for command in (("update", "list"), ("group", "create", "x"), ("backup", harness.temporary() / "copy")):
+            done = self.server.ctl(*command, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, "catalog/data.mdb: .*; `wsusctl store audit` says more")
+
+    def test_what_only_an_audit_finds_stops_the_services_until_one_finds_nothing(self):
+        data = bytearray(self.good["catalog"])
+        page = self.page_of_the_record(data)
+        data[page:page + PAGE] = bytes(PAGE)
+        self.spoil("catalog", lambda f: f.write(data))
+        self.expect_scan()  # nobody who scans reads it
+        self.assertRegex(self.audit(1), "database `audit` of .*catalog/data.mdb: ")
+        self.expect_busy()
+        self.expect_one_line("catalog", "database `audit`")
+        self.spoil("catalog", lambda f: f.write(self.good["catalog"]))  # mended in place
+        self.spoilt.clear()
+        self.assertIn("consistent", self.audit(0))
+        self.expect_answers()
+        self.expect_scan()
+
+    def page_of_the_record(self, data):
+        """Where the record of administrative changes lies, which no service reads."""
+        words = self.server.ctl_json("store", "history")[0]["what"].encode()
+        for at in (i for i in range(0, len(data), PAGE) if words in data[i:i + PAGE]):
+            spoilt = bytearray(data)
+            spoilt[at:at + PAGE] = bytes(PAGE)
+            copy = harness.temporary() / "store"
+            for part, content in (("catalog", spoilt), ("fleet", self.good["fleet"])):
+                (copy / part).mkdir(parents=True)
+                (copy / part / "data.mdb").write_bytes(content)
+            done = harness.run(harness.ROOT / "bin/wsusctl", "--store", copy, "store", "audit", check=False)
+            if "database `audit`" in done.stdout:
+                return at
+        self.fail("no page of the record was found")
+
+    def test_pages_of_zeros_and_of_other_bytes(self):
+        generator = random.Random(20261122)
+        met = found = 0
+        for i in range(6):
+            with self.subTest(i=i):
+                self.setUp()
+                self.spoil("catalog", lambda f: self.overwrite(f, generator, i, 1 + i % 4 * 40, 2 if i % 3 else 0))
+                for _ in range(8):
+                    met += self.one_client()
+                done = self.server.ctl("store", "audit", check=False)
+                self.assertIn(done.returncode, (0, 1), done.stderr)
+                if (self.store / "damaged").exists():
+                    found += 1
+                    self.expect_busy()
+                self.repair()
+                self.expect_scan()
+        self.assertGreater(met, 0)
+        self.assertGreater(found, 2)
+
+    def one_client(self):
+        """A whole visit: each answer is one, or a fault of the server's own."""
+        computer = Computer(self.server)
+        try:
+            computer.handshake()
+            computer.scan()
+            computer.extended(sorted(computer.known)[:50])
+        except Fault as fault:
+            self.assertIn(fault.code, ("ServerBusy", "InternalServerError", "ServerChanged", "ConfigChanged", "RegistrationRequired"))
+            return 1
+        except (AssertionError, TypeError, ValueError):
+            return 1  # other bytes in the middle of a text are not the store's to see
+        return 0
+
+
+class Absent(Damage):
+    """What keeps a store from being opened."""
+
+    def reload(self):
+        """New workers, which have to open it."""
+        for service in ("client", "auth"):
+            before = self.server.workers(service)
+            os.kill(self.server.pid(service), signal.SIGHUP)
+            wait_for(lambda: len(self.server.workers(service)) == 4 and not set(before) & set(self.server.workers(service)),
+                     what="new workers")
+
+    def test_no_store(self):
+        aside = self.store / "aside"
+        (self.store / "catalog").rename(aside)
+        try:
+            self.expect_busy()
+            self.expect_one_line("catalog", "store/catalog: no store there; make one with `wsusctl store create`")
+        finally:
+            aside.rename(self.store / "catalog")
+        self.expect_answers()
+
+    def test_a_newer_format(self):
+        key = b"format\1" + (2).to_bytes(4, "big")
+        newer = self.good["catalog"].replace(key, b"format\1" + (3).to_bytes(4, "big"))
+        self.put("catalog", newer)
+        self.spoilt.add("catalog")
+        self.expect_busy()
+        self.expect_one_line("catalog", "its format is 3, this program knows up to 2")
+        done = self.server.ctl("update", "list", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("its format is 3", done.stderr)
+        self.assertEqual(self.data("catalog").read_bytes(), newer, "nothing was changed")
+
+    @unittest.skipUnless(os.geteuid() == 0, "services run as their own user only where root starts them")
+    def test_a_file_that_the_service_may_not_read(self):
+        os.chmod(self.data("catalog"), 0o600)
+        self.reload()
+        self.expect_busy()
+        self.expect_one_line("catalog", "Permission denied", "as root, mends the modes")
+        self.server.ctl("group", "list")
+        self.expect_answers()
+
+    def test_something_that_is_no_store(self):
+        self.put("catalog", b"words " * 9000)
+        self.spoilt.add("catalog")
+        self.expect_busy()
+        self.expect_one_line("catalog", "not an LMDB file")
+
+    def test_a_new_lock_file_is_taken_up(self):
+        """Who has the old one would write beside who has the new one."""
+        for part in ("catalog", "fleet"):
+            (self.store / part / "lock.mdb").unlink()
+        self.server.ctl("group", "list")
+        self.expect_files_in_use()
+        self.expect_scan()
+
+
+class Fleet(Damage):
+    def test_scans_go_on_without_it(self):
+        before = Computer(self.server).handshake()
+        before.scan()
+        self.good["fleet"] = self.data("fleet").read_bytes()
+        self.cut("fleet", 2)
+        wait_for(lambda: self.said("auth", "fleet/ is stopped") or not self.succeeds(Computer(self.server).handshake) and False,
+                 what="the damage to be met")
+        wait_for(lambda: self.succeeds(Computer(self.server).handshake), what="a new computer to be served")
+        for _ in range(5):
+            self.expect_scan()
+        self.assertEqual(find(before.sync_once(), "Truncated"), "false", "one that was here before")
+        self.expect_one_line("fleet", "fleet/data.mdb", "wsusctl store reset")
+        self.assertEqual(self.said("client", "catalog/ is stopped"), [])
+        # and the administrator's work
+        self.assertRegex(self.audit(1), "fleet/data.mdb: ")
+        update = next(r for r in self.server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered")["id"]
+        done = self.server.ctl("approve", update, "--group", "All Computers")
+        self.assertIn("going on without what computers told: ", done.stderr)
+        self.addCleanup(self.server.ctl, "unapprove", update, "--group", "All Computers")
+        self.assertEqual(Computer(self.server).handshake().sync_once().tag.rpartition("}")[2], "SyncUpdatesResult")
+        done = self.server.ctl("computer", "list", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("fleet/data.mdb", done.stderr)
+        done = self.server.ctl("backup", harness.temporary() / "copy", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.repair(wait=True)
+        self.assertIn(before.id, json.dumps(self.server.ctl_json("computer", "list")), "what it held is there again")
+        self.assertEqual(len(self.said("client", "fleet/ is in use again")), 1)
+
+    def test_groups_that_computers_name_themselves_need_it(self):
+        self.server.ctl("config", "set", "targeting", "client")
+        self.addCleanup(self.server.ctl, "config", "set", "targeting", "server")
+        self.good["catalog"] = self.data("catalog").read_bytes()
+        computer = Computer(self.server).handshake()
+        self.good["fleet"] = self.data("fleet").read_bytes()
+        self.put("fleet", b"words " * 9000)
+        self.spoilt.add("fleet")
+        wait_for(lambda: self.said("client", "fleet/ is stopped"), what="the damage to be met")
+        self.assertEqual(self.refusal(computer.sync_once), "ServerBusy", "its groups are not known: nothing is withdrawn from it")
+        self.assertEqual(self.refusal(Computer(self.server).handshake), "ServerBusy")
+        self.repair()
+        computer = Computer(self.server).handshake()
+        computer.scan()
+        self.assertEqual(set(computer.known), self.known)
+
+    def test_pages_of_other_bytes(self):
+        generator = random.Random(20261123)
+        for i in range(4):
+            with self.subTest(i=i):
+                self.setUp()
+                self.spoil("fleet", lambda f: self.overwrite(f, generator, i, 1 + i, 2))
+                for _ in range(6):
+                    self.refusal(Computer(self.server).handshake)
+                wait_for(lambda: self.succeeds(Computer(self.server).handshake), what="a computer to be served")
+                self.expect_scan()
+                self.repair()
+
+
+del Damage
+
+if __name__ == "__main__":
+    unittest.main()
