@@ -290,6 +290,25 @@ class Files:
         return self
 
 
+# ---- who may come: what the gate and the limits cost those who are let in ----
+
+GATE = [("admission.conf", r'(?m)^rewrite .*\n', ""), ("admission.conf", r"(?s)if \(\$wsus_stranger\) \{.*?\n\}\n", "")]
+LIMITS = [("services.conf", r"(set \$wsus_newcomer [^;]*;)\s+include limits\.conf;\s+limit_req [^;]*;", r"\1")] * 2
+MODE = r"(?s)\A.*?(?=limit_req_zone)"
+
+
+def admission():
+    return [
+        Value("no gate and no limits", nginx=[*GATE, *LIMITS]),
+        Value("no limits", nginx=LIMITS),
+        Value("open", nginx=[("admission-http.conf", MODE, 'map 1 $wsus_stranger {\n\tdefault "";\n}\nmap 1 $wsus_stranger_here {\n\tdefault "";\n}\n')]),
+        Value("the address is no network's, the machine's own", nginx=[("admission-http.conf", r"127\.0\.0\.0/8 1;", "")]),
+        # all come from one address here, and are to be counted, not slowed
+        Value("counted by address", nginx=[("admission-maps.conf", r'(?<=wsus_peer \{\n)[^\n]*\n', ""), *(
+            ("admission-http.conf", r"rate=\d{1,4}r", r"rate=100000r") for _ in range(3))]),
+    ]
+
+
 # ---- the settings ----
 
 def settings_of(f):
@@ -313,6 +332,7 @@ def settings_of(f):
             Value("malloc's own", environ={"MALLOC_MMAP_THRESHOLD_": None}), Value("524288", environ={"MALLOC_MMAP_THRESHOLD_": "524288"})]),
         Setting("access_log", [handshake, scan], [Value(name, nginx=[("services.conf", r"access_log log/access\.log wsus if=\$wsus_own", to)]) for name, to in (
             ("off", "access_log off"), ("of every request", "access_log log/access.log wsus"))]),
+        Setting("clients.admission", [handshake, scan], admission()),
         Setting("pcre_jit", [handshake], directive("pcre_jit", "off", file="nginx.conf")),
         Setting("exact locations", [handshake], [Value("= before ~*", nginx=[
             ("services.conf", exact, r"\1 = \2client.asmx \3\g<0>")])]),
