@@ -115,7 +115,7 @@ const struct client_error client_errors[] = {
 	{0x80244018, "WU_E_PT_HTTP_STATUS_FORBIDDEN", "HTTP 403.",
 		"The computer is not one that may come (clients.admission): it is in none of clients.networks, or WUServer lacks the token.  Or "
 		"WUServer is the plain port (8530) of a server that keeps its services on the TLS port, or a proxy forbids it.",
-		"The line in access.log says in `do=` what to do: clients.networks in wsus.conf, then `wsus-setup`; or WUServer as "
+		"The line says what to do: clients.networks in wsus.conf, then `wsus-setup`; or WUServer as "
 		"`wsusctl client setup` prints it.", ACCESS_LOG},
 	{0x80244019, "WU_E_PT_HTTP_STATUS_NOT_FOUND", "HTTP 404.",
 		"In a scan: WUServer has a path behind the port that is no token, or another web server answers there.  In a download: the file is not in "

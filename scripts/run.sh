@@ -118,9 +118,18 @@ fill_instance() {
 		chgrp "$group" "$state/run"
 		chmod 750 "$state/run"
 	fi
+	make_logs
 	fill_state
 	expect_jobs tick health certificate
 }
+
+# They say who asked for what: for root and whom it runs as.  nginx makes its own readable by everybody.
+make_logs() (
+	umask 027
+	for name in $SERVICES access nginx-error; do
+		: >>"$state/log/$name.log"
+	done
+)
 
 # Who may come stands in a file wsus.conf in the state directory, whose line store names its store; no other file counts.
 name_conf() {

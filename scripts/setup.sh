@@ -299,6 +299,14 @@ apply_store_settings() {
 	esac
 }
 
+# It says who asked for what: for root and the group adm, as nginx's own logs are.  By itself nginx makes it readable by
+# everybody; it becomes its workers' when it is rotated.
+make_log() {
+	[ ! -e "$log/access.log" ] || return 0
+	(umask 027 && : >"$log/access.log")
+	chgrp adm "$log/access.log" 2>/dev/null || true # there is no such group everywhere
+}
+
 # ---- all of it ----
 
 [ -n "$units" ] || die "this is a clone, where scripts/run.sh sets up and starts a server; wsus-setup is for an installed one"
@@ -310,6 +318,7 @@ install_conf
 read_conf
 check_move
 mkdir -p "$state" "$log"
+make_log
 fill_state
 expect_jobs tick health backup certificate
 [ -z "$backup_to" ] || [ -d "$backup_to" ] || (umask 077 && mkdir -p "$backup_to")

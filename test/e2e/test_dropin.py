@@ -66,7 +66,9 @@ class DropIn(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(self.here.log("client"), r" op=SyncUpdates rc=0 status=200 ")
         self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 405)
-        log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
+        log = self.here.root / "var/log/wsus-fcgi/access.log"
+        self.assertEqual(log.stat().st_mode & 0o777, 0o640)
+        log = log.read_text()
         self.assertRegex(log, r' status=405 .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
         self.assertNotIn('"POST ', log)  # what a service answered is in its own log alone
         self.assertNotIn("asmx", (self.here.root / "access.log").read_text())

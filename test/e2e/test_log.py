@@ -280,8 +280,11 @@ class Rotation(unittest.TestCase):
             self.assertEqual([sum(r["service"] == s for r in rows) for s in ("client", "nginx")], [made, made])
             names = sorted(p.name for p in (server.state / "log").glob("client.log*"))
             self.assertEqual(names, ["client.log", "client.log.1"] + [f"client.log.{n}.gz" for n in range(2, 7)])
-            owners = {(p.stat().st_uid, p.stat().st_mode) for p in (server.state / "log").glob("client.log*")}
-            self.assertEqual(len(owners), 1, "old and new belong to the same, and nobody else reads them")
+            for name in ("client", "access"):
+                modes = {oct(p.stat().st_mode & 0o777) for p in (server.state / "log").glob(f"{name}.log*")}
+                self.assertEqual(modes, {"0o640"}, "nobody else reads old or new ones")
+            owners = {p.stat().st_uid for p in (server.state / "log").glob("client.log*")}
+            self.assertEqual(len(owners), 1, "old and new belong to the same")
 
     def test_the_job_of_an_instance(self):
         with Instance("none") as server:
