@@ -133,6 +133,8 @@ static int group_view(struct scan *s, uint32_t no, struct group_view **out, stru
 		rc = view_load(s->t, ARRAY_EXPLICIT, no | EXPLICIT_BLOCK, &s->arena, &g->block, e);
 	if (rc == E_OK)
 		g->no = no;
+	else
+		s->bound = false; /* an arena that has failed once gives nothing until load() */
 	return rc;
 }
 
