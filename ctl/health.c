@@ -303,7 +303,7 @@ static void check_tick(const struct health_facts *f, struct finding *o)
 static void check_faults(const struct health_facts *f, struct finding *o)
 {
 	if (f->log.known != KNOWN) {
-		what(o, "%s", f->log.known == NOT_KNOWN ? "no log files here" : "the log cannot be read by you");
+		what(o, "not known: %s", f->log.last);
 		return;
 	}
 	int64_t share = percent(f->log.faults, f->log.requests);
@@ -311,7 +311,7 @@ static void check_faults(const struct health_facts *f, struct finding *o)
 		(uintmax_t)f->log.requests, f->log.last[0] ? "; the last: " : "", f->log.last);
 	enum level l = above(share, f->limit[LIM_FAULTS_WARN], f->limit[LIM_FAULTS_CRITICAL]);
 	if (l != LEVEL_OK)
-		bad(o, l, "look for status=5 in the services' logs; each line says why");
+		bad(o, l, "`wsusctl log --faults` has a line for each that says why");
 }
 
 /* The period of each job and what to do; in twice the time and an hour it has run whatever its random wait is. */

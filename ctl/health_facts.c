@@ -9,18 +9,18 @@
 #include <unistd.h>
 
 #include "common/buf.h"
-#include "common/log_read.h"
 #include "common/text.h"
 #include "ctl/health_cert.h"
 #include "ctl/health_store.h"
 #include "ctl/json.h"
+#include "ctl/log_merge.h"
 #include "ctl/place.h"
 
 #define PROBE_SECONDS "20"      /* one request; a page of a large scan takes 0.1 s */
 #define SCAN_SECONDS 60         /* all of them, waits for a busy server included */
 #define PROBE_OUTPUT ((size_t)1 << 20)
 #define SOCKET_MS 5000          /* a worker is busy for 10 to 100 ms; all of them that long is an overload */
-#define LOG_TAIL ((size_t)4 << 20) /* some 20,000 requests: an hour of 1,000 computers several times over */
+#define LOG_LINES 20000         /* an hour of 1,000 computers several times over */
 
 /* ---- the scan ---- */
 
@@ -209,56 +209,44 @@ static void count_fault(struct health_facts *f, struct slice code, uint64_t n)
 	f->log.code[i].n += n;
 }
 
-/* A status of 500 with a fault that is the client's is no failure of ours. */
-static void take_line(struct health_facts *f, struct slice line)
+/* A status of 500 with a fault that is the client's is no failure of ours; nginx's lines are about what no service did. */
+static void take_line(struct health_facts *f, const struct log_entry *l)
 {
-	struct log_entry l;
-	if (!log_read(line, &l) || !l.request || f->now - l.at > 3600 * TICKS_PER_SECOND)
+	if (slice_eq(l->program, SL("nginx")))
 		return;
-	f->log.requests += 1 + l.more;
-	count_fault(f, l.fault, 1 + l.more);
-	if (l.rc == E_OK || l.rc < 0 || l.rc >= E__MAX || !err_is_ours((int)l.rc))
+	f->log.requests += 1 + l->more;
+	count_fault(f, l->fault, 1 + l->more);
+	if (l->rc == E_OK || l->rc < 0 || l->rc >= E__MAX || !err_is_ours((int)l->rc))
 		return;
-	f->log.faults += 1 + l.more;
-	struct slice why = l.fault.p ? l.fault : SL("failure");
-	snprintf(f->log.last, sizeof(f->log.last), "%.*s%s%.*s of %.*s", SLF(why), l.fault_id.p ? ":" : "", SLF(l.fault_id), SLF(l.op));
+	f->log.faults += 1 + l->more;
+	if (f->log.last[0]) /* the newest comes first */
+		return;
+	struct slice why = l->fault.p ? l->fault : SL("failure");
+	snprintf(f->log.last, sizeof(f->log.last), "%.*s%s%.*s of %.*s", SLF(why), l->fault_id.p ? ":" : "", SLF(l->fault_id), SLF(l->op));
 }
 
-static void read_log(struct health_facts *f, int fd)
+static int read_log(struct health_facts *f, const char *dir, struct err *e)
 {
-	struct stat st;
-	char piece[65536];
+	const struct log_filter filter = {.since = f->now - 3600 * TICKS_PER_SECOND};
+	const struct log_places places = {.dir = dir ? dir : "/var/log/wsus-fcgi", .keep = LOG_LINES};
+	struct log_merge *m;
+	struct log_entry l;
 	struct slice line;
-	size_t kept = 0;
-	if (fstat(fd, &st) != 0 || (st.st_size > (off_t)LOG_TAIL && lseek(fd, -(off_t)LOG_TAIL, SEEK_END) < 0))
-		return;
-	for (ssize_t n; (n = read(fd, piece + kept, sizeof(piece) - kept)) > 0;) {
-		struct slice rest = {piece, kept + (size_t)n};
-		while (memchr(rest.p, '\n', rest.n)) {
-			line = text_cut(&rest, '\n');
-			take_line(f, line);
-			if (!rest.p)
-				rest = (struct slice){piece, 0};
-		}
-		kept = rest.n == sizeof(piece) ? 0 : rest.n; /* no line is that long */
-		memmove(piece, rest.p, kept);
-	}
+	unsigned n = 0;
+	int rc = log_merge_open(&m, &places, &filter, e);
+	while (rc == E_OK && n++ < LOG_LINES && (rc = log_merge_next(m, &line, &l, e)) == E_OK)
+		take_line(f, &l);
+	log_merge_close(&m);
+	return rc == E_NOTFOUND && n > 0 ? E_OK : rc;
 }
 
 static void logs(struct health_facts *f, const char *dir)
 {
-	for (unsigned i = 0; dir && i < HEALTH_SERVICES; i++) {
-		char path[4096];
-		snprintf(path, sizeof(path), "%s/%s.log", dir, f->service[i].name);
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0) {
-			f->log.known = f->log.known == KNOWN || errno == ENOENT ? f->log.known : FAILED_TO_KNOW;
-			continue;
-		}
-		f->log.known = KNOWN;
-		read_log(f, fd);
-		close(fd);
-	}
+	struct err e = {0};
+	int rc = read_log(f, dir, &e);
+	f->log.known = rc == E_OK ? KNOWN : rc == E_NOTFOUND ? NOT_KNOWN : FAILED_TO_KNOW;
+	if (rc != E_OK)
+		snprintf(f->log.last, sizeof(f->log.last), "%.*s", (int)sizeof(f->log.last) - 1, e.text);
 }
 
 /* ---- all of it ---- */
