@@ -354,7 +354,8 @@ static void judge_job(const struct health_facts *f, const struct job_facts *j, s
 	else
 		return;
 	if (o->level == LEVEL_OK)
-		bad(o, LEVEL_WARNING, "look at its log (wsus-jobs(8)), then run `job.sh %s` by hand", j->name);
+		bad(o, LEVEL_WARNING, "its log says more; `systemctl start wsus-%s` runs it now, job.sh where there is no systemd: see wsus-jobs(8)",
+			j->name);
 }
 
 static void check_jobs(const struct health_facts *f, struct finding *o)
@@ -394,7 +395,8 @@ static void check_backup(const struct health_facts *f, struct finding *o)
 		what(o, "none in %.200s yet", f->backup.dir);
 	enum level l = above(days, f->limit[LIM_BACKUP_WARN] - 1, f->limit[LIM_BACKUP_CRITICAL] - 1);
 	if (l != LEVEL_OK && f->up > SETTLED)
-		bad(o, l, "`job.sh backup` (wsus-jobs(8)) makes one now and says what is in its way; backup.to of wsus.conf is where");
+		bad(o, l, "`systemctl start wsus-backup` makes one now, job.sh where there is no systemd, and its log says what is in its way: see "
+			"wsus-jobs(8); backup.to of wsus.conf is where it goes");
 }
 
 static void check_sync(const struct health_facts *f, struct finding *o)

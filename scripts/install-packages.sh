@@ -12,7 +12,7 @@ RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcur
 	ca-certificates'
 DEB='build-essential debhelper dpkg-dev lintian'
 TEST='clang libclang-rt-dev libcmocka-dev libmspack-dev cabextract fcgiwrap spawn-fcgi shellcheck mandoc jq universal-ctags
-	lmdb-utils logrotate python3 python3-zeep python3-lxml libfwnt-dev git valgrind'
+	lmdb-utils logrotate python3 python3-zeep python3-lxml libfwnt-dev git strace valgrind'
 
 wanted=
 for set in "${@:-run}"; do

@@ -89,13 +89,14 @@ class Installation:
             text += (self.dropins / f"{name}.d/wsus-conf.conf").read_text()
         return dict(re.findall(r"^([A-Za-z]+)=(.*)$", text, re.M))
 
-    def job(self, name, **environment):
-        """One run of a job as its unit starts it: the same user, group, capabilities and mask."""
+    def job(self, name, before=(), **environment):
+        """One run of a job as its unit starts it: the same user, group, capabilities and mask; `before` is what starts it."""
         unit = self.unit(f"wsus-{name}.service")
         capabilities = ["-all", *("+" + c.removeprefix("CAP_").lower() for c in unit["CapabilityBoundingSet"].split())]
         confined = ["--no-new-privs"] if unit["NoNewPrivileges"] == "yes" else []
-        return run("setpriv", f"--reuid={unit['User']}", f"--regid={GROUP}", "--clear-groups", f"--bounding-set={','.join(capabilities)}",
-                   "--inh-caps=-all", *confined, "sh", "-c", f"umask {unit['UMask']}; exec \"$@\"", "sh", *unit["ExecStart"].split(),
+        return run(*before, "setpriv", f"--reuid={unit['User']}", f"--regid={GROUP}", "--clear-groups",
+                   f"--bounding-set={','.join(capabilities)}", "--inh-caps=-all", *confined, "sh", "-c",
+                   f"umask {unit['UMask']}; exec \"$@\"", "sh", *unit["ExecStart"].split(),
                    check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment})
 
     @contextlib.contextmanager
@@ -165,6 +166,23 @@ class Beside(Installation):
             if tested.returncode == 0:
                 os.kill(int((self.root / "nginx.pid").read_text()), signal.SIGTERM)
                 wait_for(lambda: not (self.root / "nginx.pid").exists(), what="the end of nginx")
+
+
+    def end_soon(self):
+        """The certificate in the place of the server's: of the same key and authority, good for two days."""
+        tls = self.etc / "tls"
+        (self.root / "ext").write_text("subjectAltName=DNS:wsus.example.net\n")
+        run("openssl", "req", "-new", "-key", tls / "server.key", "-subj", "/CN=ends soon", "-out", self.root / "csr")
+        run("openssl", "x509", "-req", "-in", self.root / "csr", "-CA", tls / "ca.crt", "-CAkey", tls / "ca.key",
+            "-extfile", self.root / "ext", "-days", "2", "-out", (tls / "server.crt").resolve())
+
+    def renew(self, before=()):
+        """The job as its unit starts it; the machine's nginx is the one of this directory."""
+        fake = self.root / "fake"
+        fake.mkdir(exist_ok=True)
+        (fake / "nginx").write_text(f'#!/bin/sh\nexec /usr/sbin/nginx -c {self.nginx}/nginx.conf -e stderr "$@"\n')
+        (fake / "nginx").chmod(0o755)
+        return self.job("certificate", before, PATH=f"{fake}:/usr/bin:/bin", WSUS_NGINX_PID=str(self.root / "nginx.pid"))
 
 
 def record(kind, content):

@@ -104,12 +104,7 @@ class DropIn(unittest.TestCase):
         self.assertNotIn(token, log)
 
     def end_soon(self):
-        """The certificate that is served from now on: of the same key and authority, good for two days."""
-        tls, root = self.here.etc / "tls", self.here.root
-        (root / "ext").write_text("subjectAltName=DNS:wsus.example.net\n")
-        run("openssl", "req", "-new", "-key", tls / "server.key", "-subj", "/CN=ends soon", "-out", root / "csr")
-        run("openssl", "x509", "-req", "-in", root / "csr", "-CA", tls / "ca.crt", "-CAkey", tls / "ca.key", "-extfile", root / "ext",
-            "-days", "2", "-out", (tls / "server.crt").resolve())
+        self.here.end_soon()
         os.kill(self.master(), signal.SIGHUP)
         self.await_served()
 
@@ -124,27 +119,19 @@ class DropIn(unittest.TestCase):
     def served(self):
         return ssl.get_server_certificate(("127.0.0.1", self.here.tls_port))
 
-    def renew(self):
-        """The job as its unit starts it; the machine's nginx is the one of this directory."""
-        fake = self.here.root / "fake"
-        fake.mkdir(exist_ok=True)
-        (fake / "nginx").write_text(f'#!/bin/sh\nexec /usr/sbin/nginx -c {self.here.nginx}/nginx.conf -e stderr "$@"\n')
-        (fake / "nginx").chmod(0o755)
-        return self.here.job("certificate", PATH=f"{fake}:/usr/bin:/bin", WSUS_NGINX_PID=str(self.here.root / "nginx.pid"))
-
     def test_a_certificate_that_ends_soon_is_renewed_by_its_job_and_served(self):
         self.end_soon()
         old = self.served()
         log = self.here.root / "access.log"
         os.chown(log, pwd.getpwnam("www-data").pw_uid, 0)  # as Debian has those of its nginx
         log.chmod(0o640)
-        done = self.renew()
+        done = self.here.renew()
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         self.assertRegex(done.stdout, r"certificate: begins\n\S+ certificate: new server certificate, good until [^:]*: the old one ended on ")
         self.await_served()
         self.assertNotEqual(self.served(), old)
         self.assertIn(b"the other site", self.get(self.other, "/x")[2])
-        self.assertRegex(self.renew().stdout, r"certificate: nothing to do\n$")
+        self.assertRegex(self.here.renew().stdout, r"certificate: nothing to do\n$")
 
     def test_no_certificate_is_renewed_while_nginx_refuses_another_site(self):
         self.end_soon()
@@ -152,13 +139,13 @@ class DropIn(unittest.TestCase):
         bad = self.here.nginx / "conf.d/bad.conf"
         bad.write_text("nonsense;\n")
         try:
-            done = self.renew()
+            done = self.here.renew()
         finally:
             bad.unlink()
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"certificate: failed: nginx refuses its configuration.*nonsense.*bad\.conf.*run tls\.sh --renew")
         self.assertEqual((self.served(), (self.here.etc / "tls/server.crt").read_text()), (old, old))
-        self.assertRegex(self.renew().stdout, "certificate: it works again: new server certificate")
+        self.assertRegex(self.here.renew().stdout, "certificate: it works again: new server certificate")
         self.await_served()
 
     def test_content_is_on_the_plain_port_without_compression(self):

@@ -1,14 +1,16 @@
 """test_units.py -- the systemd units: well-formed, tight, and what they start works for two users at one store."""
+import contextlib
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import subprocess
 import unittest
 
 from harness import Computer, run, wait_for
-from installed import GROUP, USER, Installation
+from installed import GROUP, USER, Beside, Installation
 
 SERVICES = ("auth", "client", "content")
 # systemd's own figure, 0 to 100; a unit that loses one larger protection is above it.
@@ -129,3 +131,93 @@ class Units(unittest.TestCase):
         with self.here.service("content"):
             self.assertTrue(path.exists())
         self.assertTrue(path.exists())
+
+
+def calls_of(name):
+    """The system calls of a set of systemd's."""
+    words = [line.strip() for line in run("systemd-analyze", "syscall-filter", name).stdout.splitlines()[1:]]
+    return set().union(*(calls_of(word) if word[0] == "@" else {word} for word in words if word and word[0] != "#"))
+
+
+class Trace:
+    """What a job did, by strace, from the moment its unit's command began."""
+
+    def __init__(self, text, command):
+        self.text = text[text.rindex("\n", 0, text.index(f'execve("{command}"')):]
+
+    def calls(self):
+        return set(re.findall(r"^\d+ +([a-z_0-9]+)\(", self.text, re.M))
+
+    def writes(self):
+        """Absolute paths of files that were opened for writing, made, moved or removed."""
+        paths = set()
+        for call, arguments in re.findall(r"^\d+ +(\w+)\((.*)\) += 0?[0-9]+ *$", self.text, re.M):
+            if call in ("open", "openat", "creat") and not re.search("O_WRONLY|O_RDWR|O_CREAT", arguments):
+                continue
+            if re.match("open|creat|rename|unlink|mkdir|rmdir|f?chmodat|chmod|.*chown|symlink|link|utimens|truncate", call):
+                paths.update(re.findall(r'"(/[^"]*)"', arguments))
+        return {path for path in paths if not path.startswith(("/dev/", "/proc/self/", "/tmp/tmp."))}
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
+@unittest.skipUnless(shutil.which("strace") and shutil.which("systemd-analyze"), "there is no strace or no systemd-analyze")
+class Confined(unittest.TestCase):
+    """Without systemd here the sandbox is compared with what jobs do: no call that it forbids, no write that it prevents."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.here = Beside()
+        cls.here.set(names="localhost wsus.example.net")
+        cls.here.setup()
+        stack = contextlib.ExitStack()
+        cls.addClassCleanup(stack.close)
+        for service in SERVICES:
+            stack.enter_context(cls.here.service(service))
+        stack.enter_context(cls.here.served())
+        if subprocess.run(["strace", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+            raise unittest.SkipTest("nothing may be traced here")
+
+    def traced(self, job):
+        file = self.here.root / f"{job}.trace"
+        tracer = ["strace", "-f", "-qq", "-o", str(file)]
+        done = self.here.renew(tracer) if job == "certificate" else self.here.job(job, tracer)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        trace = Trace(file.read_text(), self.here.unit(f"wsus-{job}.service")["ExecStart"].split()[0])
+        self.assertIn(str(self.here.state / f"jobs/{job}.lock"), trace.writes())
+        return done, trace
+
+    def settings(self, job, name):
+        """All words of a setting, in the order of its lines."""
+        text = (self.here.units / f"wsus-{job}.service").read_text()
+        return [line.split() for line in re.findall(rf"^{name}=(.*)$", text, re.M)]
+
+    def allowed_calls(self, job):
+        allowed = set()
+        for words in self.settings(job, "SystemCallFilter"):
+            names = set().union(*(calls_of(w) if w[0] == "@" else {w} for w in (w.lstrip("~") for w in words)))
+            allowed = allowed - names if words[0][0] == "~" else allowed | names
+        return allowed
+
+    def check(self, job, said=""):
+        done, trace = self.traced(job)
+        self.assertIn(said, done.stdout)
+        self.assertEqual(trace.calls() - self.allowed_calls(job), set())
+        families = {word for words in self.settings(job, "RestrictAddressFamilies") for word in words}
+        self.assertLessEqual(set(re.findall(r"^\d+ +socket\((\w+),", trace.text, re.M)), families)
+        if self.settings(job, "ProtectSystem")[-1] == ["strict"]:
+            places = [word.lstrip("-") for words in self.settings(job, "ReadWritePaths") for word in words]
+            self.assertEqual({path for path in trace.writes() if not any(path.startswith(f"{p}/") or path == p for p in places)}, set())
+
+    def test_tick(self):
+        self.here.ctl("group", "create", "Traced")
+        self.check("tick")
+
+    def test_health(self):
+        self.check("health", "WSUS OK")
+
+    def test_backup(self):
+        self.check("backup", "verified")
+
+    def test_certificate(self):
+        self.here.end_soon()
+        self.check("certificate", "new server certificate")

@@ -265,7 +265,7 @@ static void test_jobs(void **state)
 	f.job[BACKUP].failed = true;
 	snprintf(f.job[BACKUP].words, sizeof(f.job[BACKUP].words), "no space");
 	expect(&f, "jobs", LEVEL_WARNING, "backup failed: no space; certificate has not run for 49 h");
-	assert_non_null(strstr(judged(&f, "jobs").remedy, "job.sh backup"));
+	assert_non_null(strstr(judged(&f, "jobs").remedy, "systemctl start wsus-backup"));
 	f = well();
 	f.job[HEALTH].failed = true; /* what it found is what is being said */
 	expect(&f, "jobs", LEVEL_OK, "");
