@@ -24,7 +24,7 @@
 #include "ctl/place.h"
 #include "ctl/walk.h"
 
-#define SPARE ((uint64_t)1 << 20) /* for folders and the manifest beside what is copied */
+#define SPARE ((uint64_t)1 << 20) /* for folders, keys, certificates, configuration and the manifest beside the store */
 
 /* ---- places ---- */
 
@@ -171,7 +171,6 @@ static int making_end(struct ctl *c, struct making *m, int rc)
 
 struct copying {
 	const char *from, *to;
-	uint64_t bytes;
 };
 
 static int copy_bytes(struct ctl *c, int from, int to, const char *path)
@@ -228,15 +227,6 @@ static int copy_one(struct ctl *c, const char *path, uint64_t size, void *arg)
 	const char *to = ctl_path(c, t->to, path + strlen(t->from) + 1);
 	(void)size;
 	return to ? copy_file(c, path, to) : E_NOMEM;
-}
-
-static int count_one(struct ctl *c, const char *path, uint64_t size, void *arg)
-{
-	struct copying *t = arg;
-	(void)c;
-	(void)path;
-	t->bytes += size;
-	return E_OK;
 }
 
 static bool is_there(const struct beside *b)
@@ -394,18 +384,15 @@ static int pick(struct ctl *c, const char *path, const char **out)
 
 /* ---- backup ---- */
 
-static int needed_bytes(struct ctl *c, const struct beside *beside, uint64_t *out)
+/* What lies beside the store is little. */
+static int needed_bytes(struct ctl *c, uint64_t *out)
 {
 	struct store_stat s;
-	struct copying t = {0};
 	int rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
 	if (rc == E_OK)
 		rc = store_stat(c->txn, &s, &c->err);
 	txn_end(&c->txn);
-	for (unsigned i = 0; rc == E_OK && i < BESIDE__N; i++)
-		if (is_there(&beside[i]))
-			rc = walk_files(c, beside[i].path, NULL, count_one, &t);
-	*out = rc == E_OK ? s.catalog_used + s.fleet_used + t.bytes : 0;
+	*out = rc == E_OK ? s.catalog_used + s.fleet_used : 0;
 	return rc;
 }
 
@@ -415,7 +402,7 @@ static int fill_backup(struct ctl *c, const char *work, struct manifest *m)
 	uint64_t need;
 	int rc = find_beside(c, beside);
 	if (rc == E_OK)
-		rc = needed_bytes(c, beside, &need);
+		rc = needed_bytes(c, &need);
 	if (rc == E_OK)
 		rc = check_space(c, work, need);
 	ctl_progress(c, "copying the store to %s", work);
@@ -509,6 +496,8 @@ static int run_backup(struct ctl *c)
 	if (rc != E_OK)
 		return rc;
 	size_t n = strlen(dir);
+	if (n == 0)
+		return err_set(&c->err, E_USAGE, "name a directory for the backup");
 	while (n > 1 && dir[n - 1] == '/')
 		n--;
 	dir = arena_printf(&c->arena, "%.*s", (int)n, dir).p;
@@ -749,9 +738,20 @@ static int replace_store(struct ctl *c, const struct making *m, const struct ser
 	return rc == E_OK ? put_in_place(c, m) : rc;
 }
 
-static void say_aside(struct ctl *c)
+static void report_restore(struct ctl *c, const char *from, const struct server_marks *now)
 {
-	if (exists_in(c, c->store_dir, "replaced"))
+	bool aside = exists_in(c, c->store_dir, "replaced");
+	if (c->json) {
+		out_object_begin(&c->out);
+		out_field_text(&c->out, "store", "Store", slice_of(c->store_dir));
+		out_field_number(&c->out, "generation", "Generation", CELL_NUMBER, now->generation);
+		out_field_text(&c->out, "path", "Backup", slice_of(from));
+		out_field_text(&c->out, "replaced", "Replaced", aside ? arena_printf(&c->arena, "%s/replaced", c->store_dir) : SL0);
+		out_object_end(&c->out);
+		return;
+	}
+	ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
+	if (aside)
 		ctl_say(c, "what was there is in %s/replaced; remove it when you are sure", c->store_dir);
 }
 
@@ -763,9 +763,10 @@ static void beyond_backup(struct ctl *c, const struct manifest *what, struct ser
 	past->generation = MAX(past->generation, least);
 }
 
-static int restore_into(struct ctl *c, const struct making *m, const char *from, const struct manifest *what)
+static int restore_into(struct ctl *c, const struct making *m, const char *from, const struct manifest *what,
+	struct server_marks *now)
 {
-	struct server_marks past, now;
+	struct server_marks past;
 	struct slice note = arena_printf(&c->arena, "restore %s", from);
 	int rc = clear_unfinished(c, m);
 	if (rc == E_OK)
@@ -775,8 +776,8 @@ static int restore_into(struct ctl *c, const struct making *m, const char *from,
 	(void)past_marks(c, m->dir, &past);
 	beyond_backup(c, what, &past);
 	if (rc == E_OK)
-		rc = renew_generation(c, m->work, &past, NULL, &now, note.p ? note.p : "restore");
-	return rc == E_OK ? replace_store(c, m, &now) : rc;
+		rc = renew_generation(c, m->work, &past, NULL, now, note.p ? note.p : "restore");
+	return rc == E_OK ? replace_store(c, m, now) : rc;
 }
 
 /* The owner by name: numbers are of another machine. */
@@ -853,6 +854,7 @@ static int restore_configuration(struct ctl *c, const char *from, const struct m
 static int run_restore(struct ctl *c)
 {
 	struct making m;
+	struct server_marks now;
 	struct manifest what;
 	const char *from;
 	int rc = expect_unused(c);
@@ -871,14 +873,13 @@ static int run_restore(struct ctl *c)
 		return rc;
 	rc = making_begin(c, &m, c->store_dir, ctl_path(c, c->store_dir, "incomplete"), 0755);
 	if (rc == E_OK)
-		rc = restore_into(c, &m, from, &what);
+		rc = restore_into(c, &m, from, &what, &now);
 	rc = making_end(c, &m, rc);
 	if (rc == E_OK)
 		rc = restore_beside(c, from, &what);
 	if (rc != E_OK)
 		return rc;
-	ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
-	say_aside(c);
+	report_restore(c, from, &now);
 	return E_OK;
 }
 

@@ -32,6 +32,11 @@ struct walk {
 	void *arg;
 };
 
+static bool is_hidden(const FTSENT *f)
+{
+	return f->fts_level > 0 && f->fts_name[0] == '.';
+}
+
 static bool leads_out(const char *link, const char *root)
 {
 	char to[PATH_MAX], from[PATH_MAX];
@@ -85,7 +90,7 @@ static int walk(struct ctl *c, const struct walk *w)
 	int rc = E_OK;
 	FTSENT *f;
 	while (rc == E_OK && (f = fts_read(fts)) != NULL)
-		rc = visit(c, f, w);
+		rc = w->links && is_hidden(f) ? fts_set(fts, f, FTS_SKIP) : visit(c, f, w);
 	fts_close(fts);
 	return rc;
 }

@@ -144,6 +144,9 @@ class Backup(unittest.TestCase):
         (place.tls / "server.crt").symlink_to("server/server.crt")
         (place.tls / "other.key").symlink_to(elsewhere / "real.key")
         (place.tls / "away").symlink_to(elsewhere)
+        (place.tls / ".lock").write_text("")
+        (place.tls / ".new.x").mkdir()
+        (place.tls / ".new.x/server.key").write_text("somebody is at it\n")
         said = place("backup", place.state / "copy").stdout
         self.assertEqual(said.count("symbolic link"), 1)
         self.assertIn(f"{place.tls}/away: a symbolic link to a directory elsewhere; what is there was left out", said)
@@ -350,6 +353,8 @@ class Restore(unittest.TestCase):
         self.assertEqual((place.keys / "master").stat().st_mode, (copy / "keys/master").stat().st_mode)
         self.assertEqual(place.conf.read_text(), newer)
         self.assertNotIn("brought back", place("restore", copy).stdout)
+        self.assertEqual(place.json("restore", copy), {"store": str(place.store), "generation": 4, "path": str(copy),
+                                                       "replaced": f"{place.store}/replaced"})
 
     @unittest.skipUnless(os.geteuid() == 0, "needs a mount namespace")
     def test_on_a_bare_machine_all_goes_where_the_configuration_says_that_was_in_the_backup(self):
