@@ -17,11 +17,11 @@
 
 /* ---- places ---- */
 
-/* Beside the store is where scripts/run.sh has them, the other is for an installed server. */
+/* Beside the store is where scripts/run.sh has them, in a directory that says so; the other is for an installed server. */
 static const char *there(struct ctl *c, const char *name, const char *installed)
 {
-	const char *path = place_beside(c, name);
-	if (path && access(path, F_OK) == 0)
+	const char *path = place_beside(c, name), *mark = place_beside(c, "VERSION");
+	if (path && mark && access(mark, F_OK) == 0 && access(path, F_OK) == 0)
 		return path;
 	return place_is_installed(c) && access(installed, F_OK) == 0 ? installed : NULL;
 }
@@ -31,6 +31,8 @@ static int public_url(struct ctl *c, const char **out)
 {
 	char host[256] = "localhost";
 	*out = ctl_option(c, "url");
+	if (*out && !conf_is_url(slice_of(*out)))
+		return err_set(&c->err, E_USAGE, "--url is http[s]://HOST[:PORT], with nothing behind it, not \"%s\"", *out);
 	int rc = *out ? E_OK : place_url(c, out);
 	if (rc != E_NOTFOUND)
 		return rc;
@@ -48,7 +50,7 @@ static int tls_files(struct ctl *c, struct health_places *p)
 	p->crt = ctl_path(c, p->tls, "server.crt");
 	p->next = ctl_path(c, p->tls, "ca-next.crt");
 	p->ca = ctl_option(c, "ca");
-	if (!p->ca && ca && access(ca, F_OK) == 0)
+	if (!p->ca && ca && (access(ca, F_OK) == 0 || errno == EACCES))
 		p->ca = ca;
 	return ca && p->crt && p->next ? E_OK : E_NOMEM;
 }
@@ -269,18 +271,25 @@ static void say(struct ctl *c, const struct finding *v, unsigned n, enum level w
 			v[i].remedy);
 }
 
-/* Others read it: a web server, a collector. */
-static int write_metrics(struct ctl *c, const struct health_facts *f, const struct finding *v, unsigned n)
+/* Others read it: a web server, a collector.  A file that cannot be written is one more finding. */
+static void write_metrics(struct ctl *c, const struct health_facts *f, struct finding *v, unsigned *n, enum level *worst)
 {
 	const char *path = ctl_option(c, "metrics");
 	struct buf b;
 	if (!path)
-		return E_OK;
+		return;
 	buf_init(&b, (size_t)64 << 10);
-	health_metrics_add(&b, f, v, n);
+	health_metrics_add(&b, f, v, *n);
 	int rc = b.rc == E_OK ? health_replace(path, buf_bytes(&b), 0644, &c->err) : err_set(&c->err, E_NOMEM, "out of memory");
 	buf_free(&b);
-	return rc;
+	if (rc == E_OK)
+		return;
+	struct finding *mine = &v[(*n)++];
+	*mine = (struct finding){.check = "metrics", .level = LEVEL_UNKNOWN};
+	snprintf(mine->what, sizeof(mine->what), "not written: %.350s", c->err.text);
+	snprintf(mine->remedy, sizeof(mine->remedy), "--metrics FILE has to be in a directory that you may write to");
+	c->err = (struct err){0};
+	*worst = level_worse(*worst, LEVEL_UNKNOWN);
 }
 
 /* ---- health ---- */
@@ -343,9 +352,8 @@ static int run_health(struct ctl *c)
 	bool known = f->store.known == KNOWN && f->disk.known == KNOWN;
 	if (ctl_option(c, "notify"))
 		notify(c, path, known ? &now : NULL, v, &n, &worst);
-	rc = write_metrics(c, f, v, n);
-	if (rc == E_OK)
-		say(c, v, n, worst);
+	write_metrics(c, f, v, &n, &worst);
+	say(c, v, n, worst);
 	c->status = (int)worst;
 	return rc;
 }

@@ -96,17 +96,24 @@ static int64_t percent(uint64_t part, uint64_t of)
 
 /* ---- the checks ---- */
 
+/* What may not be looked at is neither well nor ill. */
+#define AS_ROOT "run this as root: you may not look at it"
+
 static void check_scan(const struct health_facts *f, struct finding *o)
 {
-	if (f->scan.known == FAILED_TO_KNOW) {
+	if (f->scan.known == FORBIDDEN) {
 		what(o, "no scan could be made: %s", f->scan.words);
-		bad(o, LEVEL_UNKNOWN, "install wsus-probe beside wsusctl");
+		bad(o, LEVEL_UNKNOWN, AS_ROOT);
+	} else if (f->scan.known == FAILED_TO_KNOW) {
+		what(o, "no scan could be made: %s", f->scan.words);
+		bad(o, LEVEL_UNKNOWN, "wsus-probe has to stand beside wsusctl, and the file of --ca has to be there");
 	} else if (f->scan.known == NOT_KNOWN) {
 		what(o, "not asked for: no URL");
 	} else {
 		what(o, "%s: %s", f->scan.url, f->scan.words);
 		if (!f->scan.held)
-			bad(o, LEVEL_CRITICAL, "run `wsus-probe %s` with the same --ca; what computers see is the same", f->scan.url);
+			bad(o, LEVEL_CRITICAL, "what computers see is the same; `wsus-probe %.150s%s%.150s` shows more", f->scan.url,
+				f->scan.ca ? " --ca " : "", f->scan.ca ? f->scan.ca : "");
 	}
 }
 
@@ -116,8 +123,8 @@ static void judge_certificate(const struct cert_facts *k, const struct health_fa
 	int64_t days = (k->ends - f->now) / DAY;
 	if (k->known != KNOWN) {
 		what(o, "%s", k->words[0] ? k->words : "none");
-		if (k->known == FAILED_TO_KNOW)
-			bad(o, LEVEL_UNKNOWN, "%s", remedy);
+		if (k->known != NOT_KNOWN)
+			bad(o, LEVEL_UNKNOWN, "%s", k->known == FORBIDDEN ? AS_ROOT : remedy);
 		return;
 	}
 	if (k->ends <= f->now)
@@ -162,29 +169,36 @@ static void check_authority(const struct health_facts *f, struct finding *o)
 
 static void check_services(const struct health_facts *f, struct finding *o)
 {
-	unsigned known = 0, answer = 0;
+	unsigned n[FORBIDDEN + 1] = {0}, answer = 0;
 	const char *first = "", *words = "";
 	for (unsigned i = HEALTH_SERVICES; i-- > 0;) {
-		known += f->service[i].known == KNOWN;
-		answer += f->service[i].known == KNOWN && f->service[i].answers;
-		if (f->service[i].known == KNOWN && !f->service[i].answers) {
+		bool answers = f->service[i].known == KNOWN && f->service[i].answers;
+		n[f->service[i].known]++;
+		answer += answers;
+		if (f->service[i].known != NOT_KNOWN && !answers) {
 			first = f->service[i].name;
 			words = f->service[i].words;
 		}
 	}
-	if (known == 0)
+	if (n[NOT_KNOWN] == HEALTH_SERVICES) {
 		what(o, "no sockets of services here");
-	else if (answer == known)
-		what(o, "%u of %u answer", answer, known);
-	else {
-		what(o, "%u of %u do not answer; %s: %s", known - answer, known, first, words);
+	} else if (n[FORBIDDEN]) {
+		what(o, "%u of %u may not be asked; %s: %s", n[FORBIDDEN], HEALTH_SERVICES, first, words);
+		bad(o, LEVEL_UNKNOWN, AS_ROOT);
+	} else if (answer == n[KNOWN]) {
+		what(o, "%u of %u answer", answer, n[KNOWN]);
+	} else {
+		what(o, "%u of %u do not answer; %s: %s", n[KNOWN] - answer, n[KNOWN], first, words);
 		bad(o, LEVEL_CRITICAL, "start wsus-%s again and look at its log", first);
 	}
 }
 
 static void check_store(const struct health_facts *f, struct finding *o)
 {
-	if (f->store.known != KNOWN) {
+	if (f->store.known == FORBIDDEN) {
+		what(o, "%s", f->store.words);
+		bad(o, LEVEL_UNKNOWN, AS_ROOT);
+	} else if (f->store.known != KNOWN) {
 		what(o, "%s", f->store.words);
 		bad(o, f->store.known == NOT_KNOWN ? LEVEL_UNKNOWN : LEVEL_CRITICAL, "%s",
 			f->store.known == NOT_KNOWN ? "name its place with --store" : "`wsusctl store audit`; `wsusctl restore` brings a "
@@ -415,7 +429,7 @@ static const struct {
 	{"tick", check_tick},       {"faults", check_faults},           {"sync", check_sync},
 	{"jobs", check_jobs},       {"backup", check_backup},
 };
-static_assert(COUNTOF(checks) < HEALTH_CHECKS_MAX, "room for every check, and for what notifying has to say");
+static_assert(COUNTOF(checks) + 2 <= HEALTH_CHECKS_MAX, "room for every check, and for what notifying and writing have to say");
 
 unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst)
 {

@@ -54,7 +54,7 @@ int health_limit_set(int64_t *v, const char *text, struct err *e) MUST_CHECK;
 #define HEALTH_CODES 12 /* kinds of faults: the protocol has eight that clients are told */
 #define HEALTH_SLICE 500 /* revisions read at each run: 10 to 20 ms, and all of 100,000 in a day at one run in 5 min */
 
-enum known { NOT_KNOWN, KNOWN, FAILED_TO_KNOW }; /* not applicable or not there; there; there but it went wrong */
+enum known { NOT_KNOWN, KNOWN, FAILED_TO_KNOW, FORBIDDEN }; /* not applicable or not there; there; it went wrong; to who asks */
 
 struct growth { /* what was taken at a moment */
 	tick_t at;
@@ -92,6 +92,7 @@ struct health_facts {
 		bool held;
 		int64_t calls, ms; /* of one that held */
 		char url[HEALTH_WORDS], words[HEALTH_WORDS];
+		const char *ca; /* as in the places */
 	} scan;
 	struct cert_facts server, authority, successor; /* successor NOT_KNOWN: none is made */
 	const char *tls;             /* their directory */
@@ -138,7 +139,7 @@ struct finding {
 	char what[HEALTH_WORDS], remedy[HEALTH_WORDS]; /* remedy empty if OK */
 };
 #define HEALTH_CHECKS_MAX 16
-/* All checks in the table's order; returns their number, less than the array has, *worst the level of all. */
+/* All checks in the table's order; returns their number, which leaves room for two, *worst the level of all. */
 unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst);
 
 /* ---- what was found last time (health_state.c) ---- */

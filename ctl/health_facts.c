@@ -82,6 +82,16 @@ static void take_result(struct health_facts *f, const struct health_places *p, s
 	look_for_unserved(f, p, chain, a);
 }
 
+/* False, with what is known, if the file of the authority cannot be read: the server is not to blame for what follows. */
+static bool can_trust(struct health_facts *f, const char *ca)
+{
+	if (!ca || access(ca, R_OK) == 0)
+		return true;
+	f->scan.known = errno == EACCES ? FORBIDDEN : FAILED_TO_KNOW;
+	snprintf(f->scan.words, sizeof(f->scan.words), "%.300s: %s", ca, strerror(errno));
+	return false;
+}
+
 static void scan(struct health_facts *f, const struct health_places *p, struct arena *a)
 {
 	char program[4096];
@@ -93,7 +103,8 @@ static void scan(struct health_facts *f, const struct health_places *p, struct a
 	f->scan.known = FAILED_TO_KNOW;
 	snprintf(f->scan.url, sizeof(f->scan.url), "%s", p->url);
 	snprintf(f->scan.words, sizeof(f->scan.words), "wsus-probe is not there");
-	if (!probe_path(program))
+	f->scan.ca = p->ca;
+	if (!probe_path(program) || !can_trust(f, p->ca))
 		return;
 	buf_init(&out, PROBE_OUTPUT);
 	int rc = health_run(argv, SCAN_SECONDS, &out, &status, &e);
@@ -119,8 +130,12 @@ static void authority(struct health_facts *f, const char *path, const char *next
 	}
 	f->authority.known = FAILED_TO_KNOW;
 	snprintf(f->authority.words, sizeof(f->authority.words), "%s cannot be read as a certificate", path);
-	if (place_read_pem(path, a, &pem, NULL) == E_OK)
+	if (access(path, R_OK) != 0 && errno == EACCES) {
+		f->authority.known = FORBIDDEN;
+		snprintf(f->authority.words, sizeof(f->authority.words), "%.300s: %s", path, strerror(errno));
+	} else if (place_read_pem(path, a, &pem, NULL) == E_OK) {
 		health_cert_read(&f->authority, pem);
+	}
 }
 
 /* What the handshake showed counts; the file is for when there was none. */
@@ -151,18 +166,21 @@ static bool ask_worker(int fd)
 	       recv(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) && head[0] == 1 && head[1] == 6; /* STDOUT */
 }
 
+/* errno: why it could not be reached; 0: it was. */
 static bool answers(const char *path, char *words)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool ok = snprintf(to.sun_path, sizeof(to.sun_path), "%s", path) < (int)sizeof(to.sun_path) && fd >= 0 &&
 		connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+	int why = ok ? 0 : errno;
 	if (!ok)
-		snprintf(words, HEALTH_WORDS, "%.300s: %s", path, strerror(errno));
+		snprintf(words, HEALTH_WORDS, "%.300s: %s", path, strerror(why));
 	else if (!(ok = ask_worker(fd)))
 		snprintf(words, HEALTH_WORDS, "%.300s: connected, but no worker answers", path);
 	if (fd >= 0)
 		close(fd);
+	errno = why;
 	return ok;
 }
 
@@ -178,7 +196,7 @@ static void services(struct health_facts *f, const char *run)
 		tick_t begun = time_now();
 		f->service[i].answers = answers(path, f->service[i].words);
 		f->service[i].took = time_now() - begun;
-		f->service[i].known = KNOWN;
+		f->service[i].known = !f->service[i].answers && errno == EACCES ? FORBIDDEN : KNOWN;
 	}
 }
 

@@ -76,6 +76,21 @@ static int look(struct look *l, struct err *e)
 	return rc == E_OK ? deployment_each_of_group(l->t, 0, look_at_deployment, l, e) : rc;
 }
 
+/* Is it that we may not?  Those of a service are needed, who writes into fleet/ and both lock files. */
+static bool is_forbidden(const char *dir)
+{
+	static const struct {
+		const char *file;
+		int mode;
+	} needed[] = {{"catalog/data.mdb", R_OK}, {"catalog/lock.mdb", W_OK}, {"fleet/data.mdb", W_OK}, {"fleet/lock.mdb", W_OK}};
+	char path[4096];
+	for (unsigned i = 0; i < COUNTOF(needed); i++)
+		if (snprintf(path, sizeof(path), "%s/%s", dir, needed[i].file) < (int)sizeof(path) && access(path, needed[i].mode) != 0 &&
+			errno == EACCES)
+			return true;
+	return false;
+}
+
 /* As a service does: it takes no writer's lock and cleans nothing. */
 static void fill(struct store_facts *f, const char *dir, tick_t now)
 {
@@ -89,7 +104,7 @@ static void fill(struct store_facts *f, const char *dir, tick_t now)
 		rc = txn_begin(s, TXN_READ, &l.t, &e);
 	if (rc == E_OK)
 		rc = look(&l, &e);
-	f->known = rc == E_OK ? KNOWN : rc == E_NOTFOUND ? NOT_KNOWN : FAILED_TO_KNOW;
+	f->known = rc == E_OK ? KNOWN : rc == E_NOTFOUND ? NOT_KNOWN : is_forbidden(dir) ? FORBIDDEN : FAILED_TO_KNOW;
 	if (rc != E_OK)
 		snprintf(f->words, sizeof(f->words), "%.*s", HEALTH_WORDS - 1, e.text[0] ? e.text : err_name(rc));
 	txn_end(&l.t);

@@ -181,12 +181,37 @@ int place_read_pem(const char *path, struct arena *a, struct slice *out, struct 
 	return rc != E_OK || n <= PEM_MAX ? rc : err_set(e, E_FORM, "%s: more than %zu bytes: this is no certificate", path, PEM_MAX);
 }
 
+/* What scripts/run.sh told nginx of its instance: "listen ADDRESS:PORT ..." in the first line.  Absent: nothing. */
+static struct slice told_nginx(struct ctl *c)
+{
+	const char *path = place_beside(c, "nginx/listen-tls.conf");
+	struct slice text = SL0;
+	struct err e;
+	if (!path || place_is_installed(c) || place_read_pem(path, &c->arena, &text, &e) != E_OK)
+		return SL0;
+	struct slice first = text_word(&text), address = text_word(&text);
+	return slice_eq(first, SL("listen")) ? address : SL0;
+}
+
+/* Whom only this machine reaches has to be called so. */
+static void take_told(struct slice at, struct slice *host, struct slice *port)
+{
+	const char *colon = at.n ? memrchr(at.p, ':', at.n) : NULL;
+	if (!colon)
+		return;
+	struct slice address = {at.p, (size_t)(colon - at.p)};
+	*port = (struct slice){colon + 1, at.n - address.n - 1};
+	if (text_starts(address, SL("127.")) || slice_eq(address, SL("[::1]")))
+		*host = SL("localhost");
+}
+
 int place_make_url(struct ctl *c, struct slice host, const char **out)
 {
 	struct slice port;
 	int rc = conf_get(&c->conf, "https.port", &port, NULL, &c->err);
 	if (rc != E_OK)
 		return rc;
+	take_told(told_nginx(c), &host, &port);
 	bool v6 = memchr(host.p, ':', host.n);
 	*out = arena_printf(&c->arena, "https://%s%.*s%s:%.*s", v6 ? "[" : "", SLF(host), v6 ? "]" : "", SLF(port)).p;
 	return *out ? E_OK : no_memory(c);
@@ -215,7 +240,9 @@ int place_url(struct ctl *c, const char **out)
 	if (rc == E_OK)
 		rc = conf_get(&c->conf, "names", &names, NULL, &c->err);
 	name = rc == E_OK ? text_word(&names) : SL0;
-	if (rc == E_OK && !name.p)
+	if (rc == E_OK && name.p)
+		return place_make_url(c, name, out);
+	if (rc == E_OK)
 		rc = certificate_name(c, &name);
 	return rc == E_OK ? place_make_url(c, name, out) : rc;
 }

@@ -21,7 +21,7 @@ int place_tls(struct ctl *c, const char **out) MUST_CHECK;
 /* The address under which computers reach the server: the setting url, else made of https.port and the first of names,
  * else of the certificate's (its first with a domain, else its first but localhost).  E_NOTFOUND: none of them says. */
 int place_url(struct ctl *c, const char **out) MUST_CHECK;
-/* https, this host, the setting https.port. */
+/* https, this host, the setting https.port; of an instance of scripts/run.sh what its nginx listens on. */
 int place_make_url(struct ctl *c, struct slice host, const char **out) MUST_CHECK;
 /* The same file or directory, whatever the paths are? */
 bool place_same(const char *a, const char *b);

@@ -300,6 +300,8 @@ static int parse(struct ctl *c, int argc, char **argv)
 		} else {
 			noun = argv[i];
 			c->cmd = find_command(noun, i + 1 < argc ? argv[i + 1] : NULL, &words);
+			if (!c->cmd && is_noun(noun) && i + 1 == argc)
+				return err_set(&c->err, E_USAGE, "%s what?  `wsusctl %s help` lists its commands", noun, noun);
 			if (!c->cmd)
 				return err_set(&c->err, E_USAGE, "no command \"%s%s%s\"; try `wsusctl %s%shelp`", noun,
 					i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "", is_noun(noun) ? noun : "",
@@ -375,12 +377,15 @@ static int open_store(struct ctl *c)
 
 int ctl_open_store(struct ctl *c)
 {
+	errno = 0;
 	int rc = open_store(c);
 	bool by_conf = c->conf.text.p && strchr(c->store_found, ':');
 	if (rc == E_NOTFOUND)
 		return err_set(&c->err, rc,
 			"%s: no store here%s%s%s; give its place with --store DIR, or make one: wsusctl store create",
 			c->store_dir, by_conf ? ", where " : "", by_conf ? c->store_found : "", by_conf ? " says it is" : "");
+	if (rc != E_OK && errno == EACCES && geteuid() != 0)
+		return err_set(&c->err, (enum errcode)rc, "%s; run this as root", arena_copy(&c->arena, slice_of(c->err.text)).p);
 	if (rc == E_OK && store_trouble(c->store, STORE_FLEET))
 		ctl_warn(c, "going on without what computers told: %s", store_trouble(c->store, STORE_FLEET));
 	return rc;
@@ -463,7 +468,7 @@ static int finish(struct ctl *c, int rc)
 		rc = output_failed(c);
 	bool plugin = c->cmd && c->cmd->need == NEED_CHECK;
 	if (rc != E_OK && plugin)
-		puts("WSUS UNKNOWN - nothing could be checked"); /* monitoring reads standard output */
+		printf("WSUS UNKNOWN - nothing could be checked: %s\n", c->err.text); /* monitoring reads standard output */
 	if (rc != E_OK)
 		say_wrong("%s", c->err.text[0] ? c->err.text : err_name(rc));
 	if (rc != E_OK && c->candidates.p)

@@ -120,6 +120,29 @@ class Well(Server):
         self.assertNotIn(("wsus_backups", None, None), shown)
         self.assertEqual([p.name for p in path.parent.iterdir()], ["wsus.prom"])
 
+    def test_numbers_that_cannot_be_written(self):
+        status, text = self.health("--metrics", temporary() / "none/wsus.prom")
+        self.assertEqual(status, 3)
+        self.assertIn("UNKNOWN  metrics: not written: ", text)
+        self.assertIn("OK       scan: ", text)
+
+    def test_an_instance_is_scanned_where_its_nginx_listens(self):
+        done = self.server.ctl("health")
+        self.assertIn(f"OK       scan: https://localhost:{self.server.tls_port}: ", done.stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_what_one_may_not_look_at_is_neither_well_nor_ill(self):
+        done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ROOT / "bin/wsusctl", "--store", self.server.state / "store",
+                   "health", check=False)
+        self.assertEqual(done.returncode, 3, done.stdout)
+        for check in ("scan", "authority", "services", "store"):
+            self.assertRegex(done.stdout, rf"\nUNKNOWN  {check}: .*Permission denied.* -> run this as root")
+        self.assertNotIn("CRITICAL", done.stdout)
+        self.assertNotIn("restore", done.stdout)
+        done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ROOT / "bin/wsusctl", "--store", self.server.state / "store",
+                   "status", check=False)
+        self.assertRegex(done.stderr, "^wsusctl: .*Permission denied; run this as root\n$")
+
     def test_nobody_there(self):
         port, = harness.free_ports(1)
         self.assert_level("scan", "CRITICAL", "is the service running", url=f"https://localhost:{port}")
@@ -128,10 +151,10 @@ class Well(Server):
         self.assert_level("certificate", "OK", "plain HTTP", url=f"http://127.0.0.1:{self.server.port}")
 
     def test_wrong_usage_is_unknown(self):
-        for bad in (["--nonsense"], ["--limit", "disk"], ["--limit", "no=1"]):
+        for bad in (["--nonsense"], ["--limit", "disk"], ["--limit", "no=1"], ["--url", "localhost"], ["--url", ""]):
             status, text = self.health(*bad)
             self.assertEqual(status, 3, text)
-            self.assertIn("WSUS UNKNOWN", text)
+            self.assertRegex(text, "^WSUS UNKNOWN - nothing could be checked: .*" + bad[0])
 
     def test_a_store_that_is_not_there(self):
         done = run(ROOT / "bin/wsusctl", "--store", temporary(), "health", "--url", "http://127.0.0.1:1", "--json", check=False)

@@ -139,7 +139,7 @@ class Words(unittest.TestCase):
         for arguments, words in (
                 (["--json"], "no command given; try `wsusctl help`"), (["--"], "no command given"),
                 (["nonsense"], 'no command "nonsense"; try `wsusctl help`'),
-                (["update"], 'no command "update"; try `wsusctl update help`'),
+                (["update"], 'update what?  `wsusctl update help` lists its commands'),
                 (["update", "destroy"], 'no command "update destroy"; try `wsusctl update help`'),
                 (["help", "nonsense"], 'no command "nonsense"'),
                 (["update", "list", "--nonsense"], "update list has no option --nonsense; `wsusctl update list --help`"),
