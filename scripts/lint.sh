@@ -145,7 +145,7 @@ machine_paths() {
 shell_scripts() {
 	{
 		tracked '*.sh' '*/*.sh' '*/*/*.sh'
-		tracked '.ci/*'
+		tracked '.ci/*' debian/postinst debian/postrm debian/prerm
 	} | sort -u | xargs -r shellcheck -x
 }
 
