@@ -31,7 +31,7 @@
  *  audit       tick be64, n be32             -> v1 | admin, text
  *
  *  fleet/
- *  fmeta       name                          -> format version
+ *  fmeta       name                          -> format version; "newcomers" and "elsewhere/ID", see stranger.c
  *  computer    lower-case id                 -> v1 | struct computer
  *  seen        lower-case id                 -> v1 | last seen, major, minor */
 #ifndef STORE_DB_H
