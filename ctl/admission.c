@@ -92,10 +92,10 @@ static void strangers(struct buf *b, const char *word, bool files_open)
 	buf_str(b, "map \"$remote_addr $server_addr\" $wsus_stranger_here {\n"
 		   "\t\"~^(\\S+) \\1$\" \"\";\n"
 		   "\tdefault $wsus_stranger_there;\n}\n"
-		   "map $uri $wsus_stranger_there {\n"
-		   "\t\"~^/(?:health|metrics)$\" \"\";\n");
+		   "map \"$wsus_shows_status $uri\" $wsus_stranger_there {\n"
+		   "\t\"~^1 /(?:health|metrics)$\" \"\";\n");
 	if (files_open)
-		buf_str(b, "\t\"~*^/content/\" \"\";\n");
+		buf_str(b, "\t\"~*^[01] /content/\" \"\";\n");
 	buf_printf(b, "\tdefault %s;\n}\n", word);
 }
 

@@ -31,7 +31,7 @@ class DropIn(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.other, = free_ports(1)
-        cls.here = Beside(OTHER.format(port=cls.other))
+        cls.here = Beside("set_real_ip_from 127.0.0.1;\nreal_ip_header X-Peer;\n" + OTHER.format(port=cls.other))
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
         for service in ("auth", "client", "content"):
@@ -72,6 +72,13 @@ class DropIn(unittest.TestCase):
         self.assertRegex(log, r' status=405 .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
         self.assertNotIn('"POST ', log)  # what a service answered is in its own log alone
         self.assertNotIn("asmx", (self.here.root / "access.log").read_text())
+
+    def test_by_default_private_networks_may_come_and_the_internet_may_not(self):
+        for peer, status in (("10.1.2.3", 405), ("172.31.0.1", 405), ("192.168.9.9", 405), ("fd00::7", 405), ("fe80::7", 405), ("127.9.9.9", 405),
+                             ("203.0.113.7", 403), ("100.64.0.1", 403), ("172.32.0.1", 403), ("2001:db8::7", 403)):
+            self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx", {"X-Peer": peer})[0], status, peer)
+        log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
+        self.assertIn('do="if it is yours: add 2001:db8::7 or its network to clients.networks in wsus.conf, then run wsus-setup"', log)
 
     def from_elsewhere(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.here.port, timeout=30, source_address=("127.0.0.2", 0))

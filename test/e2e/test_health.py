@@ -455,8 +455,8 @@ class Shown(unittest.TestCase):
         ports = set()
         for name, url in (("plain", f"http://127.0.0.1:{self.here.port}"), ("tls", f"https://127.0.0.1:{self.here.tls_port}")):
             texts = [page(url + path, **{"X-Peer": peer})[2] for path in ("/health", "/metrics")]
-            if texts == ["not found\n"] * 2:
-                continue
+            if texts in (["not found\n"] * 2, ["This server does not serve you; who runs it knows more.\n"] * 2):
+                continue  # the latter to those who are in none of clients.networks either
             self.assertTrue(texts[0].startswith("WSUS "), texts)
             exposition(texts[1])
             ports.add(name)
