@@ -279,6 +279,16 @@ class Installed(unittest.TestCase):
         self.assertEqual((self.jobs / "health.txt").stat().st_mode & 0o777, 0o644)
         self.assertTrue(self.last("health")["said"].startswith("WSUS CRITICAL - "))
 
+    def test_the_health_job_tells_whom_the_configuration_file_names(self):
+        place = temporary()
+        (place / "tell").write_text(f'#!/bin/sh\necho "$1 $2 $3" >>{place}/told\n')
+        (place / "tell").chmod(0o755)
+        self.here.set(**{"notify.command": place / "tell"})
+        self.addCleanup(self.here.set, **{"notify.command": None})
+        for _ in range(2):
+            self.assertEqual(self.here.job("health").returncode, 0)
+            self.assertEqual((place / "told").read_text().splitlines().count("entered scan CRITICAL"), 1)
+
     def test_a_wait_is_random_and_not_longer_than_said(self):
         fake = temporary()
         (fake / "sleep").write_text(f'#!/bin/sh\necho "$1" >>{fake}/slept\n')
