@@ -377,15 +377,12 @@ static int open_store(struct ctl *c)
 
 int ctl_open_store(struct ctl *c)
 {
-	errno = 0;
 	int rc = open_store(c);
 	bool by_conf = c->conf.text.p && strchr(c->store_found, ':');
 	if (rc == E_NOTFOUND)
 		return err_set(&c->err, rc,
 			"%s: no store here%s%s%s; give its place with --store DIR, or make one: wsusctl store create",
 			c->store_dir, by_conf ? ", where " : "", by_conf ? c->store_found : "", by_conf ? " says it is" : "");
-	if (rc != E_OK && errno == EACCES && geteuid() != 0)
-		return err_set(&c->err, (enum errcode)rc, "%s; run this as root", arena_copy(&c->arena, slice_of(c->err.text)).p);
 	if (rc == E_OK && store_trouble(c->store, STORE_FLEET))
 		ctl_warn(c, "going on without what computers told: %s", store_trouble(c->store, STORE_FLEET));
 	return rc;
