@@ -226,6 +226,10 @@ static void without_files_the_journal_is_asked(void **state)
 	snprintf(now, sizeof(now), "%s:%s", dir, old);
 	setenv("PATH", now, 1);
 	descending(got, take(&p, &f, got, COUNTOF(got)), 49, 0);
+	fill("access.log", "nginx", 45, 60); /* is a file wherever services log */
+	assert_int_equal(take(&p, &f, got, COUNTOF(got)), 65);
+	assert_true(got[0] == 59 && got[9] == 50 && got[10] == 49 && got[11] == 49 && got[64] == 0);
+	unlink(path("access.log"));
 	s = fopen(path("args"), "r");
 	assert_non_null(s);
 	assert_non_null(fgets(args, sizeof(args), s));
