@@ -196,6 +196,10 @@ write_nginx() {
 
 reload_nginx() {
 	has_nginx || { say "there is no nginx here that could take in $etc/nginx/wsus-fcgi.conf" && return; }
+	if why=$(nginx_refuses); then
+		say "nginx refuses its configuration, so it was not reloaded: $why"
+		return 0
+	fi
 	if ! nginx -q -T -c "$nginx/nginx.conf" -e stderr 2>/dev/null | grep -qF "configuration file $etc/nginx/site.conf:"; then
 		say "nginx does not include $etc/nginx/wsus-fcgi.conf; to have it do so: ln -s $etc/nginx/wsus-fcgi.conf $nginx/conf.d/"
 	fi

@@ -92,6 +92,15 @@ class Setup(unittest.TestCase):
             said = self.refused(listen="0.0.0.0", https_port=port)
             self.assertIn(f"nginx has what it had before: port {port} is in use by python3, process {os.getpid()}", said)
 
+    def test_another_site_that_breaks_later_is_named(self):
+        broken = self.here.nginx / "conf.d/broken.conf"
+        broken.write_text("nonsense;\n")
+        self.addCleanup(broken.unlink)
+        said = self.here.setup().stderr
+        self.assertIn("nginx refuses its configuration, so it was not reloaded: ", said)
+        self.assertIn(f"{broken}:1", said)
+        self.assertNotIn("does not include", said)
+
     def test_who_left_nginx_is_not_joined_again(self):
         link = self.here.nginx / "conf.d/wsus-fcgi.conf"
         link.unlink()
