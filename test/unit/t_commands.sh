@@ -23,7 +23,7 @@ told()
 # of PROGRAM: the arguments of what is told to be typed, up to the end of a command.
 of()
 {
-	sed -n "s/^\([^:]*\): \(.*[^A-Za-z0-9_.-]\)\{0,1\}$1 \([a-zA-Z-].*\)/\1: \3/p" "$tmp/told" | sed 's/[|>;&#)\\].*//'
+	sed -n "s/^\([^:]*\): \(.*[^A-Za-z0-9_.-]\)\{0,1\}$1 \([a-zA-Z-].*\)/\1: \3/p" "$tmp/told" | sed 's/[|>;&#)`\\].*//'
 }
 
 # has COMMAND OPTION: by what the command says of itself.
