@@ -25,6 +25,7 @@
 #include "ctl/walk.h"
 
 #define SPARE ((uint64_t)1 << 20) /* for folders, keys, certificates, configuration and the manifest beside the store */
+#define BOTH (1u << STORE_CATALOG | 1u << STORE_FLEET)
 
 /* ---- places ---- */
 
@@ -618,10 +619,27 @@ static int copy_from(struct ctl *c, const char *from, const char *to)
 	return rc;
 }
 
-/* Somebody who has the store open would go on with the old one, and write into it. */
-static int expect_unused(struct ctl *c)
+/* Services that learn of damage let go of the file within 5 s, and then look for a better one now and then, for a moment. */
+static long user_of(struct ctl *c, unsigned parts)
 {
-	long pid = store_user(c->store_dir);
+	const struct timespec pause = {.tv_nsec = 100000000};
+	long pid = 0;
+	for (unsigned i = 0; i == 0 || (i < 80 && exists_in(c, c->store_dir, "damaged")); i++) {
+		pid = 0;
+		for (enum store_part part = 0; part < STORE__PARTS && pid == 0; part++)
+			if (parts & 1u << part)
+				pid = store_part_user(c->store_dir, part);
+		if (pid == 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return pid;
+}
+
+/* Somebody who has the store open would go on with the old one, and write into it. */
+static int expect_unused(struct ctl *c, unsigned parts)
+{
+	long pid = user_of(c, parts);
 	char path[64], name[64] = "";
 	if (pid == 0)
 		return E_OK;
@@ -639,7 +657,7 @@ static int read_marks(const char *dir, struct server_marks *out)
 {
 	struct store *s;
 	struct txn *t = NULL;
-	int rc = store_open(&s, dir, STORE_READER, NULL);
+	int rc = store_open(&s, dir, STORE_RESCUE, NULL);
 	if (rc == E_OK)
 		rc = txn_begin(s, TXN_READ, &t, NULL);
 	if (rc == E_OK)
@@ -730,7 +748,7 @@ static int replace_store(struct ctl *c, const struct making *m, const struct ser
 	struct manifest is;
 	int rc = audit_dir(c, m->work, &is);
 	if (rc == E_OK)
-		rc = expect_unused(c);
+		rc = expect_unused(c, BOTH);
 	if (rc == E_OK)
 		rc = server_identity_write(m->dir, now, &c->err);
 	if (rc == E_OK)
@@ -857,7 +875,7 @@ static int run_restore(struct ctl *c)
 	struct server_marks now;
 	struct manifest what;
 	const char *from;
-	int rc = expect_unused(c);
+	int rc = expect_unused(c, BOTH);
 	if (rc == E_OK)
 		rc = pick(c, c->pos[0], &from);
 	if (rc == E_OK)
@@ -865,7 +883,7 @@ static int run_restore(struct ctl *c)
 	if (rc == E_OK)
 		rc = restore_configuration(c, from, &what);
 	if (rc == E_OK)
-		rc = expect_unused(c);
+		rc = expect_unused(c, BOTH);
 	if (rc != E_OK)
 		return rc;
 	rc = make_parents(c, c->store_dir);
@@ -883,6 +901,216 @@ static int run_restore(struct ctl *c)
 	return E_OK;
 }
 
+/* ---- reset ---- */
+
+/* Runs fn in a child, whose end by a bad page is nobody else's; what it writes to the fd comes back.  True: it said
+ * that all was well. */
+static bool in_child(struct ctl *c, bool (*fn)(struct ctl *, unsigned, int), unsigned what, struct buf *out)
+{
+	int ends[2], status = -1;
+	char piece[4096];
+	ssize_t n;
+	if (pipe(ends) != 0)
+		return false;
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		store_on_damage(NULL);
+		int null = open("/dev/null", O_WRONLY);
+		_exit(null >= 0 && dup2(null, STDERR_FILENO) >= 0 && fn(c, what, ends[1]) ? 0 : 1);
+	}
+	close(ends[1]);
+	while (child > 0 && (n = read(ends[0], piece, sizeof(piece))) > 0)
+		buf_add(out, piece, (size_t)n);
+	close(ends[0]);
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 && out->rc == E_OK;
+}
+
+/* Every page, and that it is one of ours. */
+static bool part_is_sound(struct ctl *c, unsigned part, int fd)
+{
+	struct store *s;
+	struct err e;
+	(void)fd;
+	const char *skip[STORE__PARTS] = {0};
+	skip[!part] = "not looked at";
+	return store_open_but(&s, c->store_dir, STORE_RESCUE, skip, &e) == E_OK && store_read_all(s, (enum store_part)part, &e) == E_OK;
+}
+
+/* What is damaged; if nothing is, all of it. */
+static unsigned parts_to_reset(struct ctl *c)
+{
+	struct buf none;
+	unsigned bad = 0;
+	buf_init(&none, 1);
+	for (unsigned part = 0; part < STORE__PARTS; part++)
+		if (!in_child(c, part_is_sound, part, &none))
+			bad |= 1u << part;
+	for (unsigned part = 0; part < STORE__PARTS; part++)
+		if ((bad & 1u << part) && store_file_mark(c->store_dir, (enum store_part)part) &&
+			store_note_damage(c->store_dir, (enum store_part)part, "found damaged by `wsusctl store reset`", NULL) != E_OK)
+			errno = 0; /* then who uses it is named below */
+	buf_free(&none);
+	return bad ? bad : BOTH;
+}
+
+static void send_line(const char *line, void *arg)
+{
+	const int *fd = arg;
+	if (dprintf(*fd, "%s\n", line) < 0)
+		_exit(1);
+}
+
+static bool send_policy(struct ctl *c, unsigned kind, int fd)
+{
+	static const char *const skip[STORE__PARTS] = {[STORE_FLEET] = "not needed"};
+	struct store *s;
+	struct txn *t;
+	struct err e;
+	return store_open_but(&s, c->store_dir, STORE_RESCUE, skip, &e) == E_OK && txn_begin(s, TXN_READ, &t, &e) == E_OK &&
+	       policy_lines(t, (enum policy)kind, send_line, &fd, &e) == E_OK;
+}
+
+#define POLICY_MAX ((size_t)256 << 20)
+
+/* Each kind by a child of its own: where one meets a bad page, the others go on. */
+static int save_policy(struct ctl *c, struct buf *lines)
+{
+	buf_init(lines, POLICY_MAX);
+	for (unsigned kind = 0; kind < POLICY__N; kind++)
+		if (!in_child(c, send_policy, kind, lines))
+			ctl_warn(c, "not all %s can be read; what can is kept", policy_name((enum policy)kind));
+	return lines->rc == E_OK ? E_OK : err_set(&c->err, E_NOMEM, "out of memory for the policy");
+}
+
+static int lay_policy(struct ctl *c, const char *dir, struct slice lines, unsigned count[POLICY__N])
+{
+	int rc = store_open(&c->store, dir, STORE_ADMIN, &c->err);
+	if (rc == E_OK)
+		rc = txn_begin(c->store, TXN_CATALOG, &c->txn, &c->err);
+	if (rc == E_OK)
+		rc = policy_lay(c->txn, lines, count, &c->err);
+	if (rc == E_OK)
+		rc = publish(c->txn, c->now, &c->published, &c->err);
+	if (rc == E_OK)
+		rc = txn_commit(&c->txn, &c->err);
+	txn_end(&c->txn);
+	store_close(&c->store);
+	return rc;
+}
+
+/* A new store in the work folder, as this server in a new generation. */
+static int make_anew(struct ctl *c, const struct making *m, struct server_marks *now)
+{
+	struct server_marks past;
+	int rc = store_create(m->work, &c->err);
+	bool known = past_marks(c, m->dir, &past);
+	if (rc == E_OK && !known)
+		ctl_warn(c, "neither catalog/ nor the file `identity` says which server this was: it becomes a new one");
+	if (rc == E_OK)
+		rc = renew_generation(c, m->work, &past, known ? &past.server_id : NULL, now, "store reset");
+	return rc;
+}
+
+/* Moves the parts of `what` into a folder that is kept until somebody removes it, then the new ones into their place. */
+static int exchange(struct ctl *c, const struct making *m, unsigned what, const char **aside)
+{
+	static const enum store_part in[] = {STORE_FLEET, STORE_CATALOG};
+	char name[40];
+	struct tm tm;
+	time_t now = (time_t)(c->now / TICKS_PER_SECOND);
+	gmtime_r(&now, &tm);
+	strftime(name, sizeof(name), "before-reset-%Y%m%dT%H%M%SZ", &tm);
+	*aside = ctl_path(c, m->dir, name);
+	if (!*aside)
+		return E_NOMEM;
+	int rc = mkdir(*aside, 0700) == 0 ? E_OK : err_errno(&c->err, "%s", *aside);
+	for (enum store_part part = 0; rc == E_OK && part < STORE__PARTS; part++)
+		if ((what & 1u << part) && exists_in(c, m->dir, store_part_names[part]))
+			rc = move_part(c, m->dir, *aside, store_part_names[part]);
+	for (unsigned i = 0; rc == E_OK && i < COUNTOF(in); i++)
+		if (what & 1u << in[i])
+			rc = move_part(c, m->work, m->dir, store_part_names[in[i]]);
+	return rc == E_OK ? sync_dir(c, m->dir) : rc;
+}
+
+struct resetting {
+	unsigned what; /* parts */
+	struct buf lines;
+	unsigned count[POLICY__N];
+	const char *aside;
+};
+
+static int reset_in(struct ctl *c, const struct making *m, struct resetting *r)
+{
+	struct server_marks now;
+	bool catalog = r->what & 1u << STORE_CATALOG;
+	int rc = clear_unfinished(c, m);
+	if (rc == E_OK && catalog && ctl_option(c, "keep-policy"))
+		rc = save_policy(c, &r->lines);
+	if (rc == E_OK)
+		rc = make_anew(c, m, &now);
+	if (rc == E_OK && r->lines.n)
+		rc = lay_policy(c, m->work, buf_bytes(&r->lines), r->count);
+	if (rc == E_OK)
+		rc = expect_unused(c, r->what);
+	if (rc == E_OK && catalog)
+		rc = server_identity_write(m->dir, &now, &c->err);
+	return rc == E_OK ? exchange(c, m, r->what, &r->aside) : rc;
+}
+
+static void report_reset(struct ctl *c, const struct resetting *r)
+{
+	bool catalog = r->what & 1u << STORE_CATALOG, fleet = r->what & 1u << STORE_FLEET;
+	const char *parts = catalog && fleet ? "catalog/ and fleet/" : catalog ? "catalog/" : "fleet/";
+	if (c->json) {
+		out_object_begin(&c->out);
+		out_field_text(&c->out, "emptied", "Emptied", slice_of(parts));
+		out_field_text(&c->out, "aside", "What was there", slice_of(r->aside));
+		for (unsigned kind = 0; kind < POLICY__N; kind++)
+			out_field_number(&c->out, policy_name((enum policy)kind), policy_name((enum policy)kind), CELL_NUMBER, r->count[kind]);
+		out_object_end(&c->out);
+		return;
+	}
+	ctl_say(c, "%s: %s emptied; what was there is in %s, remove it when you are sure", c->store_dir, parts, r->aside);
+	for (unsigned kind = 0; kind < POLICY__N; kind++)
+		if (r->count[kind])
+			ctl_say(c, "kept: %u %s", r->count[kind], policy_name((enum policy)kind));
+	if (catalog)
+		ctl_say(c, "next: `wsusctl update import` the documents again%s, then `wsusctl content add %s`; clients renumber by themselves",
+			r->count[POLICY_APPROVALS] ? ", approvals hold as soon as theirs are here" : "", c->content_dir);
+	else
+		ctl_say(c, "computers are noted again as they come");
+}
+
+static int run_reset(struct ctl *c)
+{
+	struct making m;
+	struct resetting r = {0};
+	if (!exists_in(c, c->store_dir, "catalog") && !exists_in(c, c->store_dir, "fleet"))
+		return err_set(&c->err, E_NOTFOUND, "%s: no store here; make one: wsusctl store create", c->store_dir);
+	r.what = parts_to_reset(c);
+	int rc = expect_unused(c, r.what);
+	if (rc == E_OK)
+		rc = making_begin(c, &m, c->store_dir, ctl_path(c, c->store_dir, "incomplete"), 0755);
+	else
+		return rc;
+	if (rc == E_OK)
+		rc = reset_in(c, &m, &r);
+	rc = making_end(c, &m, rc);
+	buf_free(&r.lines);
+	if (rc == E_OK)
+		store_forget_damage(c->store_dir);
+	if (rc == E_OK)
+		report_reset(c, &r);
+	return rc;
+}
+
+static const struct option_row reset_options[] = {
+	{"keep-policy", NULL, "keep what can be read of settings, groups, assignments, licences, declines and approvals"},
+	{0},
+};
+
 static const struct option_row backup_options[] = {
 	{"keep", "N", "DIR is for several: make a new one in it, then remove all but the newest N"},
 	{0},
@@ -897,5 +1125,8 @@ const struct command backup_commands[] = {
 		"Content files are not part of it: they are verified by digest and can be added again.  It holds secrets."},
 	{"restore", NULL, "PATH", "bring a backup, or the newest in a directory, back as a new generation", 1, 1, NEED_PLACE,
 		NULL, run_restore, NULL, NULL},
+	{"store", "reset", "", "empty what is damaged of the store, all of it if nothing is; the same server, a new generation", 0, 0,
+		NEED_PLACE, reset_options, run_reset, NULL,
+		"What was there is moved aside and kept.  Services need not be stopped for a part that they have stopped using."},
 	{0},
 };

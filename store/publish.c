@@ -96,7 +96,9 @@ static int judge(struct work *w, struct touch at)
 
 static int collect(struct work *w)
 {
-	int rc = server_state_get(w->t, &w->state, w->e);
+	int rc = policy_make_ready(w->t, w->e);
+	if (rc == E_OK)
+		rc = server_state_get(w->t, &w->state, w->e);
 	if (rc == E_OK)
 		rc = index_load(w->t, &w->arena, &w->old, w->e);
 	if (rc == E_OK)

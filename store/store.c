@@ -278,7 +278,7 @@ int txn_begin(struct store *s, enum txn_mode mode, struct txn **out, struct err 
 	*out = NULL;
 	if (mode == TXN_CATALOG && s->role != STORE_ADMIN)
 		return err_set(e, E_REFUSED, "a service only reads catalog/");
-	ASSERT(mode == TXN_READ || s->role != STORE_READER);
+	ASSERT(mode == TXN_READ || s->role < STORE_READER);
 	struct txn *t = &s->txn;
 	*t = (struct txn){.store = s, .mode = mode};
 	unsigned first = mode == TXN_FLEET ? FLEET : CATALOG;
@@ -464,9 +464,10 @@ static int format_check(struct store *s, unsigned kind, struct err *e)
 	uint32_t format;
 	int rc = format_read(s, kind, &format, e);
 	if (rc == E_OK && format > FORMAT)
-		return err_set(e, E_VERSION, "%s: its format is %u, this program knows up to %u; use the newer program",
+		return err_set(e, E_VERSION, "%s: its format is %u, this program knows up to %u; use the newer program, or "
+				"`wsusctl restore` a backup that this one made",
 			s->env[kind].path, (unsigned)format, FORMAT);
-	if (rc != E_OK || s->role == STORE_READER)
+	if (rc != E_OK || s->role >= STORE_READER)
 		return rc;
 	if (format < FORMAT && s->role != STORE_ADMIN)
 		return err_set(e, E_VERSION, "%s: its format is %u, this program needs %u; run any wsusctl command once",
@@ -515,19 +516,25 @@ bool server_identity_read(const char *dir, struct server_marks *out)
 }
 
 /* Whoever has an environment open holds a shared lock on the first byte of its lock.mdb. */
+long store_part_user(const char *dir, enum store_part part)
+{
+	char path[PATH_MAX];
+	long pid = 0;
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	snprintf(path, sizeof(path), "%s/%s/lock.mdb", dir, env_table[part].name);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK)
+		pid = l.l_pid > 0 ? (long)l.l_pid : -1; /* of another container */
+	if (fd >= 0)
+		close(fd);
+	return pid;
+}
+
 long store_user(const char *dir)
 {
 	long pid = 0;
-	for (unsigned k = 0; k < ENV__N && pid == 0; k++) {
-		char path[PATH_MAX];
-		struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-		snprintf(path, sizeof(path), "%s/%s/lock.mdb", dir, env_table[k].name);
-		int fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 && fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK)
-			pid = l.l_pid > 0 ? (long)l.l_pid : -1; /* of another container */
-		if (fd >= 0)
-			close(fd);
-	}
+	for (enum store_part part = 0; part < STORE__PARTS && pid == 0; part++)
+		pid = store_part_user(dir, part);
 	return pid;
 }
 
@@ -677,7 +684,7 @@ static int expect_file(const struct env *v, struct err *e)
 static int open_env(struct store *s, unsigned kind, struct err *e)
 {
 	struct env *v = &s->env[kind];
-	bool reads = s->role == STORE_READER || (s->role == STORE_SERVICE && kind == CATALOG);
+	bool reads = s->role >= STORE_READER || (s->role == STORE_SERVICE && kind == CATALOG);
 	int rc = expect_file(v, e);
 	if (rc == E_OK && s->role == STORE_SERVICE)
 		rc = env_noted(s->dir, v, e);
@@ -746,6 +753,8 @@ static int open_parts(struct store *s, const char *const skip[STORE__PARTS], str
 {
 	struct err why = {E_OK, ""};
 	int fleet = open_part(s, FLEET, skip ? skip[FLEET] : NULL, &why);
+	if (s->role == STORE_RESCUE && skip && skip[CATALOG])
+		return fleet == E_OK ? E_OK : err_set(e, (enum errcode)fleet, "%s", why.text);
 	int rc = open_part(s, CATALOG, skip ? skip[CATALOG] : NULL, e);
 	if (rc != E_OK || fleet == E_OK)
 		return rc;

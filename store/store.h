@@ -24,11 +24,15 @@
 
 struct store;
 struct txn;
+#define STORE_MENDS \
+	"`wsusctl store audit` says more, `wsusctl restore` brings a backup back, `wsusctl store reset` begins anew"
+enum store_part { STORE_CATALOG, STORE_FLEET, STORE__PARTS };
 
 enum store_role {
 	STORE_SERVICE, /* reads catalog, writes fleet */
 	STORE_ADMIN,   /* writes both; runs pending migrations and cleans what a killed import left */
 	STORE_READER,  /* reads both, also of an older format, and changes no file: to look at a copy */
+	STORE_RESCUE,  /* the same of a store that may be damaged: either part may be left out */
 };
 
 /* Makes catalog/ and fleet/ below dir (which must exist), a fresh ServerID, generation 1, the built-in
@@ -42,9 +46,6 @@ const char *store_dir(const struct store *s);
 /* ---- damage ----
  * Either part of a store may be damaged.  Without catalog/ there is no store; where fleet/ cannot be used, services and
  * wsusctl open what is left: what needs it fails with E_DAMAGED.  A reader of copies (STORE_READER) wants all. */
-#define STORE_MENDS \
-	"`wsusctl store audit` says more, `wsusctl restore` brings a backup back, `wsusctl store reset` begins anew"
-enum store_part { STORE_CATALOG, STORE_FLEET, STORE__PARTS };
 extern const char *const store_part_names[STORE__PARTS]; /* "catalog", "fleet" */
 /* store_open() that does not touch the parts for which skip[] has words (NULL: none). */
 int store_open_but(struct store **out, const char *dir, enum store_role role, const char *const skip[STORE__PARTS],
@@ -119,6 +120,7 @@ bool server_identity_read(const char *dir, struct server_marks *out);
 /* A process that has the store below dir open (the first found), 0: none.  By the locks that LMDB holds on
  * lock.mdb, so that it works for a damaged store, too; never call it while this process has it open. */
 long store_user(const char *dir);
+long store_part_user(const char *dir, enum store_part part);
 
 enum scan_scope { SCOPE_ALL, SCOPE_APPROVED };
 enum targeting { TARGETING_SERVER, TARGETING_CLIENT };
@@ -354,6 +356,17 @@ bool eula_accepted(struct txn *t, const struct guid *eula);
 int audit_note(struct txn *t, struct slice admin, const char *fmt, ...) PRINTF(3, 4);
 int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice text, void *), void *arg,
 	struct err *e) MUST_CHECK;
+
+/* Policy that outlives its store, as lines of text (store/kept.c tells their form). */
+enum policy { POLICY_SETTINGS, POLICY_GROUPS, POLICY_ASSIGNMENTS, POLICY_EULAS, POLICY_DECLINES, POLICY_APPROVALS, POLICY__N };
+const char *policy_name(enum policy kind); /* "settings" ... */
+/* Calls line() for each of a kind, as far as it can be read. */
+int policy_lines(struct txn *t, enum policy kind, void (*line)(const char *, void *), void *arg, struct err *e) MUST_CHECK;
+/* Lays such lines over a new store; count[] says how many of each kind were taken.  Approvals wait until a publish finds
+ * their revision.  A line that makes no sense is left out. */
+int policy_lay(struct txn *t, struct slice lines, unsigned count[POLICY__N], struct err *e) MUST_CHECK;
+/* Makes the approvals that wait and whose revision is here; publish() calls it. */
+int policy_make_ready(struct txn *t, struct err *e) MUST_CHECK;
 
 /* ================= computers (fleet) ================= */
 

@@ -373,7 +373,149 @@ class Fleet(Damage):
                 self.repair()
 
 
-del Damage
+class Reset(unittest.TestCase):
+    """wsusctl store reset, beside services that have stopped using what it empties."""
+
+    def setUp(self):
+        self.server = Instance("sample")
+        self.server.start()
+        self.addCleanup(self.server.stop)
+        self.store = self.server.state / "store"
+        self.probe_state = harness.temporary() / "probe"
+
+    def probe(self, *more):
+        done = harness.run(harness.ROOT / "bin/wsus-probe", f"http://127.0.0.1:{self.server.port}", "--json", *more)
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["ok"], answer["problem_count"]), (True, 0), done.stderr)
+        return answer, done.stderr
+
+    def stat(self):
+        stat = self.server.ctl_json("store", "stat")
+        return stat["server_id"], stat["generation"]
+
+    def offered(self):
+        return [r["id"] for r in self.server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered"]
+
+    def states(self, ids):
+        rows = {r["id"]: r["state"] for r in self.server.ctl_json("update", "list", "--all")}
+        return [rows.get(i) for i in ids]
+
+    def computer(self):
+        return Computer(self.server).handshake()
+
+    def stop_the_catalog(self, pages):
+        """Damages and has it found."""
+        os.truncate(self.store / "catalog/data.mdb", pages * PAGE)
+        self.assertEqual(self.server.ctl("store", "audit", check=False).returncode, 1)
+        wait_for(lambda: fault_code(self.server.post_bytes(CLIENT, "GetConfig", GET_CONFIG)[2]) == "ServerBusy", what="the stop")
+        wait_for(lambda: Catalog.refusal(Computer(self.server).get_auth_cookie) == "ServerBusy", what="that of the other service")
+
+    def set_policy(self):
+        ctl = self.server.ctl
+        ctl("group", "create", "Pilot ring")
+        ctl("group", "create", "Inner", "--parent", "Pilot ring")
+        self.pc = self.computer()
+        ctl("computer", "assign", self.pc.id, "--group", "Inner")
+        ctl("config", "set", "scan.page-updates", "150")
+        self.approved, self.declined, self.later = self.offered()[:3]
+        ctl("approve", self.approved, "--group", "Pilot ring", "--action", "install", "--deadline", "2031-01-02T03:04")
+        ctl("decline", self.declined)
+
+    def policy(self):
+        ctl = self.server.ctl_json
+        return {"groups": sorted((g["name"], g.get("parent")) for g in ctl("group", "list")),
+                "page": [r["value"] for r in ctl("config", "show") if r["name"] == "scan.page-updates"],
+                "assigned": [r["groups"] for r in ctl("computer", "list") if r["id"] == self.pc.id]}
+
+    def test_policy_is_kept_and_holds_again_when_the_documents_come(self):
+        self.set_policy()
+        before, policy = self.stat(), self.policy()
+        approvals = self.server.ctl_json("store", "stat")["deployments"]
+        self.probe("--state", self.probe_state)
+        shown = self.server.ctl_json("update", "show", self.approved)
+        # the record of changes is spoilt, which no policy lies in
+        data = self.store / "catalog/data.mdb"
+        content = data.read_bytes()
+        note = self.server.ctl_json("store", "history")[0]["what"].encode()
+        with open(data, "r+b") as f:
+            for at in range(2 * PAGE, len(content), PAGE):
+                if note in content[at:at + PAGE]:
+                    f.seek(at)
+                    f.write(bytes(PAGE))
+        self.assertIn("database `audit`", self.server.ctl("store", "audit", check=False).stdout)
+        wait_for(lambda: fault_code(self.server.post_bytes(CLIENT, "GetConfig", GET_CONFIG)[2]) == "ServerBusy", what="the stop")
+        wait_for(lambda: Catalog.refusal(Computer(self.server).get_auth_cookie) == "ServerBusy", what="that of the other service")
+        done = self.server.ctl("store", "reset", "--keep-policy")
+        self.assertRegex(done.stdout, r"catalog/ emptied; what was there is in \S+/before-reset-\d{8}T\d{6}Z")
+        for words in ("kept: 2 groups", "kept: 1 assignments", "kept: 1 settings", "kept: 1 declines", f"kept: {approvals} approvals",
+                      "next: `wsusctl update import` the documents again"):
+            self.assertIn(words, done.stdout)
+        aside = next(self.store.glob("before-reset-*"))
+        self.assertGreater((aside / "catalog/data.mdb").stat().st_size, 0)
+        self.assertEqual(self.stat(), (before[0], before[1] + 1))
+        self.assertEqual(self.policy(), policy)
+        self.assertEqual(self.server.ctl("store", "audit").returncode, 0)
+        wait_for(self.server.answers, what="answers without a restart")
+        self.server.ctl("update", "import", self.server.state / "sample/updates")
+        self.assertEqual(self.server.ctl("store", "audit").returncode, 0)
+        self.server.ctl("content", "add", self.server.state / "content")
+        self.assertEqual(self.states([self.declined]), ["declined"])
+        again = self.server.ctl_json("update", "show", self.approved)
+        strip = [[{k: v for k, v in a.items() if k != "changed"} for a in s["approvals"]] for s in (again, shown)]
+        self.assertEqual(*strip)
+        self.assertEqual(len(again["approvals"]), 1)
+        # a computer that was here before
+        answer, said = self.probe("--state", self.probe_state)
+        self.assertIn("ServerChanged", said)
+        self.assertIn("refresh", [step["name"] for step in answer["steps"]])
+        fresh, _ = self.probe()
+        self.assertEqual(answer["updates"]["known"], fresh["updates"]["known"])
+        self.pc.handshake()
+        self.pc.known.clear()
+        self.pc.installed.clear()
+        self.pc.other.clear()
+        self.pc.scan()
+        self.assertIn(self.approved, self.pc.offered())
+        self.assertNotIn(self.declined, self.pc.offered())
+
+    def test_nothing_of_it_can_be_read(self):
+        before = self.stat()
+        known = self.computer().id
+        self.stop_the_catalog(3)
+        done = self.server.ctl("store", "reset", "--keep-policy")
+        self.assertIn("not all approvals can be read", done.stderr)
+        self.assertEqual(self.stat(), (before[0], before[1] + 1), "the file beside it knows which server this is")
+        self.assertIn(known, json.dumps(self.server.ctl_json("computer", "list")), "the other part stays")
+        wait_for(self.server.answers, what="answers without a restart")
+        self.server.ctl("update", "import", self.server.state / "sample/updates")
+        self.probe()
+
+    def test_what_computers_told(self):
+        before, catalog = self.stat(), (self.store / "catalog/data.mdb").stat().st_ino
+        known = self.computer().id
+        os.truncate(self.store / "fleet/data.mdb", 2 * PAGE)
+        wait_for(lambda: Catalog.refusal(self.computer) is None, what="service without it")
+        done = self.server.ctl("store", "reset")
+        self.assertIn("fleet/ emptied", done.stdout)
+        self.assertEqual((self.stat(), (self.store / "catalog/data.mdb").stat().st_ino), (before, catalog))
+        wait_for(lambda: self.computer().id in json.dumps(self.server.ctl_json("computer", "list")), what="computers to be noted")
+        self.assertNotIn(known, json.dumps(self.server.ctl_json("computer", "list")))
+        self.probe()
+
+    def test_one_that_is_sound_and_in_use_is_refused_and_one_at_rest_is_emptied(self):
+        before = self.stat()
+        refused = self.server.ctl("store", "reset", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertRegex(refused.stderr, r"in use by process \d+ \(wsus-\w+\); stop the services")
+        self.assertTrue(self.server.answers())
+        self.server.stop()
+        self.assertIn("catalog/ and fleet/ emptied", self.server.ctl("store", "reset").stdout)
+        self.assertEqual(self.stat(), (before[0], before[1] + 1))
+        self.assertEqual(self.server.ctl_json("update", "list", "--all"), [])
+        self.server.ctl("store", "audit")
+
+
+del Damage  # has no test of its own
 
 if __name__ == "__main__":
     unittest.main()
