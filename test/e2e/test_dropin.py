@@ -10,7 +10,7 @@ import ssl
 import unittest
 import urllib.request
 
-from harness import children, free_ports, run, wait_for
+from harness import AUTH, SOAP, children, free_ports, run, wait_for
 from installed import Beside
 
 # What another site may well have: names like ours.
@@ -79,6 +79,34 @@ class DropIn(unittest.TestCase):
             self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx", {"X-Peer": peer})[0], status, peer)
         log = (self.here.root / "var/log/wsus-fcgi/access.log").read_text()
         self.assertIn('do="if it is yours: add 2001:db8::7 or its network to clients.networks in wsus.conf, then run wsus-setup"', log)
+
+    def begin(self, connection, peer):
+        """The status of one GetAuthorizationCookie."""
+        body = (f'<s:Envelope xmlns:s="{SOAP}"><s:Body><GetAuthorizationCookie xmlns="{AUTH}"><clientId>a</clientId><dnsName>a</dnsName>'
+                "</GetAuthorizationCookie></s:Body></s:Envelope>")
+        connection.request("POST", "/SimpleAuthWebService/SimpleAuth.asmx", body, {"X-Peer": peer, "Content-Type": "text/xml; charset=utf-8"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    def test_an_ipv6_network_of_64_bits_counts_as_one_address(self):
+        def put(admission, rate):
+            before = set(children(self.master()))
+            self.here.set(**{"clients.admission": admission, "clients.rate-registrations": rate})
+            self.here.setup()
+            wait_for(lambda: not before & set(children(self.master())), what="workers that know it")
+        self.addCleanup(put, None, None)
+        put("open", "1")
+        connection = http.client.HTTPConnection("127.0.0.1", self.here.port, timeout=30)
+        with contextlib.closing(connection):
+            for peer, same, other in (("2001:db8:1:2::1", ("2001:db8:1:2:ffff::9", "2001:db8:1:2:3:4:5:6"), ("2001:db8:1:3::1", "2001:db8:1:20::1")),
+                                      ("2001:db8:7::1", ("2001:db8:7::9",), ("2001:db8:7:1::9", "2001:db8:8::1"))):
+                statuses = {self.begin(connection, peer) for _ in range(2001)}
+                self.assertIn(200, statuses)
+                for _ in range(3):  # a minute may have passed
+                    self.begin(connection, peer)
+                self.assertEqual({self.begin(connection, p) for p in same}, {500}, peer)
+                self.assertEqual({self.begin(connection, p) for p in other}, {200}, peer)
 
     def from_elsewhere(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.here.port, timeout=30, source_address=("127.0.0.2", 0))
