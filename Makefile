@@ -134,12 +134,13 @@ RENDERED = $(BUILD)/install
 RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@share@|$(share)|g' \
 	-e 's|@etc@|$(sysconfdir)/wsus-fcgi|g' -e 's|@state@|$(localstatedir)/lib/wsus-fcgi|g' -e 's|@run@|$(runstatedir)/wsus-fcgi|g' \
 	-e 's|@log@|$(localstatedir)/log/wsus-fcgi|g' -e 's|@user@|$(user)|g' -e 's|@group@|$(group)|g' \
-	-e 's|@backups@|$(localstatedir)/backups/wsus-fcgi|g' -e 's|@nginx@|$(sysconfdir)/nginx|g' -e 's|@units@|$(unitdir)|g' -e 's|@systemd@|$(sysconfdir)/systemd/system|g'
+	-e 's|@backups@|$(localstatedir)/backups/wsus-fcgi|g' -e 's|@nginx@|$(sysconfdir)/nginx|g' -e 's|@started@|$(STARTED)|g' -e 's|@units@|$(unitdir)|g' -e 's|@systemd@|$(sysconfdir)/systemd/system|g'
 # What the programs do not find at its default is named in the configuration file that is shipped.
 PLACES = $(if $(filter-out /var,$(localstatedir)),-e 's|^\#\([a-z.]* = \)/var/|\1$(localstatedir)/|') \
 	$(if $(filter-out /etc,$(sysconfdir)),-e 's|^\#\([a-z]* = \)/etc/|\1$(sysconfdir)/|')
-UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in))
+UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in systemd/*.target.in))
 SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
+STARTED = $(SOCKETS) $(filter %.timer,$(UNITS))
 
 INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \

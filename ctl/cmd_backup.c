@@ -649,7 +649,7 @@ static int expect_unused(struct ctl *c, unsigned parts)
 	if (fd >= 0)
 		close(fd);
 	name[n > 0 ? n - 1 : 0] = 0;
-	return err_set(&c->err, E_BUSY, "%s: in use by process %ld (%s); stop the services (systemctl stop 'wsus-*', or "
+	return err_set(&c->err, E_BUSY, "%s: in use by process %ld (%s); stop the services (systemctl stop wsus-fcgi.target, or "
 		"scripts/run.sh --stop), then try again", c->store_dir, pid, name);
 }
 
@@ -768,7 +768,7 @@ static void report_restore(struct ctl *c, const char *from, const struct server_
 		out_object_end(&c->out);
 		return;
 	}
-	ctl_say(c, "%s: restored as a new generation; start the services, clients renumber by themselves", c->store_dir);
+	ctl_say(c, "%s: restored as a new generation; start the services (systemctl start wsus-fcgi.target), clients renumber by themselves", c->store_dir);
 	if (aside)
 		ctl_say(c, "what was there is in %s/replaced; remove it when you are sure", c->store_dir);
 }

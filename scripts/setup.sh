@@ -68,7 +68,7 @@ check_move() {
 	before=$(was store)
 	if [ -n "$before" ] && [ "$before" != "$store" ] && [ -d "$before/catalog" ] && [ ! -d "$store/catalog" ]; then
 		die "nothing was changed: the store is in $before, and in $store, where $WSUS_CONF has it now, is none.  Stop the \
-services (systemctl stop 'wsus-*'), move or copy the directory there, then run this again"
+services (systemctl stop wsus-fcgi.target), move or copy the directory there, then run this again"
 	fi
 }
 
