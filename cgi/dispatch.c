@@ -424,11 +424,19 @@ static int answer_fault(struct call *c, int rc, struct answer *out, char id_text
 	return whole ? rc : E_NOMEM;
 }
 
+/* `wsusctl health` asks at the socket itself whether a worker is there; what comes by nginx has an address. */
+static bool is_roll_call(const struct request *req)
+{
+	return req->peer.n == 0 && slice_eq(req->method, SL("HEAD"));
+}
+
 static int answer_method(struct call *c, struct answer *out)
 {
 	static const char headers[] = "Allow: POST\r\nContent-Type: text/plain; charset=utf-8\r\n";
 	*out = (struct answer){.status = 405, .headers = SL(headers)};
 	answer_bytes(c, out, SL("This address takes SOAP messages by POST.\n"));
+	if (is_roll_call(c->req))
+		return E_OK;
 	int rc = call_fail(c, E_FORM, "method %.*s", (int)MIN(c->req->method.n, 32u), c->req->method.p ? c->req->method.p : "");
 	count_refusal(c, rc, NULL);
 	return rc;
@@ -550,7 +558,8 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 		}
 	}
 	out->last = w->spoilt;
-	log_call(&c, rc, out, id, start);
+	if (!is_roll_call(req))
+		log_call(&c, rc, out, id, start);
 }
 
 /* What a large answer took goes back; a usual one's memory waits for the next. */

@@ -83,6 +83,11 @@ class Lines(unittest.TestCase):
             ("nginx", "HTTP 404", 'GET /a"b%20c')])
         self.assertEqual(rows[0]["why"], "not by POST")
 
+    def test_a_look_at_the_health_is_no_fault(self):
+        self.server.ctl("health", check=False)
+        self.assertEqual([r["result"] for r in self.server.ctl_json("log", "wsusctl-health")], ["ok"])
+        self.assertEqual([r for r in self.server.ctl_json("log") if "HEAD" in (r["why"] or "")], [])
+
     def fault(self, act):
         with self.assertRaises(Fault) as caught:
             act()
@@ -210,9 +215,12 @@ class Lines(unittest.TestCase):
             os.chown(server.state / "log/client.log", *[getattr(os.stat(server.state / "log/client.log.1"), m) for m in ("st_uid", "st_gid")])
             wait_for(lambda: [computer.sync_once()] and (server.state / "log/client.log").read_text(), what="a line in the new file")
             wait_for(lambda: "SyncUpdates" in followed(), what="the line")
-            made = wait_for(lambda: server.ctl_json("log", computer.id), what="the lines")
-            wait_for(lambda: followed().count("SyncUpdates") == [r["operation"] for r in made].count("SyncUpdates"),
-                     what="lines of both files")
+
+            def same():
+                """A line is written after its answer: both are looked at again."""
+                made = [r["operation"] for r in server.ctl_json("log", computer.id)]
+                return followed().count("SyncUpdates") == made.count("SyncUpdates")
+            wait_for(same, what="lines of both files")
             self.assertNotIn("Followed-2", out.read_text())
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(20), 0)
