@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define LOOK_NS 250000000
+#define LOOKS_BEHIND 8 /* 2 s */
 #define BATCH 256
 #define TAILS 5 /* four files and the journal */
 
@@ -20,8 +21,8 @@ struct tail {
 	int fd;
 	char *room; /* LOG_LINE_MAX: a line that has begun */
 	size_t n;
-	bool skip;    /* it is too long */
-	bool leaving; /* another file has the name */
+	bool skip;        /* it is too long */
+	unsigned leaving; /* so many looks ago another file had the name */
 };
 
 struct follower {
@@ -116,7 +117,7 @@ static void open_new(struct tail *t)
 	*t = (struct tail){.path = t->path, .fd = fd, .room = t->room};
 }
 
-/* nginx writes to the old file until it is told: it is left a look after the new one was seen. */
+/* A service looks once a second whether its file was renamed, nginx writes to the old one until it is told. */
 static int look_at(struct follower *w, struct tail *t)
 {
 	bool ended;
@@ -125,10 +126,8 @@ static int look_at(struct follower *w, struct tail *t)
 		return err_set(w->e, E_REFUSED, "journalctl ended; if you may not read the journal use sudo");
 	if (rc != E_OK || !t->path || !is_replaced(t))
 		return rc;
-	if (t->fd >= 0 && !t->leaving) {
-		t->leaving = true;
+	if (t->fd >= 0 && t->leaving++ < LOOKS_BEHIND)
 		return E_OK;
-	}
 	open_new(t);
 	return read_all(w, t, &ended);
 }
