@@ -273,7 +273,8 @@ static int request(const char *path, const char *query)
 	assert_true(fd >= 0);
 	assert_true(fc_begin(fd, false));
 	assert_true(fc_params(fd, (const char *const[]){"REQUEST_METHOD=GET", script, args, NULL}));
-	assert_true(fc_stdin(fd, SL("")));
+	/* A worker runs as soon as its parameters end: one that crashes may be gone before the end of its body is sent. */
+	assert_true(fc_stdin(fd, SL("")) || strcmp(path, "/crash") == 0);
 	return fd;
 }
 
