@@ -26,7 +26,7 @@ class Units(unittest.TestCase):
 
     def all_units(self):
         units = sorted(self.here.units.iterdir())
-        self.assertEqual(len(units), 14)
+        self.assertEqual(len(units), 15)
         return units
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")
@@ -41,6 +41,18 @@ class Units(unittest.TestCase):
             if unit.suffix == ".service":
                 with self.subTest(unit.name):
                     run("systemd-analyze", "security", "--offline=true", f"--threshold={WIDER.get(unit.name, EXPOSURE)}", "--no-pager", unit)
+
+    def test_one_target_stands_for_all(self):
+        target = (self.here.units / "wsus-fcgi.target").read_text()
+        also = next(line for line in target.splitlines() if line.startswith("Also=")).removeprefix("Also=").split()
+        started = [u.name for u in self.all_units() if u.suffix in (".socket", ".timer")]
+        self.assertEqual(sorted(also), started)
+        for unit in self.all_units():
+            text = unit.read_text().splitlines()
+            if unit.suffix != ".target":
+                self.assertIn("PartOf=wsus-fcgi.target", text, unit.name)
+            if unit.name in started:
+                self.assertIn(f"WantedBy={unit.suffix[1:]}s.target wsus-fcgi.target", text, unit.name)
 
     def test_nothing_is_writable_that_needs_not_be(self):
         for name in SERVICES:
