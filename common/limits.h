@@ -47,6 +47,9 @@
 #define LIMIT_DIGESTS 20000       /* GetFileLocations */
 #define LIMIT_LOCALES 100
 #define LIMIT_INFO_TYPES 32
+#define LIMIT_SYNC_FILTER 5000     /* products and classifications of a catalog: 700 were seen; a downstream server names what it chose */
+#define LIMIT_SYNC_IDS 500000      /* a list of a whole catalog: 24,509 identities were seen, 100,000 is what we design for */
+#define LIMIT_SYNC_REQUEST 1000    /* identities or digests of one request; what is published is 100 */
 #define LIMIT_STRING 1024         /* a name, a version, a model */
 #define LIMIT_ATTRIBUTES_TEXT (16 << 10) /* deviceAttributes is about 1.5 KB */
 #define LIMIT_COOKIE 2048         /* a sealed cookie, decoded */

@@ -443,6 +443,8 @@ static struct tag item_tag(const struct wfield *f, char room[WIRE_TAG + 1])
 static inline char *put_open(char *to, struct tag t)
 {
 	memcpy(to, t.p, WIRE_TAG);
+	if (t.n > WIRE_TAG)
+		memcpy(to + WIRE_TAG, t.p + WIRE_TAG, WIRE_TAG);
 	return to + t.n;
 }
 
@@ -451,11 +453,13 @@ static inline char *put_close(char *to, struct tag t)
 	to[0] = '<';
 	to[1] = '/';
 	memcpy(to + 2, t.p + 1, WIRE_TAG);
+	if (t.n > WIRE_TAG)
+		memcpy(to + 2 + WIRE_TAG, t.p + 1 + WIRE_TAG, WIRE_TAG);
 	return to + t.n + 1;
 }
 /* What put_open() and put_close() may write, whatever the name. */
-#define OPEN_ROOM WIRE_TAG
-#define CLOSE_ROOM (WIRE_TAG + 2)
+#define OPEN_ROOM (2 * WIRE_TAG)
+#define CLOSE_ROOM (2 * WIRE_TAG + 2)
 
 /* Where an element's content begins: if nothing came since, its tag becomes an empty one. */
 struct mark {

@@ -147,11 +147,12 @@ struct wlist {
 #define WIRE_MEMBER(M, name, K, Sub, min, max) WIRE_C_##K(Sub) name;
 #define WIRE_NUMBER(M, name, K, Sub, min, max) M##__##name,
 /* A field's name stands in its tag, and from the '<' on WIRE_TAG + 1 bytes may be read: a writer copies as many, whatever
- * the name's length, since moves of a fixed size cost less than the choice among sizes. */
+ * the name's length, since moves of a fixed size cost less than the choice among sizes.  A few names of the server-server
+ * protocol are longer, up to twice that. */
 #define WIRE_TAG 32
 #define WIRE_PAD "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define WIRE_NAME(name) \
-	{&("<" #name ">" WIRE_PAD)[1], sizeof(#name) - 1 + 0 * sizeof(char[sizeof("<" #name ">") <= WIRE_TAG + 1 ? 1 : -1])}
+	{&("<" #name ">" WIRE_PAD)[1], sizeof(#name) - 1 + 0 * sizeof(char[sizeof("<" #name ">") <= 2 * WIRE_TAG + 1 ? 1 : -1])}
 #define WIRE_ROW(M, name, K, Sub, min, max) \
 	{WIRE_NAME(name), WIRE_ITEM_##K(Sub), WIRE_SUB_##K(Sub), W_##K, (uint32_t)(max), \
 		(uint16_t)offsetof(struct M, name), (min) != 0},
@@ -164,10 +165,12 @@ struct wlist {
 	}; \
 	enum { M##_FIELDS(WIRE_NUMBER, M) M##__N }; \
 	extern const struct wtype M##_wire;
-#define WIRE_DEFINE(M) \
+#define WIRE_DEFINE(M) WIRE_DEFINE_AS(M, M)
+/* The two protocols have operations of the same name: this one is called Name in messages. */
+#define WIRE_DEFINE_AS(M, Name) \
 	static const struct wfield M##_rows[] = {M##_FIELDS(WIRE_ROW, M){.max = 0}}; \
 	static_assert(COUNTOF(M##_rows) <= 65, "has is 64 bits"); \
-	const struct wtype M##_wire = {#M, M##_rows, COUNTOF(M##_rows) - 1, sizeof(struct M)};
+	const struct wtype M##_wire = {#Name, M##_rows, COUNTOF(M##_rows) - 1, sizeof(struct M)};
 #define WIRE_HAS(m, M, name) (((m)->has >> M##__##name & 1) != 0)
 /* For writers of optional scalars: says that the field counts as present. */
 #define WIRE_SET(m, M, name, value) ((m)->has |= UINT64_C(1) << M##__##name, (m)->name = (value))

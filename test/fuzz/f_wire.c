@@ -1,8 +1,8 @@
-/* f_wire.c -- every message of wusp.h: what is read and written reads and writes the same again. */
+/* f_wire.c -- every message of wusp.h and wsusss.h: what is read and written reads and writes the same again. */
 #include <stdlib.h>
 
 #include "common/arena.h"
-#include "common/wusp.h"
+#include "common/wsusss.h"
 #include "common/xml.h"
 #include "test/unit/ropetext.h"
 
@@ -11,6 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct wtype *const types[] = {
 #define ROW(NS, Req, Rsp) &Req##_wire, &Rsp##_wire,
 	WUSP_OPERATIONS(ROW)
+	WSUSSS_OPERATIONS(ROW)
+	WSUSSS_DRIVER_OPERATIONS(ROW)
 #undef ROW
 };
 
