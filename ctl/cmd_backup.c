@@ -139,6 +139,12 @@ static int remove_parts(struct ctl *c, const char *dir)
 		const char *path = ctl_path(c, dir, parts[i]);
 		rc = path ? walk_remove(path, &c->err) : E_NOMEM;
 	}
+	/* What a backup of an older format was before it was brought to ours. */
+	for (unsigned n = 2; rc == E_OK && n <= STORE_FORMAT; n++) {
+		struct slice name = arena_printf(&c->arena, "before-format-%u", n);
+		const char *path = name.p ? ctl_path(c, dir, name.p) : NULL;
+		rc = path ? walk_remove(path, &c->err) : E_NOMEM;
+	}
 	return rc;
 }
 

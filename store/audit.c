@@ -243,7 +243,7 @@ static int copy_data(const struct env *v, const char *path, struct err *e)
 }
 
 /* An empty lock file of the right mode: a service could not make it in a folder that it only reads. */
-static int copy_env(const struct env *v, const char *dir, struct err *e)
+int env_copy(const struct env *v, const char *dir, struct err *e)
 {
 	const struct env_info *k = &env_table[v->kind];
 	char data[PATH_MAX], lock[PATH_MAX];
@@ -270,8 +270,8 @@ int store_copy(struct store *s, const char *dir, struct err *e)
 	ASSERT(!s->busy);
 	if (!s->env[FLEET].mdb)
 		return err_set(e, E_DAMAGED, "%s", s->env[FLEET].trouble.text);
-	int rc = copy_env(&s->env[FLEET], dir, e);
-	return rc == E_OK ? copy_env(&s->env[CATALOG], dir, e) : rc;
+	int rc = env_copy(&s->env[FLEET], dir, e);
+	return rc == E_OK ? env_copy(&s->env[CATALOG], dir, e) : rc;
 }
 
 /* ================= invariants ================= */

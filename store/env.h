@@ -64,6 +64,8 @@ static inline unsigned env_of(enum db db)
 
 /* Makes DIR/catalog or DIR/fleet, with the group of DIR. */
 int env_mkdir(const char *dir, const struct env *v, struct err *e) MUST_CHECK;
+/* A compact copy of the environment, in a directory of its name below dir; E_EXISTS: one is there. */
+int env_copy(const struct env *v, const char *dir, struct err *e) MUST_CHECK;
 /* The one place where results of LMDB become ours, with words for people.  Damage is noted in v->trouble. */
 int env_error(struct env *v, int mdb_result, struct err *e);
 /* E_DAMAGED if the file ends before pages that are in use. */

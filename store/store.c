@@ -15,7 +15,6 @@
 #include "common/text.h"
 #include "store/env.h"
 
-#define FORMAT 2u   /* of the records; a change needs a row in migrations[] */
 #define READERS 1024 /* slots: workers of all services and the tools */
 
 const struct db_info db_table[DB__N] = {
@@ -445,6 +444,24 @@ static int migrate_step(struct store *s, unsigned kind, const struct migration *
 	return err_at(e, rc, "migration `%s`: ", m->name);
 }
 
+/* Older programs refuse what a step leaves: the copy is the way back to them.  One of a try that did not end is replaced. */
+static int keep_copy(struct store *s, unsigned kind, uint32_t format, struct err *e)
+{
+	char dir[PATH_MAX], file[PATH_MAX + 64];
+	int n = snprintf(dir, sizeof(dir), "%s/before-format-%u", s->dir, (unsigned)format + 1);
+	if (n < 0 || (size_t)n >= sizeof(dir))
+		return err_set(e, E_LIMIT, "%s: the path is too long", s->dir);
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return err_errno(e, "%s", dir);
+	static const char *const files[] = {"data.mdb", "lock.mdb"};
+	for (size_t i = 0; i < COUNTOF(files); i++) {
+		snprintf(file, sizeof(file), "%s/%s/%s", dir, env_table[kind].name, files[i]);
+		if (unlink(file) != 0 && errno != ENOENT)
+			return err_errno(e, "%s", file);
+	}
+	return err_at(e, env_copy(&s->env[kind], dir, e), "a copy of the store before its format changes: ");
+}
+
 static int format_read(struct store *s, unsigned kind, uint32_t *format, struct err *e)
 {
 	struct txn *t;
@@ -463,19 +480,21 @@ static int format_check(struct store *s, unsigned kind, struct err *e)
 {
 	uint32_t format;
 	int rc = format_read(s, kind, &format, e);
-	if (rc == E_OK && format > FORMAT)
+	if (rc == E_OK && format > STORE_FORMAT)
 		return err_set(e, E_VERSION, "%s: its format is %u, this program knows up to %u; use the newer program, or "
 				"`wsusctl restore` a backup that this one made",
-			s->env[kind].path, (unsigned)format, FORMAT);
+			s->env[kind].path, (unsigned)format, STORE_FORMAT);
 	if (rc != E_OK || s->role >= STORE_READER)
 		return rc;
-	if (format < FORMAT && s->role != STORE_ADMIN)
+	if (format < STORE_FORMAT && s->role != STORE_ADMIN)
 		return err_set(e, E_VERSION, "%s: its format is %u, this program needs %u; run any wsusctl command once",
-			s->env[kind].path, (unsigned)format, FORMAT);
-	for (size_t i = 0; rc == E_OK && format < FORMAT; i++) {
+			s->env[kind].path, (unsigned)format, STORE_FORMAT);
+	if (format < STORE_FORMAT)
+		rc = keep_copy(s, kind, format, e);
+	for (size_t i = 0; rc == E_OK && format < STORE_FORMAT; i++) {
 		if (i == COUNTOF(migrations) || !migrations[i].name)
 			return err_set(e, E_VERSION, "%s: no step leads from its format %u to %u",
-				s->env[kind].path, (unsigned)format, FORMAT);
+				s->env[kind].path, (unsigned)format, STORE_FORMAT);
 		if (migrations[i].from == format)
 			rc = migrate_step(s, kind, &migrations[i], e), format++;
 	}
@@ -592,7 +611,7 @@ static int fill_fleet(struct store *s, struct err *e)
 	struct txn *t;
 	int rc = txn_begin(s, TXN_FLEET, &t, e);
 	if (rc == E_OK)
-		rc = format_put(t, FLEET, FORMAT, e);
+		rc = format_put(t, FLEET, STORE_FORMAT, e);
 	if (rc == E_OK)
 		rc = txn_commit(&t, e);
 	txn_end(&t);
@@ -618,7 +637,7 @@ static int fill_catalog(struct store *s, struct err *e)
 	if (format_get(t, CATALOG, &format) == E_OK)
 		rc = err_set(e, E_EXISTS, "%s: there is a store already", s->env[CATALOG].path);
 	if (rc == E_OK)
-		rc = format_put(t, CATALOG, FORMAT, e);
+		rc = format_put(t, CATALOG, STORE_FORMAT, e);
 	if (rc == E_OK)
 		rc = fresh_state(t, e);
 	if (rc == E_OK)

@@ -447,6 +447,9 @@ int store_tables(struct txn *t, void (*fn)(const struct table_stat *, void *), v
 /* Checks the invariants across databases; calls found() for each violation; returns their number in *n. */
 int store_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
 	MUST_CHECK;
+/* Of the records; a change needs a row in migrations[] of store.c.  A store of an older one is taken to it by whoever opens
+ * it as STORE_ADMIN, and stays as it was in before-format-N beside the environments. */
+#define STORE_FORMAT 2u
 /* A consistent copy of both environments into dir/catalog and dir/fleet (compacting). */
 int store_copy(struct store *s, const char *dir, struct err *e) MUST_CHECK;
 /* Clears reader slots of dead processes; called at start and whenever a service is idle. */

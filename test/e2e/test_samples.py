@@ -49,6 +49,12 @@ class Samples(unittest.TestCase):
                 server, expected = self.unpack(path)
                 self.assertEqual(server.ctl("store", "audit").stdout, "the store is consistent\n")
                 self.assertEqual({format_of(server.state / "store", part) for part in ("catalog", "fleet")}, {NEWEST})
+                was = int(path.name.split("-")[1].split(".")[0])
+                kept = server.state / f"store/before-format-{was + 1}"
+                self.assertEqual(kept.exists(), was < NEWEST)
+                if was < NEWEST:
+                    self.assertEqual([format_of(kept, part) for part in ("catalog", "fleet")], [was, was])
+                    self.assertEqual(kept.stat().st_mode & 0o777, 0o700)
                 stat = server.ctl_json("store", "stat")
                 self.assertEqual({k: stat[k] for k in expected["counts"]}, expected["counts"])
                 for noun, row in (("updates", lambda r: [r["id"], r["state"]]), ("groups", lambda r: r["name"]),
