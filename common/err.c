@@ -39,6 +39,9 @@ static const struct {
 	[E_INVALID_AUTH_COOKIE] = {"invalid authorization cookie", "InvalidAuthorizationCookie", false, TWO_SERVERS},
 	[E_FILE_LOCATION_CHANGED] = {"file locations changed", "FileLocationChanged", false, BY_ITSELF},
 	[E_SERVER_BUSY] = {"server busy", "ServerBusy", true, BY_ITSELF},
+	[E_INCOMPATIBLE_VERSION] = {"incompatible protocol version", "IncompatibleProtocolVersion", false, "nothing: no server of this protocol has that version"},
+	[E_FILE_DIGESTS_MISSING] = {"files that no revision names", "FileDigestsMissing", false, "nothing: the downstream server begins anew; if that repeats itself, its store is of another parent"},
+	[E_NOT_ADMITTED] = {"downstream server not approved", "InvalidParameters", false, "wsusctl downstream list"},
 	[E_UNKNOWN_OPERATION] = {"unknown operation", NULL, false, NOT_FROM_WINDOWS},
 };
 static_assert(COUNTOF(table) == E__MAX, "table and enum errcode end together");

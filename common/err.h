@@ -37,6 +37,10 @@ enum errcode {
 	E_INVALID_AUTH_COOKIE,
 	E_FILE_LOCATION_CHANGED,
 	E_SERVER_BUSY,
+	/* and of MS-WSUSSS 2.2.9.3 */
+	E_INCOMPATIBLE_VERSION,
+	E_FILE_DIGESTS_MISSING, /* text = the digests, sent as Message */
+	E_NOT_ADMITTED,         /* a downstream server that nobody approved; text = Message */
 	E_UNKNOWN_OPERATION, /* a plain fault without ErrorCode */
 	E__MAX
 };

@@ -50,6 +50,10 @@
 #define LIMIT_SYNC_FILTER 5000     /* products and classifications of a catalog: 700 were seen; a downstream server names what it chose */
 #define LIMIT_SYNC_IDS 500000      /* a list of a whole catalog: 24,509 identities were seen, 100,000 is what we design for */
 #define LIMIT_SYNC_REQUEST 1000    /* identities or digests of one request; what is published is 100 */
+#define LIMIT_SYNC_UPDATES 100     /* MaxNumberOfUpdatesPerRequest and the decryption limit: what a real server publishes */
+#define LIMIT_SYNC_DIGESTS 100     /* DownloadFiles, MS-WSUSSS 3.1.4.11 */
+#define LIMIT_SYNC_BYTES ((size_t)2000000) /* of documents in one GetUpdateData answer, the product's: what is over it is asked for again */
+#define LIMIT_DOWNSTREAM_PENDING 1000 /* rows of downstream servers that nobody approved: anybody may make up ids */
 #define LIMIT_STRING 1024         /* a name, a version, a model */
 #define LIMIT_ATTRIBUTES_TEXT (16 << 10) /* deviceAttributes is about 1.5 KB */
 #define LIMIT_COOKIE 2048         /* a sealed cookie, decoded */

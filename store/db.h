@@ -29,11 +29,14 @@
  *  log         epoch be32, group be32, RevisionID be32 -> (empty) what changed for whom (group 0: all)
  *  array       array u8, sub be32, chunk be16 -> bytes            the scan index, see index.c
  *  audit       tick be64, n be32             -> v1 | admin, text
+ *  admitted    ServerID[16]                  -> v1 | which downstream servers may come, downstream.c
  *
  *  fleet/
  *  fmeta       name                          -> format version; "newcomers" and "elsewhere/ID", see stranger.c
  *  computer    lower-case id                 -> v1 | struct computer
- *  seen        lower-case id                 -> v1 | last seen, major, minor */
+ *  seen        lower-case id                 -> v1 | last seen, major, minor
+ *  downstream  ServerID[16]                  -> v1 | struct downstream, what it said of itself
+ *  wanted      sha1[20]                      -> v1 | who asked for the file, when, how often */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 
@@ -65,10 +68,13 @@ enum db {
 	DB_LOG,
 	DB_ARRAY,
 	DB_AUDIT,
+	DB_ADMITTED,
 	DB__CATALOG, /* first of fleet/ */
 	DB_FMETA = DB__CATALOG,
 	DB_COMPUTER,
 	DB_SEEN,
+	DB_DOWNSTREAM,
+	DB_WANTED,
 	DB__N
 };
 

@@ -40,9 +40,12 @@ const struct db_info db_table[DB__N] = {
 	[DB_LOG] = {"log", 0, false},
 	[DB_ARRAY] = {"array", 0, false},
 	[DB_AUDIT] = {"audit", 0, false},
+	[DB_ADMITTED] = {"admitted", 0, true},
 	[DB_FMETA] = {"fmeta", 0, false},
 	[DB_COMPUTER] = {"computer", 0, true},
 	[DB_SEEN] = {"seen", 0, true},
+	[DB_DOWNSTREAM] = {"downstream", 0, true},
+	[DB_WANTED] = {"wanted", 0, true},
 };
 static_assert(COUNTOF(db_table) == DB__N, "db_table and enum db end together");
 

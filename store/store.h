@@ -174,6 +174,8 @@ enum category_type { CAT_NONE, CAT_COMPANY, CAT_PRODUCT_FAMILY, CAT_PRODUCT, CAT
 #define REV_BUNDLE 8u     /* has BundledUpdates */
 #define REV_REMOVED 16u   /* tombstone: identity and id are kept, everything else is gone */
 #define REV_OSUPGRADE 32u
+#define REV_SECURE_URL 64u  /* SecuredFragment FileURL: its files are IsSecure */
+#define REV_SECURE_KEY 128u /* SecuredFragment FileDecryption: keys of its files are asked for */
 
 struct revision {
 	int32_t id;
@@ -248,9 +250,12 @@ struct file {
 	bool stored;             /* verified on our disk */
 	bool eula;               /* some revision names it as an EULA file */
 	uint64_t size;
+	bool express;            /* PatchingType Express */
+	bool encrypted;          /* IsEncrypted */
 	tick_t modified;
 	struct slice name;       /* FileName as first seen; its extension goes into the URL */
 	struct slice mu_url;     /* original URL, empty if none is known */
+	struct slice key;        /* DecryptionKey, empty if none is known */
 };
 int file_get(struct txn *t, const struct sha1 *digest, struct file *out, struct err *e) MUST_CHECK;
 /* Digests a revision names (content and EULA files), document order, in the arena. */
@@ -268,6 +273,9 @@ int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, 
 int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e) MUST_CHECK;
 /* The vendor's address, which clients get with content.store = microsoft.  Needs TXN_CATALOG. */
 int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e) MUST_CHECK;
+/* Its DecryptionKey, at most LIMIT_STRING bytes.  Needs TXN_CATALOG.  Either is a change of the revisions that name the file:
+ * downstream servers are told of them anew. */
+int file_set_key(struct txn *t, const struct sha1 *digest, struct slice key, struct err *e) MUST_CHECK;
 
 /* ================= groups, assignments, deployments ================= */
 
