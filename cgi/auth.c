@@ -88,7 +88,7 @@ static const struct op auth_ops[] = {OP_FULL(GetAuthorizationCookie, OP_SPARE)};
 const struct service auth_service = {
 	.name = "auth",
 	.ns = WUSP_NS_SIMPLEAUTH,
-	.path = "/SimpleAuthWebService/SimpleAuth.asmx",
+	.paths = {"/SimpleAuthWebService/SimpleAuth.asmx"},
 	.cache_control = "private, max-age=0",
 	.dialect = SOAP_ASMX,
 	.op = auth_ops,

@@ -1007,9 +1007,10 @@ static const struct op client_ops[] = {
 const struct service client_service = {
 	.name = "client",
 	.ns = WUSP_NS_CLIENT,
-	.path = "/ClientWebService/Client.asmx",
+	.paths = {"/ClientWebService/Client.asmx"},
 	.cache_control = "private",
 	.dialect = SOAP_CLIENT,
 	.op = client_ops,
 	.nops = COUNTOF(client_ops),
+	.check_cookie = call_check_client,
 };

@@ -21,6 +21,13 @@ int call_fail(struct call *c, int rc, const char *fmt, ...)
 	return rc;
 }
 
+int call_fault_after(struct call *c, int rc)
+{
+	c->late = rc;
+	c->wants_store = true;
+	return E_OK;
+}
+
 bool call_client_at_least(const struct call *c, uint32_t major, uint32_t minor)
 {
 	return c->cookie.major > major || (c->cookie.major == major && c->cookie.minor >= minor);
@@ -104,14 +111,18 @@ void call_client(struct call *c, const struct client_id *id)
 struct Cookie *call_cookie(struct call *c, const struct cookie *k)
 {
 	char sealed[COOKIE_MAX];
-	size_t n = cookie_seal(c->w->sealer, c->now, k, sealed);
+	return call_sealed(c, sealed, cookie_seal(c->w->sealer, c->now, k, sealed), k->expires);
+}
+
+struct Cookie *call_sealed(struct call *c, const char *sealed, size_t n, tick_t expires)
+{
 	struct Cookie *out = ARENA_NEW(c->a, struct Cookie);
 	struct slice data = arena_copy(c->a, (struct slice){sealed, n});
 	if (n == 0 || !out || !data.p) {
 		call_fail(c, n == 0 ? E_IO : E_NOMEM, "cannot seal a cookie");
 		return NULL;
 	}
-	WIRE_SET(out, Cookie, Expiration, k->expires);
+	WIRE_SET(out, Cookie, Expiration, expires);
 	out->EncryptedData = data;
 	return out;
 }
@@ -120,10 +131,8 @@ struct Cookie *call_cookie(struct call *c, const struct cookie *k)
 
 static const struct op *find_op(const struct service *s, const struct soap_in *in)
 {
-	if (!slice_eq(in->ns, slice_of(s->ns)))
-		return NULL;
 	for (size_t i = 0; i < s->nops; i++)
-		if (slice_eq(in->name, slice_of(s->op[i].name)))
+		if (slice_eq(in->name, slice_of(s->op[i].in->name)) && slice_eq(in->ns, slice_of(op_ns(s, &s->op[i]))))
 			return &s->op[i];
 	return NULL;
 }
@@ -154,7 +163,7 @@ static int decode(struct call *c, void **in)
 		return call_fail(c, E_UNKNOWN_OPERATION, "{%.*s}%.*s", SLF(env.ns), SLF(env.name));
 	void *to = arena_alloc(c->a, 1, op->in->size);
 	if (!to)
-		return call_fail(c, E_NOMEM, "no memory for %s", op->name);
+		return call_fail(c, E_NOMEM, "no memory for %s", op->in->name);
 	*in = to;
 	c->op = op;
 	rc = wire_read(x, op->in, to, c->a, &c->err);
@@ -186,7 +195,7 @@ static const struct Cookie *cookie_of(const struct wtype *t, const void *in)
 }
 
 /* Readable, identity, expiry: COOKIE-20 to -23, A9. */
-static int check_cookie(struct call *c, const struct Cookie *in)
+int call_check_client(struct call *c, const struct Cookie *in)
 {
 	if (!in || in->EncryptedData.n == 0)
 		return call_fail(c, E_INVALID_COOKIE, "no cookie");
@@ -335,7 +344,7 @@ static void set_headers(struct call *c, struct answer *out, int status, bool xpr
 static int encode(struct call *c, const void *msg, struct answer *out)
 {
 	struct worker *w = c->w;
-	struct slice ns = slice_of(w->service->ns);
+	struct slice ns = slice_of(op_ns(w->service, c->op));
 	soap_write(&w->rope, c->version, w->service->dialect, ns, c->op->out->name, c->op->out, msg);
 	enum coding coding = choose_coding(c);
 	set_headers(c, out, 200, coding != CODING_PLAIN);
@@ -369,9 +378,13 @@ static struct slice fault_actor(struct call *c)
 	const struct service *s = c->w->service;
 	if (s->dialect != SOAP_ASMX || !c->req->host.p)
 		return SL0;
+	const char *path = s->paths[0];
+	for (size_t i = 1; i < COUNTOF(s->paths) && s->paths[i]; i++)
+		if (text_ieq(c->req->path, slice_of(s->paths[i])))
+			path = s->paths[i];
 	c->set.content_url = SL0; /* of this service, not of the content */
 	struct slice base = call_base_url(c);
-	return base.p ? arena_printf(c->a, "%.*s%s", SLF(base), s->path) : SL0;
+	return base.p ? arena_printf(c->a, "%.*s%s", SLF(base), path) : SL0;
 }
 
 /* What is known before the answer. */
@@ -380,11 +393,11 @@ static struct log_request line_of(const struct call *c, int rc)
 	return (struct log_request){
 		.id = c->req->id,
 		.peer = c->req->peer,
-		.op = c->op ? slice_of(c->op->name) : SL("-"),
+		.op = c->op ? slice_of(c->op->in->name) : SL("-"),
 		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
 		.name = c->name[0] ? slice_of(c->name) : SL0,
 		.why = (rc != E_OK || c->spared) && c->err.text[0] ? slice_of(c->err.text) : SL0,
-		.remedy = slice_of(err_remedy(c->spared ? E_FULL : rc)),
+		.remedy = rc != E_OK && c->remedy[0] ? slice_of(c->remedy) : slice_of(err_remedy(c->spared ? E_FULL : rc)),
 		.rc = rc,
 		.in = c->req->body.n,
 	};
@@ -408,8 +421,10 @@ static int answer_fault(struct call *c, int rc, struct answer *out, char id_text
 	struct soap_fault f = {.code = err_fault(rc), .ours = err_is_ours(rc), .method = fault_method(c), .actor = actor};
 	if (!f.code)
 		f.message = slice_of(err_name(rc));
+	else if (err_is_message(rc))
+		f.message = c->message.p ? c->message : slice_of(c->err.text);
 	else
-		f.message = rc == E_INVALID_PARAMETERS ? slice_of(c->err.text) : SL("");
+		f.message = SL("");
 	if (random_guid(&f.id) != E_OK)
 		f.id = (struct guid){{0}};
 	count_refusal(c, rc, &f.id);
@@ -471,17 +486,17 @@ static int answer_soap(struct call *c, struct answer *out)
 	if (rc2 == E_OK)
 		rc2 = begin(c, TXN_READ);
 	if (rc2 == E_OK && cookie)
-		rc2 = check_cookie(c, cookie_of(c->op->in, in));
+		rc2 = c->w->service->check_cookie(c, cookie_of(c->op->in, in));
 	if (rc2 != E_OK)
 		return as_ours(rc2);
 	c->err = first;
 	if (rc == E_OK)
 		rc = run_op(c, in, &msg);
-	if (rc == E_OK)
+	if (rc == E_OK && !c->late)
 		rc = encode(c, msg, out);
-	if (rc == E_OK && c->wants_store) /* last: a request that ends in a fault changes nothing (SOAPFAULT-22) */
+	if (rc == E_OK && c->wants_store) /* last: a request that ends in a fault changes nothing (SOAPFAULT-22) ... */
 		rc = stored(c, txn_commit(&c->w->txn, &c->err));
-	return rc;
+	return rc == E_OK ? c->late : rc; /* ... unless the fault is what it asked for */
 }
 
 /* Reads a byte of each page that the answer lies in: what cannot be read is found now, and not when half of it is on
@@ -590,14 +605,31 @@ void worker_seen(struct worker *w, const struct client_id *id, uint32_t major, u
 		i++;
 	if (i == SEEN_BATCH)
 		return; /* worker_sent() makes room; the computer's next call counts */
-	if (i == w->nseen)
+	size_t was = w->nseen;
+	if (i == was)
 		w->nseen++;
-	w->seen[i] = (struct seen_row){*id, w->now(), major, minor};
+	w->seen[i] = (struct seen_row){*id, w->now(), major, minor, i < was ? w->seen[i].did : 0};
+}
+
+void worker_saw(struct worker *w, const struct client_id *id, unsigned did)
+{
+	for (size_t i = 0; i < w->nseen; i++)
+		if (w->seen[i].id.n == id->n && memcmp(w->seen[i].id.s, id->s, id->n) == 0)
+			w->seen[i].did |= did;
+}
+
+static int write_computers_seen(struct txn *t, const struct seen_row *rows, size_t n, struct err *e)
+{
+	struct seen v[SEEN_BATCH];
+	for (size_t i = 0; i < n; i++) {
+		const struct seen_row *s = &rows[i];
+		v[i] = (struct seen){{s->id.s, s->id.n}, s->at, s->major, s->minor};
+	}
+	return computers_seen(t, v, n, e);
 }
 
 void worker_flush(struct worker *w)
 {
-	struct seen v[SEEN_BATCH];
 	struct err e;
 	if (w->nseen == 0 || w->txn)
 		return;
@@ -605,13 +637,11 @@ void worker_flush(struct worker *w)
 		w->nseen = 0; /* they come again */
 		return;
 	}
-	for (size_t i = 0; i < w->nseen; i++) {
-		const struct seen_row *s = &w->seen[i];
-		v[i] = (struct seen){{s->id.s, s->id.n}, s->at, s->major, s->minor};
-	}
+	int (*write)(struct txn *, const struct seen_row *, size_t, struct err *) =
+		w->service->write_seen ? w->service->write_seen : write_computers_seen;
 	int rc = txn_begin(w->store, TXN_FLEET, &w->txn, &e);
 	if (rc == E_OK)
-		rc = computers_seen(w->txn, v, w->nseen, &e);
+		rc = write(w->txn, w->seen, w->nseen, &e);
 	if (rc == E_OK)
 		rc = txn_commit(&w->txn, &e);
 	if (rc != E_OK)

@@ -31,23 +31,29 @@
 #include "store/scan.h"
 #include "store/store.h"
 
-struct op;
-struct service {
-	const char *name; /* for logs */
-	const char *ns;   /* of its operations; answers use it too */
-	const char *path; /* of its .asmx, for faultactor */
-	const char *cache_control;
-	enum soap_dialect dialect;
-	const struct op *op;
-	size_t nops;
-};
-
-/* Last-contact times wait here until they are written together (design 4: batched). */
+/* Last-contact times wait until they are written together (design 4: batched). */
 #define SEEN_BATCH 256
 struct seen_row {
 	struct client_id id;
 	tick_t at;
 	uint32_t major, minor;
+	unsigned did; /* of downstream servers: DOWNSTREAM_* */
+};
+
+struct op;
+struct call;
+struct service {
+	const char *name;     /* for logs */
+	const char *ns;       /* of its operations, unless their row has another; answers use it too */
+	const char *paths[3]; /* of its .asmx, the first one's being the service's own: for faultactor */
+	const char *cache_control;
+	enum soap_dialect dialect;
+	const struct op *op;
+	size_t nops;
+	/* What OP_COOKIE asks of a cookie: sets c->client and what the handlers need.  NULL for no such operation. */
+	int (*check_cookie)(struct call *c, const struct Cookie *in);
+	/* Writes who was here, in a fleet transaction; NULL: computers_seen(). */
+	int (*write_seen)(struct txn *t, const struct seen_row *v, size_t n, struct err *e);
 };
 
 /* What one worker process holds. */
@@ -87,8 +93,9 @@ void service_answer(struct worker *w, const struct request *req, struct answer *
 void worker_sent(struct worker *w);
 /* Writes the waiting last-contact times; between requests. */
 void worker_flush(struct worker *w);
-/* Notes that a computer was here. */
+/* Notes that a computer, or a downstream server, was here. */
 void worker_seen(struct worker *w, const struct client_id *id, uint32_t major, uint32_t minor);
+void worker_saw(struct worker *w, const struct client_id *id, unsigned did); /* what else it did; after worker_seen() */
 
 /* One request on its way. */
 struct call {
@@ -104,14 +111,20 @@ struct call {
 	struct client_id client; /* whom the log line names, */
 	char name[256];          /* and by which name */
 	struct cookie cookie;    /* OP_COOKIE: genuine, of this server, not expired */
+	struct dss_cookie dss;   /* the same of a downstream server */
 	struct client_groups groups; /* OP_SCAN with OP_COOKIE */
 	bool wants_store;
+	int late;                /* call_fault_after() */
+	struct slice message;    /* of the fault, if it is longer than an error's text; in c->a */
+	char remedy[320];        /* for the log, if it says more than err_remedy() */
 	bool spared; /* OP_SPARE: err says why nothing was written */
 	struct err err;
 	struct burst_row *held; /* there were enough lines like the one that this would have */
 };
 /* Sets the text for the log (and, for E_INVALID_PARAMETERS, the fault's Message) and returns rc. */
 int call_fail(struct call *c, int rc, const char *fmt, ...) PRINTF(3, 4);
+/* The answer is this fault, but what STORE() writes stays: c->err and c->message say why.  Returns E_OK, for the handler. */
+int call_fault_after(struct call *c, int rc);
 static inline int call_bad(struct call *c, const char *parameter)
 {
 	return call_fail(c, E_INVALID_PARAMETERS, "%s", parameter);
@@ -127,6 +140,10 @@ struct slice call_host(struct call *c);
 void call_client(struct call *c, const struct client_id *id);
 /* Seals *k as the cookie of an answer; NULL after call_fail() if that failed. */
 struct Cookie *call_cookie(struct call *c, const struct cookie *k);
+/* n sealed bytes, 0 for a failure, as the cookie of an answer. */
+struct Cookie *call_sealed(struct call *c, const char *sealed, size_t n, tick_t expires);
+/* check_cookie of the services for computers: COOKIE-20 to -23, A9. */
+int call_check_client(struct call *c, const struct Cookie *in);
 
 #define OP_COOKIE 1u     /* in->cookie must be genuine, of this server and generation, and not expired */
 #define OP_CONFIG 2u     /* ... and know the present configuration (COOKIE-24) */
@@ -136,7 +153,7 @@ struct Cookie *call_cookie(struct call *c, const struct cookie *k);
 #define OP_SPARE 32u     /* when there is no room for what it would write, it is answered all the same */
 
 struct op {
-	const char *name;
+	const char *ns; /* NULL: the service's.  The name is that of the request's message */
 	unsigned flags;
 	const struct wtype *in, *out;
 	int (*check)(struct call *c, const void *in);
@@ -152,13 +169,14 @@ struct op {
 		return M##_check_typed(c, in); \
 	} \
 	static int M##_check_typed(struct call *c, const struct M *in)
-#define HANDLER(M) \
-	static int M##_run_typed(struct call *c, const struct M *in, struct M##Response *out); \
+#define HANDLER(M) HANDLER_AS(M, M##Response)
+#define HANDLER_AS(M, R) \
+	static int M##_run_typed(struct call *c, const struct M *in, struct R *out); \
 	static int M##_run(struct call *c, const void *in, void *out) \
 	{ \
 		return M##_run_typed(c, in, out); \
 	} \
-	static int M##_run_typed(struct call *c, const struct M *in, struct M##Response *out)
+	static int M##_run_typed(struct call *c, const struct M *in, struct R *out)
 #define STORE(M) \
 	static int M##_store_typed(struct call *c, const struct M *in); \
 	static int M##_store(struct call *c, const void *in) \
@@ -166,12 +184,18 @@ struct op {
 		return M##_store_typed(c, in); \
 	} \
 	static int M##_store_typed(struct call *c, const struct M *in)
-#define OP(M, flags) {#M, (flags), &M##_wire, &M##Response_wire, M##_check, M##_run, NULL}
-#define OP_FULL(M, flags) {#M, (flags), &M##_wire, &M##Response_wire, M##_check, M##_run, M##_store}
+#define OP(M, flags) OP_AS(M, M##Response, NULL, flags, NULL)
+#define OP_FULL(M, flags) OP_AS(M, M##Response, NULL, flags, M##_store)
+/* With another answer than MResponse, or in another namespace than the service's. */
+#define OP_AS(M, R, ns, flags, store) {(ns), (flags), &M##_wire, &R##_wire, M##_check, M##_run, (store)}
+static inline const char *op_ns(const struct service *s, const struct op *op)
+{
+	return op->ns ? op->ns : s->ns;
+}
 
 /* The whole program of a service: options -S STOREDIR -K KEYFILE and those of serve_main(). */
 int service_main(int argc, char **argv, const struct service *s);
 
-extern const struct service auth_service, client_service;
+extern const struct service auth_service, client_service, serversync_service;
 
 #endif

@@ -1,6 +1,6 @@
-/* cookie.c -- the layouts inside our two client cookies.
+/* cookie.c -- the layouts inside our cookies.
  *
- * Integers are big-endian.  Both end with the client id: its length in one byte, then its letters; nothing
+ * Integers are big-endian.  A client's two end with the client id: its length in one byte, then its letters; nothing
  * may follow.  A layout never changes under its version.
  *
  *	authorization cookie, version 1         cookie, version 1
@@ -21,6 +21,17 @@
  *	                                        77  u64   installed
  *	                                        85  u8    length of the client id
  *	                                        86        client id
+ *
+ *	a downstream server's                   a downstream server's cookie, version 1
+ *	authorization cookie, version 1
+ *	 0  u8    version                        0  u8    version
+ *	 1  guid  server                         1  guid  server
+ *	17  u32   generation                    17  u32   generation
+ *	21  i64   expires                       21  i64   expires
+ *	29  u32   group                         29  u32   major
+ *	33  guid  dss                           33  u32   minor
+ *	                                        37  u32   group
+ *	                                        41  guid  dss
  */
 #include "common/cookie.h"
 
@@ -33,10 +44,10 @@ struct field {
 struct layout {
 	uint8_t version;
 	enum seal_purpose purpose;
-	uint16_t client; /* offset of the client id */
+	uint16_t client; /* offset of the client id; 0: there is none */
 	const struct field *field;
 	size_t nfield;
-	size_t fixed; /* bytes before the client id's letters */
+	size_t fixed; /* bytes before the client id's letters, or all */
 };
 
 static const struct field auth_fields[] = {
@@ -62,11 +73,31 @@ static const struct field fields[] = {
 };
 static_assert(PASS__N == 3, "a point per pass");
 
-enum { AUTH_FIXED = 30, FIXED = 86 };
+static const struct field dss_auth_fields[] = {
+	FIELD(dss_auth_cookie, server),
+	FIELD(dss_auth_cookie, generation),
+	FIELD(dss_auth_cookie, expires),
+	FIELD(dss_auth_cookie, group),
+	FIELD(dss_auth_cookie, dss),
+};
+static const struct field dss_fields[] = {
+	FIELD(dss_cookie, server),
+	FIELD(dss_cookie, generation),
+	FIELD(dss_cookie, expires),
+	FIELD(dss_cookie, major),
+	FIELD(dss_cookie, minor),
+	FIELD(dss_cookie, group),
+	FIELD(dss_cookie, dss),
+};
+
+enum { AUTH_FIXED = 30, FIXED = 86, DSS_AUTH_FIXED = 49, DSS_FIXED = 57 };
 static const struct layout auth_layout = {
 	1, SEAL_CLIENT_AUTH, offsetof(struct auth_cookie, client), auth_fields, COUNTOF(auth_fields), AUTH_FIXED};
 static const struct layout layout = {
 	1, SEAL_CLIENT, offsetof(struct cookie, client), fields, COUNTOF(fields), FIXED};
+static const struct layout dss_auth_layout = {
+	1, SEAL_DSS_AUTH, 0, dss_auth_fields, COUNTOF(dss_auth_fields), DSS_AUTH_FIXED};
+static const struct layout dss_layout = {1, SEAL_DSS, 0, dss_fields, COUNTOF(dss_fields), DSS_FIXED};
 static_assert(FIXED + LIMIT_CLIENT_ID + SEAL_OVERHEAD <= COOKIE_MAX, "the largest cookie fits");
 
 /* Widths of structs and bytes agree but for the order of an integer's bytes. */
@@ -113,10 +144,11 @@ static size_t seal_struct(struct sealer *s, const struct layout *l, tick_t now, 
 	*p++ = l->version;
 	for (size_t i = 0; i < l->nfield; p += l->field[i++].width)
 		put(p, (const char *)c + l->field[i].at, l->field[i].width);
-	*p++ = client->n;
-	ASSERT((size_t)(p - plain) == l->fixed);
-	memcpy(p, client->s, client->n);
-	size_t n = l->fixed + client->n;
+	if (l->client) {
+		*p++ = client->n;
+		memcpy(p, client->s, client->n);
+	}
+	size_t n = l->fixed + (l->client ? client->n : 0);
 	return seal(s, l->purpose, now, plain, n, to) == E_OK ? n + SEAL_OVERHEAD : 0;
 }
 
@@ -127,11 +159,13 @@ static int open_struct(struct sealer *s, const struct layout *l, struct slice se
 	int rc = unseal(s, l->purpose, sealed, plain, &n);
 	if (rc != E_OK)
 		return rc;
-	if (n < l->fixed || plain[0] != l->version || n != l->fixed + plain[l->fixed - 1])
+	if (n < l->fixed || plain[0] != l->version || n != l->fixed + (l->client ? plain[l->fixed - 1] : 0u))
 		return E_FORM;
 	const uint8_t *p = plain + 1;
 	for (size_t i = 0; i < l->nfield; p += l->field[i++].width)
 		get((char *)out + l->field[i].at, p, l->field[i].width);
+	if (!l->client)
+		return E_OK;
 	struct client_id *client = (void *)((char *)out + l->client);
 	client->n = *p;
 	memcpy(client->s, p + 1, client->n);
@@ -159,5 +193,29 @@ int cookie_open(struct sealer *s, struct slice sealed, struct cookie *out)
 {
 	*out = (struct cookie){0};
 	int rc = open_struct(s, &layout, sealed, out);
+	return rc == E_FORM ? E_INVALID_COOKIE : rc;
+}
+
+size_t dss_auth_cookie_seal(struct sealer *s, tick_t now, const struct dss_auth_cookie *c, char to[COOKIE_MAX])
+{
+	return seal_struct(s, &dss_auth_layout, now, c, to);
+}
+
+int dss_auth_cookie_open(struct sealer *s, struct slice sealed, struct dss_auth_cookie *out)
+{
+	*out = (struct dss_auth_cookie){0};
+	int rc = open_struct(s, &dss_auth_layout, sealed, out);
+	return rc == E_FORM ? E_INVALID_AUTH_COOKIE : rc;
+}
+
+size_t dss_cookie_seal(struct sealer *s, tick_t now, const struct dss_cookie *c, char to[COOKIE_MAX])
+{
+	return seal_struct(s, &dss_layout, now, c, to);
+}
+
+int dss_cookie_open(struct sealer *s, struct slice sealed, struct dss_cookie *out)
+{
+	*out = (struct dss_cookie){0};
+	int rc = open_struct(s, &dss_layout, sealed, out);
 	return rc == E_FORM ? E_INVALID_COOKIE : rc;
 }

@@ -41,7 +41,24 @@ struct cookie {
 #define COOKIE_SCAN_OPEN 1u /* the last call was not the end of its scan: later calls report from point */
 #define COOKIE_PARKED 2u    /* parked holds, 0 being "since ever" */
 
-/* An upper bound of either cookie, sealed. */
+/* What a downstream server holds: MS-WSUSSS 2.2.4.7 (authorization cookie) and 2.2.4.8 (cookie). */
+struct dss_auth_cookie {
+	struct guid server; /* this one */
+	uint32_t generation;
+	tick_t expires;
+	uint32_t group;     /* GroupNo of its target group */
+	struct guid dss;    /* its ServerID */
+};
+struct dss_cookie {
+	struct guid server;
+	uint32_t generation;
+	tick_t expires;
+	uint32_t major, minor; /* protocol version given to GetCookie */
+	uint32_t group;
+	struct guid dss;
+};
+
+/* An upper bound of any of them, sealed. */
 #define COOKIE_MAX 512
 
 size_t auth_cookie_seal(struct sealer *s, tick_t now, const struct auth_cookie *c, char to[COOKIE_MAX]);
@@ -50,5 +67,10 @@ int auth_cookie_open(struct sealer *s, struct slice sealed, struct auth_cookie *
 size_t cookie_seal(struct sealer *s, tick_t now, const struct cookie *c, char to[COOKIE_MAX]);
 /* E_INVALID_COOKIE unless genuine; identity and expiry are the caller's to check (A9, A10). */
 int cookie_open(struct sealer *s, struct slice sealed, struct cookie *out) MUST_CHECK;
+/* The same for downstream servers. */
+size_t dss_auth_cookie_seal(struct sealer *s, tick_t now, const struct dss_auth_cookie *c, char to[COOKIE_MAX]);
+int dss_auth_cookie_open(struct sealer *s, struct slice sealed, struct dss_auth_cookie *out) MUST_CHECK;
+size_t dss_cookie_seal(struct sealer *s, tick_t now, const struct dss_cookie *c, char to[COOKIE_MAX]);
+int dss_cookie_open(struct sealer *s, struct slice sealed, struct dss_cookie *out) MUST_CHECK;
 
 #endif

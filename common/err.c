@@ -117,3 +117,8 @@ bool err_is_ours(int code)
 {
 	return code < 0 || code >= E__MAX || table[code].ours;
 }
+
+bool err_is_message(int code)
+{
+	return code == E_INVALID_PARAMETERS || code == E_FILE_DIGESTS_MISSING || code == E_NOT_ADMITTED;
+}

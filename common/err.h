@@ -69,6 +69,9 @@ const char *err_remedy(int code);
 /* The protocol's ErrorCode for this result ("InvalidCookie"), or NULL for a plain SOAP fault. */
 const char *err_fault(int code);
 
+/* Does the fault's Message say why?  Of the others it is empty, as a real server's is. */
+bool err_is_message(int code);
+
 /* true if the fault is the server's own failure (faultcode Server), false if the client's. */
 bool err_is_ours(int code);
 

@@ -166,9 +166,9 @@ static void add_body(struct buf *b, uint8_t select, uint8_t flags, struct slice 
 			continue;
 		const struct service *v = worker->service = services[s];
 		buf_printf(b, "<e:Envelope xmlns:e=\"%s\"><e:Body><%s xmlns=\"%s\">%s", flags & 4 ? SOAP_NS12 : SOAP_NS11,
-			v->op[row].name, v->ns, flags & 1 ? cookie_text : "");
+			v->op[row].in->name, op_ns(v, &v->op[row]), flags & 1 ? cookie_text : "");
 		buf_slice(b, rest);
-		buf_printf(b, "</%s></e:Body></e:Envelope>", v->op[row].name);
+		buf_printf(b, "</%s></e:Body></e:Envelope>", v->op[row].in->name);
 		return;
 	}
 	buf_slice(b, rest);
