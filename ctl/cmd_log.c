@@ -305,7 +305,7 @@ static const struct option_row log_options[] = {
 	{"faults", NULL, "only what did not end well"},
 	{"id", "ID", "the line of a fault whose ID a computer's log shows"},
 	{"address", "ADDRESS", "of this computer or network gateway: downloads, too"},
-	{"service", "NAME", "auth, client, content or nginx"},
+	{"service", "NAME", "auth, client, content, serversync or nginx"},
 	{"follow", NULL, "what comes from now on, until it is interrupted"},
 	{"messages", NULL, "what services say besides requests, too"},
 	{"dir", "DIR", "where the files are (beside the store, else /var/log/wsus-fcgi)"},

@@ -26,7 +26,7 @@ USAGE='usage: run.sh [--state DIR] [--listen ADDR]... [--port N] [--tls-port N] 
   --detach         return when the servers answer
   --stop           end the instance of this state directory'
 STATE_FORMAT='wsus-fcgi state 1'
-SERVICES='auth client content'
+SERVICES='auth client content serversync'
 PARTS="nginx $SERVICES jobs" # in the order of the end: the front first
 
 state=$here/var listen='' port=8530 tls_port=8531 catalog='' workers='' names='' plain_http='' mode=foreground
@@ -400,6 +400,7 @@ start_instance() {
 	start_service auth -S store -K keys/master
 	start_service client -S store -K keys/master
 	start_service content -U selfupdate -J jobs
+	start_service serversync -S store -K keys/master
 	start_jobs
 	start_nginx || exit 1
 	wait_until_answering || exit 1

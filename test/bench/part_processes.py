@@ -20,8 +20,8 @@ LOAD_SECONDS = 4
 # ---- start-up ----
 
 def service_options(state):
-    return {"auth": ["-S", state / "store", "-K", state / "keys/master"], "client": ["-S", state / "store", "-K", state / "keys/master"],
-            "content": ["-U", state / "selfupdate"]}
+    store = ["-S", state / "store", "-K", state / "keys/master"]
+    return {"auth": store, "client": store, "content": ["-U", state / "selfupdate"], "serversync": store}
 
 
 def until_ready(service, options, state):

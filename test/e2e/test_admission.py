@@ -347,7 +347,7 @@ class Exposure(unittest.TestCase):
     def test_the_table_names_every_place_of_nginx(self):
         """What is added to nginx's configuration is added to the page."""
         text = "".join((harness.ROOT / "nginx" / name).read_text() for name in (
-            "content.conf", "services.conf", "selfupdate.conf", "status.conf", "tls-only.conf"))
+            "content.conf", "services.conf", "sync.conf", "selfupdate.conf", "status.conf", "tls-only.conf"))
         places = re.findall(r'^location (~\*?|=|\^~|) ?(?:"(.+)"|([^"@\s]+)) \{$', text, re.M)
         self.assertGreater(len(places), 6)
         for kind, quoted, plain in places:

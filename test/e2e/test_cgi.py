@@ -81,7 +81,7 @@ class Cgi(unittest.TestCase):
 
 
 MANUAL = (ROOT / "doc/wsus-fcgi.7").read_text()
-SERVICES = ("auth", "client", "content")
+SERVICES = ("auth", "client", "content", "serversync")
 ARGUMENTS = {"content": "-U selfupdate -J jobs"}  # the others have those of the manual's example
 
 

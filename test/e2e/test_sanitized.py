@@ -30,7 +30,7 @@ class Sanitized(unittest.TestCase):
         for _ in range(2):
             done = run(PROGRAMS / "wsus-probe", f"http://127.0.0.1:{self.server.port}", "--state", state, "--download")
             self.assertIn("all of it held", done.stdout)
-        pids = [pid for part in ("auth", "client", "content") for pid in self.server.workers(part)]
+        pids = [pid for part in ("auth", "client", "content", "serversync") for pid in self.server.workers(part)]
         self.server.stop()
         self.assertTrue(pids)
         for log in (self.server.state / "log").glob("*.log"):

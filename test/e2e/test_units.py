@@ -12,7 +12,7 @@ import unittest
 from harness import Computer, run, wait_for
 from installed import GROUP, USER, Beside, Installation
 
-SERVICES = ("auth", "client", "content")
+SERVICES = ("auth", "client", "content", "serversync")
 # systemd's own figure, 0 to 100; a unit that loses one larger protection is above it.
 EXPOSURE = 12
 WIDER = {"wsus-backup.service": 17, "wsus-certificate.service": 26, "wsus-health.service": 30}
@@ -26,7 +26,7 @@ class Units(unittest.TestCase):
 
     def all_units(self):
         units = sorted(self.here.units.iterdir())
-        self.assertEqual(len(units), 15)
+        self.assertEqual(len(units), 17)
         return units
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")

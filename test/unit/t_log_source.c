@@ -108,7 +108,8 @@ static void descending(const unsigned *number, size_t n, unsigned first, unsigne
 		assert_int_equal(number[i], first - i);
 }
 
-#define UNITS "--unit=wsus-auth.service --unit=wsus-client.service --unit=wsus-content.service\n"
+#define UNITS "--unit=wsus-auth.service --unit=wsus-client.service --unit=wsus-content.service " \
+	"--unit=wsus-serversync.service\n"
 
 static unsigned got[30000];
 
