@@ -335,7 +335,7 @@ static void set_headers(struct call *c, struct answer *out, int status, bool xpr
 {
 	const struct service *s = c->w->service;
 	int n = snprintf(c->w->headers, sizeof(c->w->headers),
-		"Cache-Control: %s\r\nContent-Type: %s\r\nVary: Accept-Encoding\r\n%s", s->cache_control,
+		"Cache-Control: %s\r\nContent-Type: %s\r\nVary: Accept-Encoding\r\n%s", status == 200 ? s->cache_control : "private",
 		soap_content_type(c->version), xpress ? "Content-Encoding: xpress\r\n" : "");
 	ASSERT(n > 0 && (size_t)n < sizeof(c->w->headers));
 	*out = (struct answer){.status = status, .headers = {c->w->headers, (size_t)n}};
