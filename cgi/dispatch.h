@@ -46,7 +46,7 @@ struct service {
 	const char *name;     /* for logs */
 	const char *ns;       /* of its operations, unless their row has another; answers use it too */
 	const char *paths[3]; /* of its .asmx, the first one's being the service's own: for faultactor */
-	const char *cache_control;
+	const char *cache_control; /* of answers; that of faults is "private", as a real server's */
 	enum soap_dialect dialect;
 	const struct op *op;
 	size_t nops;
@@ -161,33 +161,44 @@ struct op {
 	int (*store)(struct call *c, const void *in);
 };
 
-/* Typed bodies behind the untyped rows. */
-#define CHECK(M) \
+/* Typed bodies behind the untyped rows.  SHARED_: the row stands in another file, which sees them by OP_DECLARE(). */
+#define CHECK(M) CHECK_AS(static, M)
+#define HANDLER(M) HANDLER_AS(M, M##Response)
+#define HANDLER_AS(M, R) HANDLER_OF(static, M, R)
+#define STORE(M) STORE_AS(static, M)
+#define SHARED_CHECK(M) CHECK_AS(extern, M)
+#define SHARED_HANDLER(M) HANDLER_OF(extern, M, M##Response)
+#define SHARED_STORE(M) STORE_AS(extern, M)
+#define OP_DECLARE(M) \
+	int M##_check(struct call *c, const void *in); \
+	int M##_run(struct call *c, const void *in, void *out); \
+	int M##_store(struct call *c, const void *in);
+#define CHECK_AS(linkage, M) \
 	static int M##_check_typed(struct call *c, const struct M *in); \
-	static int M##_check(struct call *c, const void *in) \
+	linkage int M##_check(struct call *c, const void *in) \
 	{ \
 		return M##_check_typed(c, in); \
 	} \
 	static int M##_check_typed(struct call *c, const struct M *in)
-#define HANDLER(M) HANDLER_AS(M, M##Response)
-#define HANDLER_AS(M, R) \
+#define HANDLER_OF(linkage, M, R) \
 	static int M##_run_typed(struct call *c, const struct M *in, struct R *out); \
-	static int M##_run(struct call *c, const void *in, void *out) \
+	linkage int M##_run(struct call *c, const void *in, void *out) \
 	{ \
 		return M##_run_typed(c, in, out); \
 	} \
 	static int M##_run_typed(struct call *c, const struct M *in, struct R *out)
-#define STORE(M) \
+#define STORE_AS(linkage, M) \
 	static int M##_store_typed(struct call *c, const struct M *in); \
-	static int M##_store(struct call *c, const void *in) \
+	linkage int M##_store(struct call *c, const void *in) \
 	{ \
 		return M##_store_typed(c, in); \
 	} \
 	static int M##_store_typed(struct call *c, const struct M *in)
-#define OP(M, flags) OP_AS(M, M##Response, NULL, flags, NULL)
-#define OP_FULL(M, flags) OP_AS(M, M##Response, NULL, flags, M##_store)
+#define OP(M, flags) OP_AS(M, M##Response, NULL, flags, M##_check, NULL)
+#define OP_FULL(M, flags) OP_AS(M, M##Response, NULL, flags, M##_check, M##_store)
+#define OP_BARE(M, flags) OP_AS(M, M##Response, NULL, flags, NULL, NULL) /* no parameters that could be wrong */
 /* With another answer than MResponse, or in another namespace than the service's. */
-#define OP_AS(M, R, ns, flags, store) {(ns), (flags), &M##_wire, &R##_wire, M##_check, M##_run, (store)}
+#define OP_AS(M, R, ns, flags, check, store) {(ns), (flags), &M##_wire, &R##_wire, (check), M##_run, (store)}
 static inline const char *op_ns(const struct service *s, const struct op *op)
 {
 	return op->ns ? op->ns : s->ns;

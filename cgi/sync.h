@@ -1,0 +1,32 @@
+/* sync.h -- the operations for downstream servers: what their handlers share, and those whose row stands in serversync.c
+ * while their handlers are elsewhere. */
+#ifndef CGI_SYNC_H
+#define CGI_SYNC_H
+
+#include "cgi/dispatch.h"
+#include "common/anchor.h"
+#include "common/wsusss.h"
+#include "store/downstream.h"
+#include "store/sync.h"
+
+#define DSS_PLUGIN SL("DssTargeting")
+/* Life of both cookies: what the product gives (WSUSSS-COOKIE-13). */
+#define DSS_COOKIE_MINUTES 240
+
+/* Which downstream server is calling: sets c->client to its ServerID as text, and c->name as its row has it.  Needs c->txn. */
+void call_downstream(struct call *c, const struct guid *id);
+
+/* The point of an anchor that a downstream server brings back; 0, since ever, if it brings none.  reached: the point that this
+ * snapshot is at.  E_INVALID_PARAMETERS with the parameter's name if it has not the form of an anchor; E_SERVER_CHANGED if this
+ * server cannot have given it: that of another one or another generation, or of a point yet to come (WSUSSS-FAULT-23). */
+int call_anchor(struct call *c, struct slice text, const char *parameter, uint32_t reached, uint32_t *point) MUST_CHECK;
+/* The anchor of an answer, in c->a; p == NULL: out of memory.  Empty where nothing was ever published: so it comes back as
+ * none. */
+struct slice call_new_anchor(struct call *c, uint32_t point);
+
+/* ---- ping.c: of all services ---- */
+OP_DECLARE(Ping)
+/* Its row is that of the services' own namespaces but for this one. */
+#define OP_PING OP_AS(Ping, PingResponse, WSUSSS_NS_PING, 0, NULL, NULL)
+
+#endif
