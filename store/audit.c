@@ -101,7 +101,7 @@ int store_tables(struct txn *t, void (*fn)(const struct table_stat *, void *), v
 {
 	for (enum db db = 0; db < DB__N; db++) {
 		struct table_stat s;
-		if (!t->mdb[env_of(db)])
+		if (!t->mdb[env_of(db)] || t->store->dbi[db] == DBI_NONE)
 			continue;
 		int rc = table_figures(t, db, &s);
 		if (rc != 0)
@@ -116,7 +116,7 @@ static uint64_t pages_used(struct txn *t, unsigned kind)
 	uint64_t bytes = 0;
 	for (enum db db = env_table[kind].first; db < env_table[kind].end; db++) {
 		struct table_stat s;
-		if (table_figures(t, db, &s) == 0)
+		if (t->store->dbi[db] != DBI_NONE && table_figures(t, db, &s) == 0)
 			bytes += s.shared + s.own + s.inner;
 	}
 	return bytes;
@@ -868,7 +868,7 @@ static int audit_pending(struct slice key, struct slice value, void *arg)
 {
 	(void)value;
 	struct audit *a = arg;
-	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_TOUCH_ALL)
+	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_FILE)
 		say(a, "a note for the next publish cannot be read");
 	else
 		check_mentioned(a, get_be32(key.p + 5), "a note for the next publish");

@@ -215,7 +215,7 @@ static bool member_missing(const struct builder *b, uint32_t id)
 static void hold_bundles(struct builder *b)
 {
 	for (uint32_t id = 1; id < b->rows; id++)
-		flag(&b->row[id], ROW_HELD | ROW_MEMBER | ROW_ROOT, false);
+		flag(&b->row[id], ROW_HELD | ROW_MEMBER | ROW_ROOT | ROW_LISTED, false);
 	for (bool more = true, up = true; more; up = !up) {
 		more = false;
 		for (uint32_t i = 1; i < b->rows; i++) {
@@ -397,6 +397,43 @@ static bool mark_nonleaf(struct builder *b)
 	return true;
 }
 
+/* ---- what downstream servers are told of (WSUSSS-REVLIST-11 to -13, -24): declined or not, expired or not ---- */
+
+static bool may_be_listed(const struct index_row *r)
+{
+	return visible(r) && !(r->flags & ROW_HELD);
+}
+
+static bool of_config(const struct index_row *r)
+{
+	return row_type(r) == TYPE_CATEGORY || row_type(r) == TYPE_DETECTOID;
+}
+
+/* Every revision of a category or detectoid, the highest one of an update, and members of bundles. */
+static bool mark_listed(struct builder *b)
+{
+	uint32_t *best = ARENA_ARRAY(b->a, uint32_t, b->updates);
+	if (!best)
+		return false;
+	for (uint32_t id = 1; id < b->rows; id++) {
+		struct index_row *r = &b->row[id];
+		if (!may_be_listed(r))
+			continue;
+		uint32_t n, *top = &best[r->update_no];
+		const uint32_t *m = members(b, id, &n);
+		for (uint32_t i = 0; i < n; i++)
+			flag(&b->row[m[i]], ROW_LISTED, true);
+		if (of_config(r))
+			flag(r, ROW_LISTED, true);
+		else if (*top == 0 || r->number > b->row[*top].number)
+			*top = id;
+	}
+	for (uint32_t u = 1; u < b->updates; u++)
+		if (best[u] != 0)
+			flag(&b->row[best[u]], ROW_LISTED, true);
+	return true;
+}
+
 /* ---- lists: counted, then filled from behind ---- */
 
 static uint32_t *sums(struct builder *b, uint32_t *at, size_t n)
@@ -559,7 +596,7 @@ static int derive(struct builder *b)
 	if (!bitmaps(b))
 		return no_memory(b);
 	mark_alive(b);
-	if (!mark_nonleaf(b) || !list_byupdate(b))
+	if (!mark_nonleaf(b) || !mark_listed(b) || !list_byupdate(b))
 		return no_memory(b);
 	mark_roots(b);
 	if (!list_members(b) || !list_inv(b) || !list_categories(b) || !views(b))

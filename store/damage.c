@@ -129,6 +129,8 @@ static int read_database(struct txn *t, enum db db)
 	MDB_stat st;
 	uint64_t rows = 0;
 	MDB_txn *m = t->mdb[env_of(db)];
+	if (t->store->dbi[db] == DBI_NONE)
+		return 0;
 	int rc = mdb_stat(m, t->store->dbi[db], &st);
 	if (rc == 0)
 		rc = mdb_cursor_open(m, t->store->dbi[db], &c);

@@ -21,6 +21,12 @@ static MDB_txn *mdb_of(const struct txn *t, enum db db)
 	return t->mdb[env_of(db)];
 }
 
+/* A store of an older format, which is only read, lacks what came later. */
+static bool absent(const struct txn *t, enum db db)
+{
+	return mdb_of(t, db) && t->store->dbi[db] == DBI_NONE;
+}
+
 /* LMDB hides the damage that it meets on its way to a root: the transaction is bad for no reason that we gave. */
 static int judge(const struct txn *t, enum db db, int rc, struct err *e)
 {
@@ -53,7 +59,7 @@ static int written(struct txn *t, enum db db, int rc, size_t bytes, struct err *
 int db_get(struct txn *t, enum db db, struct slice key, struct slice *value)
 {
 	MDB_val k = val(key), v;
-	if (key.n == 0)
+	if (key.n == 0 || absent(t, db))
 		return E_NOTFOUND;
 	int rc = mdb_get(mdb_of(t, db), t->store->dbi[db], &k, &v);
 	if (rc == MDB_BAD_VALSIZE)
@@ -160,6 +166,8 @@ static int walk(struct txn *t, enum db db, struct slice from, struct slice prefi
 {
 	MDB_cursor *c;
 	MDB_val k = val(from), v;
+	if (absent(t, db))
+		return E_OK;
 	int rc = mdb_cursor_open(mdb_of(t, db), t->store->dbi[db], &c);
 	if (rc != 0)
 		return result(t, db, rc, e);
@@ -188,7 +196,7 @@ bool db_has_pair(struct txn *t, enum db db, struct slice key, struct slice value
 {
 	MDB_cursor *c;
 	MDB_val k = val(key), v = val(value);
-	if (mdb_cursor_open(mdb_of(t, db), t->store->dbi[db], &c) != 0)
+	if (absent(t, db) || mdb_cursor_open(mdb_of(t, db), t->store->dbi[db], &c) != 0)
 		return false;
 	int rc = mdb_cursor_get(c, &k, &v, MDB_GET_BOTH);
 	mdb_cursor_close(c);
@@ -199,6 +207,8 @@ int db_last(struct txn *t, enum db db, struct slice *key)
 {
 	MDB_cursor *c;
 	MDB_val k, v;
+	if (absent(t, db))
+		return E_NOTFOUND;
 	int rc = mdb_cursor_open(mdb_of(t, db), t->store->dbi[db], &c);
 	if (rc != 0)
 		return result(t, db, rc, NULL);
@@ -235,8 +245,8 @@ int db_del_prefix(struct txn *t, enum db db, struct slice prefix, uint64_t *n, s
 
 int db_count(struct txn *t, enum db db, uint64_t *n, struct err *e)
 {
-	MDB_stat st;
-	int rc = mdb_stat(mdb_of(t, db), t->store->dbi[db], &st);
+	MDB_stat st = {0};
+	int rc = absent(t, db) ? 0 : mdb_stat(mdb_of(t, db), t->store->dbi[db], &st);
 	*n = rc == 0 ? st.ms_entries : 0;
 	return result(t, db, rc, e);
 }

@@ -169,8 +169,15 @@ enum counter { COUNT_REVISION, COUNT_UPDATE, COUNT_GROUP, COUNT_DEPLOYMENT, COUN
 int counter_next(struct txn *t, enum counter c, uint32_t *out, struct err *e) MUST_CHECK;
 uint32_t counter_last(struct txn *t, enum counter c);
 /* Kinds of rows in DB_PENDING.  The publish_touch ... functions of pending.c write them; publish() reads and clears. */
-enum pending { PENDING_TOUCH = 1 /* group, revision */, PENDING_DIRTY, PENDING_TOUCH_ALL };
+enum pending {
+	PENDING_TOUCH = 1, /* group, revision */
+	PENDING_DIRTY,
+	PENDING_TOUCH_ALL,
+	PENDING_FILE, /* 0, revision: downstream servers are to ask anew about its files */
+};
 int server_state_put(struct txn *t, const struct server_state *s, struct err *e) MUST_CHECK;
+/* What a store of format 2 lacks. */
+int sync_migrate(struct txn *t, struct err *e) MUST_CHECK;
 
 /* ---- staged rows, for import.c ---- */
 /* The UpdateNo of a guid, made if new. */
@@ -234,6 +241,8 @@ enum array {
 	ARRAY_CSET, ARRAY_CSET_AT, ARRAY_INV, ARRAY_INV_AT, ARRAY_MEMBERS, ARRAY_MEMBERS_AT,
 	ARRAY_BUNDLE, ARRAY_BUNDLE_AT, ARRAY_BYUPDATE, ARRAY_BYUPDATE_AT, ARRAY_CATEGORY,
 	ARRAY_EXPLICIT, /* sub = GroupNo: bitmap of active explicit deployments */
+	ARRAY_LISTED,    /* uint32 by RevisionID ... */
+	ARRAY_UPDATE_ID, /* struct guid by UpdateNo */
 	ARRAY__N
 };
 /* Rewrites an array; chunks whose bytes are the same are left alone, surplus ones removed.

@@ -47,7 +47,9 @@ struct db_info {
 	const char *name;
 	unsigned flags;
 	bool scattered; /* keys are digests: each row written dirties a page of its own */
+	uint32_t since; /* the format that it came with; a store of an older one that is only read does without */
 };
+#define DBI_NONE ((MDB_dbi)0) /* of a database that is not there: reads find it empty.  LMDB has 0 for itself */
 extern const struct db_info db_table[DB__N];
 struct env_info {
 	const char *name, *variable; /* folder; environment variable with the map's size in MB */

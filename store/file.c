@@ -1,39 +1,49 @@
 /* file.c -- content files by SHA-1, and which revision names which. */
 #include "common/buf.h"
 #include "store/db.h"
+#include "store/publish.h"
 
 #define FILE_SHA256 1u
 #define FILE_STORED 2u
 #define FILE_EULA 4u
-#define FILE_RECORD (8 << 10) /* names and URLs of up to some KB */
+#define FILE_EXPRESS 8u
+#define FILE_ENCRYPTED 16u
+#define FILE_RECORD (16 << 10) /* a name, a URL and a key of up to LIMIT_STRING each */
+enum { FILE_V1 = 1, FILE_V2 };
 
 static int file_decode(const struct sha1 *digest, struct slice value, struct file *out)
 {
-	struct rec r = rec_of(value, 1);
+	bool keyless = value.n && value.p[0] == FILE_V1; /* as stores of before format 3 have them */
+	struct rec r = rec_of(value, keyless ? FILE_V1 : FILE_V2);
 	*out = (struct file){.digest = *digest};
 	rec_bytes(&r, &out->sha256, sizeof(out->sha256));
 	uint8_t flags = rec_u8(&r);
 	out->has_sha256 = flags & FILE_SHA256;
 	out->stored = flags & FILE_STORED;
 	out->eula = flags & FILE_EULA;
+	out->express = flags & FILE_EXPRESS;
+	out->encrypted = flags & FILE_ENCRYPTED;
 	out->size = rec_u64(&r);
 	out->modified = (tick_t)rec_u64(&r);
 	out->name = rec_str(&r);
 	out->mu_url = rec_str(&r);
+	out->key = keyless ? SL("") : rec_str(&r);
 	return rec_end(&r);
 }
 
 int file_put(struct txn *t, const struct file *f, struct err *e)
 {
 	struct buf b;
-	rec_begin(&b, 1, FILE_RECORD);
+	rec_begin(&b, FILE_V2, FILE_RECORD);
 	buf_add(&b, &f->sha256, sizeof(f->sha256));
 	buf_char(&b, (char)((f->has_sha256 ? FILE_SHA256 : 0) | (f->stored ? FILE_STORED : 0) |
-			    (f->eula ? FILE_EULA : 0)));
+			    (f->eula ? FILE_EULA : 0) | (f->express ? FILE_EXPRESS : 0) |
+			    (f->encrypted ? FILE_ENCRYPTED : 0)));
 	rec_put_u64(&b, f->size);
 	rec_put_u64(&b, (uint64_t)f->modified);
 	rec_put_str(&b, f->name);
 	rec_put_str(&b, f->mu_url);
+	rec_put_str(&b, f->key);
 	struct key k = key_sha1(&f->digest);
 	return db_put_rec(t, DB_FILE, key_bytes(&k), &b, e);
 }
@@ -74,6 +84,11 @@ int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, 
 	return db_each(t, DB_FILE, SL(""), each_file_row, &w, e);
 }
 
+struct naming {
+	struct txn *t;
+	struct err *e;
+};
+
 int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e)
 {
 	struct file f;
@@ -87,6 +102,24 @@ int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struc
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
+static int touch_revision(struct slice key, struct slice value, void *arg)
+{
+	struct naming *w = arg;
+	(void)key;
+	return value.n == 4 ? publish_file(w->t, (int32_t)get_be32(value.p), w->e) : E_CORRUPT;
+}
+
+/* Peers that have such a revision are told of it anew (WSUSSS-POPULATE-05). */
+static int changed(struct txn *t, const struct file *f, struct err *e)
+{
+	struct key k = key_sha1(&f->digest);
+	struct naming w = {t, e};
+	int rc = file_put(t, f, e);
+	if (rc == E_OK)
+		rc = db_each(t, DB_FILE_REV, key_bytes(&k), touch_revision, &w, e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
+}
+
 int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e)
 {
 	struct file f;
@@ -94,8 +127,19 @@ int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, str
 	if (rc != E_OK || slice_eq(f.mu_url, url))
 		return rc;
 	f.mu_url = url;
-	rc = file_put(t, &f, e);
-	return rc == E_OK ? rc : txn_fail(t, rc, e);
+	return changed(t, &f, e);
+}
+
+int file_set_key(struct txn *t, const struct sha1 *digest, struct slice key, struct err *e)
+{
+	struct file f;
+	int rc = file_get(t, digest, &f, e);
+	if (rc == E_OK && key.n > LIMIT_STRING)
+		rc = err_set(e, E_LIMIT, "a decryption key is longer than %zu bytes", (size_t)LIMIT_STRING);
+	if (rc != E_OK || slice_eq(f.key, key))
+		return rc;
+	f.key = key;
+	return changed(t, &f, e);
 }
 
 /* ================= which revision names which file ================= */
@@ -121,10 +165,14 @@ static struct file completed(const struct file *old, const struct file *f, bool 
 	}
 	if (v.mu_url.n == 0)
 		v.mu_url = f->mu_url;
-	v.eula = v.eula || f->eula;
-	v.stored = v.stored || f->stored;
-	*same = v.has_sha256 == old->has_sha256 && v.mu_url.n == old->mu_url.n && v.eula == old->eula &&
-		v.stored == old->stored;
+	if (v.key.n == 0)
+		v.key = f->key;
+	v.eula |= f->eula;
+	v.stored |= f->stored;
+	v.express |= f->express;
+	v.encrypted |= f->encrypted;
+	*same = v.has_sha256 == old->has_sha256 && v.mu_url.n == old->mu_url.n && v.key.n == old->key.n &&
+		v.eula == old->eula && v.stored == old->stored && v.express == old->express && v.encrypted == old->encrypted;
 	return v;
 }
 

@@ -16,6 +16,9 @@
  *  EXPLICIT     per group: bitmap of explicit deployments that are not dead; under group | EXPLICIT_BLOCK
  *               those of them that are Block
  *
+ *  LISTED       RevisionID -> epoch in which downstream servers were first to be told of it, or told anew; 0: they are not
+ *  UPDATE_ID    UpdateNo -> its guid
+ *
  * An AT array has one entry more than things, so that entry i + 1 ends thing i.  All numbers are native
  * uint32_t or uint64_t and may lie unaligned in the map: the accessors copy. */
 #ifndef STORE_INDEX_H
@@ -34,6 +37,7 @@
 #define ROW_HELD 16u     /* a bundle that lacks a member */
 #define ROW_MEMBER 32u   /* of an alive bundle */
 #define ROW_ROOT 64u     /* the highest alive, non-expired, explicitly deployable revision of its update */
+#define ROW_LISTED 128u  /* downstream servers are told of it, whatever deployments name, see listed.c */
 #define ROW_TYPE_AT 8    /* enum update_type, two bits */
 #define ROW_CATEGORY_AT 10 /* enum category_type, three bits */
 
@@ -119,7 +123,7 @@ static inline size_t bit_words(size_t bits)
 }
 
 struct index {
-	struct view v[ARRAY__N]; /* all but EXPLICIT */
+	struct view v[ARRAY__N]; /* all but EXPLICIT, LISTED and UPDATE_ID */
 	uint32_t rows;    /* RevisionIDs below this have a row */
 	uint32_t updates; /* UpdateNos below this are known to the index */
 	uint32_t csets;
@@ -219,6 +223,18 @@ void index_sizes(struct index *ix);
 /* Sets the bits of these deployments of a group as their rows say. */
 int index_deployments(struct txn *t, uint32_t group, const int32_t *revisions, size_t n, struct arena *a,
 	struct err *e) MUST_CHECK;
+/* ---- what downstream servers are told of: LISTED and UPDATE_ID, listed.c ---- */
+struct listed_change {
+	const struct index *old, *made;  /* made: NULL if the index stays as it was */
+	const uint32_t *deployed, *file; /* revisions with a deployment that changed, with a file of which more is known now */
+	size_t ndeployed, nfile;
+	uint32_t epoch;
+};
+/* Writes both; to be called before index_store(), which spoils the views of the old index. */
+int listed_publish(struct txn *t, const struct listed_change *c, struct arena *a, struct err *e) MUST_CHECK;
+/* Is it to be in LISTED? */
+int listed_is(struct txn *t, const struct index_row *r, uint32_t id, bool *out, struct err *e) MUST_CHECK;
+
 /* Compares the index with one made anew from the rows; found() for each difference (store_audit calls it). */
 int index_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
 	MUST_CHECK;

@@ -29,6 +29,7 @@ struct work {
 	struct server_state state;
 	struct index old, made;
 	struct touches touched, waiting;
+	struct touches files; /* revisions with a file of which more is known */
 	uint32_t *staged;
 	size_t nstaged;
 };
@@ -52,15 +53,18 @@ static void touch_add(struct touches *l, uint32_t group, uint32_t id)
 
 static int pending_row(struct slice key, struct slice value, void *arg)
 {
-	struct touches *l = arg;
+	struct work *w = arg;
+	struct touches *l = &w->touched;
 	(void)value;
 	if (key.n != 9)
 		return E_CORRUPT;
+	if (key.p[0] == PENDING_FILE)
+		touch_add(&w->files, 0, get_be32(key.p + 5));
 	if (key.p[0] == PENDING_TOUCH)
 		touch_add(l, get_be32(key.p + 1), get_be32(key.p + 5));
 	l->dirty |= key.p[0] == PENDING_DIRTY;
 	l->all |= key.p[0] == PENDING_TOUCH_ALL;
-	return l->failed ? E_NOMEM : E_OK;
+	return l->failed || w->files.failed ? E_NOMEM : E_OK;
 }
 
 static int waiting_row(struct slice key, struct slice value, void *arg)
@@ -104,7 +108,7 @@ static int collect(struct work *w)
 	if (rc == E_OK)
 		rc = index_staged(w->t, &w->old, &w->arena, &w->staged, &w->nstaged, w->e);
 	if (rc == E_OK)
-		rc = db_each(w->t, DB_PENDING, SL(""), pending_row, &w->touched, w->e);
+		rc = db_each(w->t, DB_PENDING, SL(""), pending_row, w, w->e);
 	if (rc == E_OK)
 		rc = db_each(w->t, DB_WAITING, SL(""), waiting_row, &w->waiting, w->e);
 	for (size_t i = 0; rc == E_OK && i < w->waiting.n; i++)
@@ -116,7 +120,7 @@ static int collect(struct work *w)
 
 static bool nothing(const struct work *w)
 {
-	return w->touched.n == 0 && !w->touched.dirty && !w->touched.all && w->nstaged == 0;
+	return w->touched.n == 0 && !w->touched.dirty && !w->touched.all && w->files.n == 0 && w->nstaged == 0;
 }
 
 /* ================= doing it ================= */
@@ -137,17 +141,40 @@ static int show(struct work *w)
 	return rc;
 }
 
+/* The revisions of touches, those for a group alone. */
+static const uint32_t *ids_of(struct work *w, const struct touches *l, bool grouped, size_t *n)
+{
+	uint32_t *v = ARENA_ARRAY(&w->arena, uint32_t, l->n);
+	*n = 0;
+	for (size_t i = 0; v && i < l->n; i++)
+		if (!grouped || l->v[i].group != 0)
+			v[(*n)++] = l->v[i].id;
+	return v;
+}
+
+static int list(struct work *w, const struct index *made)
+{
+	struct listed_change c = {.old = &w->old, .made = made, .epoch = w->state.epoch};
+	c.deployed = ids_of(w, &w->touched, true, &c.ndeployed);
+	c.file = ids_of(w, &w->files, false, &c.nfile);
+	if (!c.deployed || !c.file)
+		return err_set(w->e, E_NOMEM, "publish");
+	return listed_publish(w->t, &c, &w->arena, w->e);
+}
+
 static int rebuild(struct work *w)
 {
 	struct index_change change;
 	if (w->nstaged == 0 && !w->touched.dirty)
-		return E_OK;
+		return list(w, NULL);
 	int rc = index_make(w->t, &w->old, w->staged, w->nstaged, w->touched.dirty, w->now, &w->arena, &w->made,
 		&change, w->e);
 	for (size_t i = 0; rc == E_OK && i < change.n; i++)
 		touch_add(&w->touched, 0, change.id[i]);
 	if (rc == E_OK && w->touched.failed)
 		rc = err_set(w->e, E_NOMEM, "publish");
+	if (rc == E_OK)
+		rc = list(w, &w->made);
 	if (rc == E_OK)
 		rc = index_store(w->t, &w->made, w->e);
 	if (rc != E_OK)
@@ -294,5 +321,6 @@ int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e
 	arena_free(&w.arena);
 	free(w.touched.v);
 	free(w.waiting.v);
+	free(w.files.v);
 	return rc == E_OK ? rc : txn_fail(t, rc, e); /* half a publish is never committed */
 }

@@ -4,6 +4,7 @@
  * To add a setting: a member in struct settings, a row in SETTINGS. */
 #include "common/text.h"
 #include "store/env.h"
+#include "store/language.h"
 #include "store/publish.h"
 
 enum kind { KIND_WORD, KIND_TEXT, KIND_NUMBER, KIND_BOOL };
@@ -49,18 +50,33 @@ static bool is_host(struct slice v)
 	return v.n == 0 || (v.p[0] != '.' && v.p[0] != '-');
 }
 
+static bool is_languages(struct slice v)
+{
+	bool on[SYNC_LANGUAGES];
+	return languages_read(v, on);
+}
+
+/* Ascending, each once, in the table's spelling. */
+static struct slice sort_languages(struct slice v, char *to)
+{
+	bool on[SYNC_LANGUAGES];
+	return languages_read(v, on) ? (struct slice){to, languages_write(on, to, LANGUAGES_TEXT)} : v;
+}
+
 /* ================= the table ================= */
 
 #define CHANGES_CONFIG 1u  /* of a GetConfig answer (CONFIG-07) */
 #define CHANGES_SCANS 2u   /* what scans answer, for everybody */
 #define CHANGES_URLS 4u    /* where files are */
 #define CHANGES_WAITING 8u /* what deployments wait for */
+#define CHANGES_SYNC 16u   /* what GetConfigData answers (WSUSSS-ADM-07) */
 
 struct row {
 	enum kind kind;
 	size_t offset;
 	const char *const *words;   /* KIND_WORD, in the enum's order, ended by NULL */
 	bool (*fits)(struct slice); /* KIND_TEXT */
+	struct slice (*form)(struct slice, char *to); /* the one in which a fitting KIND_TEXT is kept; NULL: as it is */
 	int32_t low, high;          /* KIND_NUMBER; KIND_TEXT: high = bytes */
 };
 
@@ -73,6 +89,7 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 #define AT(m, type) (offsetof(struct settings, m) + 0 * sizeof(&((struct settings *)0)->m == (type *)0))
 #define WORD(m, type, list) .kind = KIND_WORD, .offset = AT(m, enum type), .words = (list)
 #define TEXT(m, check, bytes) .kind = KIND_TEXT, .offset = AT(m, struct slice), .fits = (check), .high = (bytes)
+#define LIST(m, check, sort, bytes) TEXT(m, check, bytes), .form = (sort)
 #define NUMBER(m, lo, hi) .kind = KIND_NUMBER, .offset = AT(m, int32_t), .low = (lo), .high = (hi)
 #define BOOL(m) .kind = KIND_BOOL, .offset = AT(m, bool)
 
@@ -89,7 +106,7 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 		0, WORD(targeting, targeting, targeting_words)) \
 	X("content.store", "local|microsoft", "local", "", \
 		"where computers download files: from this server, or from the vendor's addresses", \
-		CHANGES_URLS | CHANGES_WAITING, WORD(content_store, content_store, content_words)) \
+		CHANGES_URLS | CHANGES_WAITING | CHANGES_SYNC, WORD(content_store, content_store, content_words)) \
 	X("content.url", "http[s]://HOST[:PORT] or empty", "", "", \
 		"base address of downloads; empty: that of the computer's request", \
 		CHANGES_URLS, TEXT(content_url, is_base_url, 512)) \
@@ -123,7 +140,10 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 		0, NUMBER(page_bytes, 65536, 67108864)) \
 	X("server.name", "host name or empty", "", "", \
 		"host name in addresses when a request names none", \
-		0, TEXT(server_name, is_host, 253))
+		0, TEXT(server_name, is_host, 253)) \
+	X("sync.languages", "all, or short names with commas between: en,de,pt-br", "all", "", \
+		"languages that downstream servers are told this server has", \
+		CHANGES_SYNC, LIST(languages, is_languages, sort_languages, 512))
 
 #define AS_INFO(name, values, dflt, unit, why, changes, ...) \
 	{name, values, dflt, unit, why, ((changes) & CHANGES_CONFIG) != 0, ((changes) & CHANGES_SCANS) != 0},
@@ -134,7 +154,8 @@ static const struct setting_info infos[] = {SETTINGS(AS_INFO){NULL, NULL, NULL, 
 static const struct row rows[] = {SETTINGS(AS_ROW)};
 static const unsigned change_of[] = {SETTINGS(AS_CHANGES)};
 
-#define TEXT_BYTES ((size_t)4 << 10) /* all texts together: 512 + 512 + 253 */
+#define TEXT_BYTES ((size_t)4 << 10) /* all texts together: 512 + 512 + 253 + 512 */
+#define KEPT_BYTES 512 /* of one */
 
 const struct setting_info *setting_table(void)
 {
@@ -265,8 +286,8 @@ int setting_get(struct txn *t, struct slice name, struct slice *out, struct err 
 	return rc == E_OK ? rc : err_set(e, (enum errcode)rc, "the setting %s cannot be read", infos[i].name);
 }
 
-/* "TRUE", " 07" and the like are kept in one form; the bytes may lie in number. */
-static struct slice canonical(const struct row *r, const struct settings *set, struct slice v, char number[16])
+/* "TRUE", " 07" and the like are kept in one form; the bytes may lie in kept. */
+static struct slice canonical(const struct row *r, const struct settings *set, struct slice v, char kept[KEPT_BYTES])
 {
 	const char *at = (const char *)set + r->offset;
 	int word;
@@ -279,12 +300,13 @@ static struct slice canonical(const struct row *r, const struct settings *set, s
 		return *(const bool *)at ? SL("true") : SL("false");
 	case KIND_NUMBER:
 		memcpy(&n, at, sizeof(n));
-		return (struct slice){number, (size_t)snprintf(number, 16, "%d", (int)n)};
+		return (struct slice){kept, (size_t)snprintf(kept, KEPT_BYTES, "%d", (int)n)};
 	case KIND_TEXT:
 		break;
 	}
-	return v;
+	return r->form ? r->form(v, kept) : v;
 }
+static_assert(LANGUAGES_TEXT <= KEPT_BYTES, "all of them fit");
 
 static int apply_changes(struct txn *t, unsigned changes, struct err *e)
 {
@@ -305,21 +327,37 @@ static int apply_changes(struct txn *t, unsigned changes, struct err *e)
 	return rc;
 }
 
+/* Before the new value is put: the old one is still in force. */
+static int tell_downstream(struct txn *t, size_t i, struct slice text, struct err *e)
+{
+	struct settings set;
+	bool was[SYNC_LANGUAGES], is[SYNC_LANGUAGES];
+	int rc = settings_get(t, &set, e);
+	if (rc != E_OK)
+		return rc;
+	bool languages = rows[i].offset == offsetof(struct settings, languages);
+	if (!languages_read(set.languages, was) || !languages_read(languages ? text : set.languages, is))
+		return err_set(e, E_CORRUPT, "the setting sync.languages cannot be read");
+	return languages_changed(t, was, is, e);
+}
+
 static int setting_put(struct txn *t, size_t i, struct slice text, struct err *e)
 {
-	char v[1 + 512];
+	char v[1 + KEPT_BYTES];
 	ASSERT(text.n < sizeof(v));
 	v[0] = 1;
 	if (text.n)
 		memcpy(v + 1, text.p, text.n);
-	int rc = db_put(t, DB_SETTING, slice_of(infos[i].name), (struct slice){v, 1 + text.n}, e);
+	int rc = change_of[i] & CHANGES_SYNC ? tell_downstream(t, i, text, e) : E_OK;
+	if (rc == E_OK)
+		rc = db_put(t, DB_SETTING, slice_of(infos[i].name), (struct slice){v, 1 + text.n}, e);
 	if (rc == E_OK)
 		rc = apply_changes(t, change_of[i], e);
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
-/* The row of a name and the kept form of a value; its bytes may lie in number. */
-static int judge(struct slice name, struct slice *value, char number[16], int *row, struct err *e)
+/* The row of a name and the kept form of a value; its bytes may lie in kept. */
+static int judge(struct slice name, struct slice *value, char kept[KEPT_BYTES], int *row, struct err *e)
 {
 	struct settings set = {0};
 	int i = *row = find(name);
@@ -329,22 +367,22 @@ static int judge(struct slice name, struct slice *value, char number[16], int *r
 	if (!set_value(&rows[i], *value, &set))
 		return err_set(e, E_FORM, "%s takes %s%s%s, not \"%.*s\"", infos[i].name, infos[i].values,
 			infos[i].unit[0] ? " " : "", infos[i].unit, SLF(*value));
-	*value = canonical(&rows[i], &set, *value, number);
+	*value = canonical(&rows[i], &set, *value, kept);
 	return E_OK;
 }
 
 int setting_check(struct slice name, struct slice value, struct err *e)
 {
-	char number[16];
+	char kept[KEPT_BYTES];
 	int i;
-	return judge(name, &value, number, &i, e);
+	return judge(name, &value, kept, &i, e);
 }
 
 int setting_holds(struct txn *t, struct slice name, struct slice value, bool *out, struct err *e)
 {
 	struct slice now;
-	char number[16];
-	int i, rc = judge(name, &value, number, &i, e);
+	char kept[KEPT_BYTES];
+	int i, rc = judge(name, &value, kept, &i, e);
 	if (rc == E_OK)
 		rc = setting_get(t, name, &now, e);
 	*out = rc == E_OK && slice_eq(now, value);
@@ -354,8 +392,8 @@ int setting_holds(struct txn *t, struct slice name, struct slice value, bool *ou
 int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e)
 {
 	struct slice now;
-	char number[16];
-	int i, rc = judge(name, &value, number, &i, e);
+	char kept[KEPT_BYTES];
+	int i, rc = judge(name, &value, kept, &i, e);
 	if (rc != E_OK)
 		return rc;
 	if (text_of(t, (size_t)i, &now) == E_OK && slice_eq(now, value))

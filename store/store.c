@@ -18,34 +18,34 @@
 #define READERS 1024 /* slots: workers of all services and the tools */
 
 const struct db_info db_table[DB__N] = {
-	[DB_META] = {"meta", 0, false},
-	[DB_SETTING] = {"setting", 0, false},
-	[DB_UPDATE] = {"update", 0, false},
-	[DB_UPDATE_ID] = {"update_id", 0, true},
-	[DB_IDENTITY] = {"identity", 0, true},
-	[DB_REVISION] = {"revision", 0, false},
-	[DB_RELATION] = {"relation", 0, false},
-	[DB_FRAGMENT] = {"fragment", 0, false},
-	[DB_FILE] = {"file", 0, true},
-	[DB_REV_FILE] = {"rev_file", 0, false},
-	[DB_FILE_REV] = {"file_rev", MDB_DUPSORT, true},
-	[DB_EULA] = {"eula", 0, true},
-	[DB_GROUP] = {"group", 0, false},
-	[DB_GROUP_NAME] = {"group_name", 0, true},
-	[DB_ASSIGN] = {"assign", 0, true},
-	[DB_DEPLOY] = {"deploy", 0, false},
-	[DB_DEPLOY_REV] = {"deploy_rev", 0, false},
-	[DB_PENDING] = {"pending", 0, false},
-	[DB_WAITING] = {"waiting", 0, false},
-	[DB_LOG] = {"log", 0, false},
-	[DB_ARRAY] = {"array", 0, false},
-	[DB_AUDIT] = {"audit", 0, false},
-	[DB_ADMITTED] = {"admitted", 0, true},
-	[DB_FMETA] = {"fmeta", 0, false},
-	[DB_COMPUTER] = {"computer", 0, true},
-	[DB_SEEN] = {"seen", 0, true},
-	[DB_DOWNSTREAM] = {"downstream", 0, true},
-	[DB_WANTED] = {"wanted", 0, true},
+	[DB_META] = {"meta", 0, false, 1},
+	[DB_SETTING] = {"setting", 0, false, 1},
+	[DB_UPDATE] = {"update", 0, false, 1},
+	[DB_UPDATE_ID] = {"update_id", 0, true, 1},
+	[DB_IDENTITY] = {"identity", 0, true, 1},
+	[DB_REVISION] = {"revision", 0, false, 1},
+	[DB_RELATION] = {"relation", 0, false, 1},
+	[DB_FRAGMENT] = {"fragment", 0, false, 1},
+	[DB_FILE] = {"file", 0, true, 1},
+	[DB_REV_FILE] = {"rev_file", 0, false, 1},
+	[DB_FILE_REV] = {"file_rev", MDB_DUPSORT, true, 1},
+	[DB_EULA] = {"eula", 0, true, 1},
+	[DB_GROUP] = {"group", 0, false, 1},
+	[DB_GROUP_NAME] = {"group_name", 0, true, 1},
+	[DB_ASSIGN] = {"assign", 0, true, 1},
+	[DB_DEPLOY] = {"deploy", 0, false, 1},
+	[DB_DEPLOY_REV] = {"deploy_rev", 0, false, 1},
+	[DB_PENDING] = {"pending", 0, false, 1},
+	[DB_WAITING] = {"waiting", 0, false, 1},
+	[DB_LOG] = {"log", 0, false, 1},
+	[DB_ARRAY] = {"array", 0, false, 1},
+	[DB_AUDIT] = {"audit", 0, false, 1},
+	[DB_ADMITTED] = {"admitted", 0, true, 3},
+	[DB_FMETA] = {"fmeta", 0, false, 1},
+	[DB_COMPUTER] = {"computer", 0, true, 1},
+	[DB_SEEN] = {"seen", 0, true, 1},
+	[DB_DOWNSTREAM] = {"downstream", 0, true, 3},
+	[DB_WANTED] = {"wanted", 0, true, 3},
 };
 static_assert(COUNTOF(db_table) == DB__N, "db_table and enum db end together");
 
@@ -189,16 +189,23 @@ static int env_open(struct env *v, unsigned flags, struct err *e)
 	return rc == 0 ? E_OK : env_error(v, rc, e);
 }
 
-/* All databases of an environment in one transaction, which must end in a commit for the handles to stay. */
+static int no_database(const struct env *v, enum db db, struct err *e)
+{
+	return err_set(e, E_CORRUPT, "%s: holds no database `%s`: not a finished store", v->path, db_table[db].name);
+}
+
+/* All databases of an environment in one transaction, which must end in a commit for the handles to stay.  Those that came
+ * with a later format may be missing: format_check() knows better. */
 static int env_open_dbs(struct store *s, struct env *v, MDB_txn *m, unsigned flags, struct err *e)
 {
 	const struct env_info *k = &env_table[v->kind];
 	for (enum db db = k->first; db < k->end; db++) {
 		int rc = mdb_dbi_open(m, db_table[db].name, db_table[db].flags | flags, &s->dbi[db]);
-		if (rc == MDB_NOTFOUND)
-			return err_set(e, E_CORRUPT, "%s: holds no database `%s`: not a finished store", v->path,
-				db_table[db].name);
-		if (rc != 0)
+		if (rc == MDB_NOTFOUND && db_table[db].since > 1)
+			s->dbi[db] = DBI_NONE;
+		else if (rc == MDB_NOTFOUND)
+			return no_database(v, db, e);
+		else if (rc != 0)
 			return env_error(v, rc, e);
 	}
 	return E_OK;
@@ -407,6 +414,7 @@ static const struct migration {
 	int (*fleet)(struct txn *, struct err *);
 } migrations[] = {
 	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
+	{2, "what downstream servers are told", sync_migrate, NULL},
 };
 
 static enum db meta_of(unsigned kind)
@@ -432,11 +440,24 @@ static int format_put(struct txn *t, unsigned kind, uint32_t format, struct err 
 	return db_put(t, meta_of(kind), SL("format"), (struct slice){v, sizeof(v)}, e);
 }
 
+/* The databases that came with a format. */
+static int make_dbs(struct txn *t, unsigned kind, uint32_t format, struct err *e)
+{
+	struct store *s = t->store;
+	int rc = 0;
+	for (enum db db = env_table[kind].first; rc == 0 && db < env_table[kind].end; db++)
+		if (db_table[db].since == format)
+			rc = mdb_dbi_open(t->mdb[kind], db_table[db].name, db_table[db].flags | MDB_CREATE, &s->dbi[db]);
+	return rc == 0 ? E_OK : env_error(&s->env[kind], rc, e);
+}
+
 static int migrate_step(struct store *s, unsigned kind, const struct migration *m, struct err *e)
 {
 	int (*run)(struct txn *, struct err *) = kind == CATALOG ? m->catalog : m->fleet;
 	struct txn *t;
 	int rc = txn_begin(s, kind == CATALOG ? TXN_CATALOG : TXN_FLEET, &t, e);
+	if (rc == E_OK)
+		rc = make_dbs(t, kind, m->from + 1, e);
 	if (rc == E_OK && run)
 		rc = run(t, e);
 	if (rc == E_OK)
@@ -487,6 +508,9 @@ static int format_check(struct store *s, unsigned kind, struct err *e)
 		return err_set(e, E_VERSION, "%s: its format is %u, this program knows up to %u; use the newer program, or "
 				"`wsusctl restore` a backup that this one made",
 			s->env[kind].path, (unsigned)format, STORE_FORMAT);
+	for (enum db db = env_table[kind].first; rc == E_OK && db < env_table[kind].end; db++)
+		if (s->dbi[db] == DBI_NONE && db_table[db].since <= format)
+			rc = no_database(&s->env[kind], db, e);
 	if (rc != E_OK || s->role >= STORE_READER)
 		return rc;
 	if (format < STORE_FORMAT && s->role != STORE_ADMIN)

@@ -135,6 +135,7 @@ struct settings {
 	enum xpress_setting xpress;          /* xpress = mixed */
 	struct slice content_url;            /* content.url = "" : scheme://host:port of the client's request */
 	struct slice package_share;          /* client.package-share: PackageServerShare, UNC */
+	struct slice languages;              /* sync.languages = all */
 	struct slice server_name;            /* server.name: host name when a request names none */
 	int32_t max_extended;                /* client.max-extended = 50 */
 	int32_t cookie_minutes;              /* client.cookie-minutes = 60 */
@@ -457,7 +458,7 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	MUST_CHECK;
 /* Of the records; a change needs a row in migrations[] of store.c.  A store of an older one is taken to it by whoever opens
  * it as STORE_ADMIN, and stays as it was in before-format-N beside the environments. */
-#define STORE_FORMAT 2u
+#define STORE_FORMAT 3u
 /* A consistent copy of both environments into dir/catalog and dir/fleet (compacting). */
 int store_copy(struct store *s, const char *dir, struct err *e) MUST_CHECK;
 /* Clears reader slots of dead processes; called at start and whenever a service is idle. */
