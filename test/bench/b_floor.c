@@ -7,6 +7,7 @@
  * them.  The query of a request is the number of its reply: the path, and so the way through nginx, stays the
  * service's own. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/limits.h"
@@ -22,6 +23,7 @@ struct reply {
 
 static struct reply reply[REPLIES];
 static size_t replies;
+static bool given; /* a directory, which may be empty: a service that nothing is asked of */
 
 /* E_NOTFOUND if there is no such file. */
 static int load(const char *directory, size_t number, const char *kind, struct buf *to, struct err *e)
@@ -44,12 +46,15 @@ static int option(int c, const char *directory, struct err *e)
 {
 	int rc = E_OK;
 	(void)c;
+	if (access(directory, X_OK) < 0)
+		return err_errno(e, "cannot read %s", directory);
+	given = true;
 	while (rc == E_OK && replies < REPLIES) {
 		struct reply *r = &reply[replies];
 		rc = load(directory, replies, "head", &r->head, e);
 		if (rc == E_OK)
 			rc = load(directory, replies, "body", &r->body, e);
-		if (rc == E_NOTFOUND && replies > 0)
+		if (rc == E_NOTFOUND)
 			return E_OK;
 		r->iov = (struct iovec){r->body.p, r->body.n};
 		replies++;
@@ -60,7 +65,7 @@ static int option(int c, const char *directory, struct err *e)
 static int start(void **worker, struct err *e)
 {
 	*worker = NULL;
-	return replies > 0 ? E_OK : err_set(e, E_USAGE, "-d DIR is missing");
+	return given ? E_OK : err_set(e, E_USAGE, "-d DIR is missing");
 }
 
 static void handle(void *worker, const struct request *q, struct answer *a)
@@ -72,7 +77,7 @@ static void handle(void *worker, const struct request *q, struct answer *a)
 		return;
 	}
 	const struct reply *r = &reply[n];
-	*a = (struct answer){200, buf_bytes(&r->head), (struct iovec *)&r->iov, 1, r->body.n, false};
+	*a = (struct answer){.status = 200, .headers = buf_bytes(&r->head), .iov = (struct iovec *)&r->iov, .niov = 1, .length = r->body.n};
 }
 
 int main(int argc, char **argv)

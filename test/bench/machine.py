@@ -84,12 +84,17 @@ def bare(directory, rows=0, row_bytes=1, batch=1):
     return {name.split()[0]: float(value) for name, value, _ in figures}
 
 
-# ---- memory of processes ----
+# ---- time and memory of processes ----
 
 def tree(pid):
     yield pid
     for child in children(pid):
         yield from tree(child)
+
+
+def cpu_us(pids):
+    """Microseconds that these processes ran until now."""
+    return sum(int(pathlib.Path(f"/proc/{p}/schedstat").read_text().split()[0]) for p in pids) / 1000
 
 
 def memory_of(pid):

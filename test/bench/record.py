@@ -22,6 +22,7 @@ class Call:
     """One request and its answer."""
 
     def __init__(self, path, headers, body, answer, reply):
+        self.path = path
         self.operation = next((v for k, v in headers if k.lower() == "soapaction"), "").strip('"').rpartition("/")[2]
         lines = [f"POST {path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers)]
         self.request = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body

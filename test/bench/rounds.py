@@ -6,7 +6,7 @@ takes turns within the round.
 import contextlib
 import json
 
-from machine import B, say, spread
+from machine import B, cpu_us, say, spread
 from harness import run
 from servers import PAGE_UPDATES, Floor
 
@@ -50,12 +50,20 @@ class Stage:
         # a slow server shall have as many answers to show as a quick one: several for each connection
         more = ["-a", options.answers, *(["-C", case.cookies] if case.cookies else [])]
         asked = self.floor.requests(case.calls)
-        out = {"server": load(self.catalog.server.port, asked, case.connections, options.seconds, *more),
-               "floor": load(self.floor.port, asked, case.connections, options.seconds, "-q", *more)}
+        out = {"server": self.timed(self.catalog.server, asked, case, options, *more),
+               "floor": self.timed(self.floor, asked, case, options, "-q", *more)}
         if case.static:
             asked = self.floor.requests(case.calls, "static")
             out["static"] = load(self.floor.port, asked, case.connections, options.seconds, "-a", options.answers)
         self.results[number].append(out)
+
+    @staticmethod
+    def timed(side, asked, case, options, *more):
+        """What b_load says, and how long the processes of the services and of nginx ran for a call."""
+        of = side.processes_by_kind()
+        before = {kind: cpu_us(pids) for kind, pids in of.items()}
+        out = load(side.port, asked, case.connections, options.seconds, *more)
+        return out | {f"{kind}_us": (cpu_us(pids) - before[kind]) / max(out["requests"], 1) for kind, pids in of.items()}
 
     def summaries(self):
         return [summary(case, rounds) for case, rounds in zip(self.cases, self.results)]
@@ -94,9 +102,17 @@ def summary(case, rounds):
                     "p99_us_rounds": [o["p99_us"] for o in of],
                     "least_served": min(o["least_served"] for o in of), "most_served": max(o["most_served"] for o in of),
                     "errors": sum(o["errors"] for o in of), "first_error": next((o["first_error"] for o in of if o["errors"]), None)}
+        if who != "static":
+            out[who] |= {k: spread([o[k] for o in of]) for k in ("services_us", "nginx_us")}
         if who != "server":
             out[f"ratio_to_{who}"] = spread([r["server"]["rate"] / r[who]["rate"] for r in rounds if r[who]["rate"]])
+    out["cpu_of_floor"] = spread([cpu_of(r["server"]) / cpu_of(r["floor"]) for r in rounds])
     return out
+
+
+def cpu_of(one):
+    """Microseconds of all processes for a call."""
+    return one["services_us"] + one["nginx_us"]
 
 
 def errors_of(case):

@@ -6,14 +6,14 @@ import re
 import shutil
 import subprocess
 
-from machine import B, BIN, ROOT, say, timed
+from machine import B, BIN, ROOT, say, timed, tree
 from harness import ALL_COMPUTERS, Instance, children, free_ports, run, temporary, wait_for
 import record
 
 APPROVALS = 50       # of every catalog, for all computers, before anything is measured
 LANGUAGES = 4        # of the sample documents, as many as a company loads
 PAGE_UPDATES = 200   # the default of scan.page-updates
-SERVICES = ("client", "auth")
+SERVICES = {"client": ("clientwebservice",), "auth": ("simpleauthwebservice", "dssauthwebservice"), "serversync": ("serversyncwebservice",)}
 
 
 class Server(Instance):
@@ -26,10 +26,19 @@ class Server(Instance):
         self.stop()
         self.start()
 
+    def processes_by_kind(self):
+        return {"services": [p for name in SERVICES for p in tree(self.pid(name))], "nginx": list(tree(self.pid("nginx")))}
+
     def policy(self, lines):
         """Approvals as b_policy takes them, in one transaction."""
         subprocess.run([str(B / "b_policy"), str(self.state / "store")], input="".join(f"{line}\n" for line in lines),
                        text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def service_of(call):
+    """Whom nginx gives it to."""
+    first = call.path.lower().split("/")[1]
+    return next(name for name, paths in SERVICES.items() if first in paths)
 
 
 def nginx_files(directory, port, tls_port):
@@ -47,13 +56,14 @@ class Floor:
         self.server, self.directory = server, temporary("wsus-floor-")
         self.port, self.tls_port = free_ports()
         self.processes = []
-        for name in ("run", "log", "nginx/tmp", "content/00", "replies", "static"):
+        for name in ("run", "log", "nginx/tmp", "content/00", "static", *(f"replies/{service}" for service in SERVICES)):
             (self.directory / name).mkdir(parents=True)
         self.copy_nginx()
-        record.save(calls, self.directory / "replies")
-        self.numbers = {id(call): number for number, call in enumerate(calls)}
-        for call in static:
-            self.add_static(self.numbers[id(call)], call)
+        self.names = {}
+        for service in SERVICES:
+            self.add_replies(service, [c for c in calls if service_of(c) == service])
+        for number, call in enumerate(static):
+            self.add_static(number, call)
 
     def copy_nginx(self):
         for path in (self.server.state / "nginx").glob("*.conf"):
@@ -63,25 +73,35 @@ class Floor:
             path = self.directory / f"nginx/listen-{kind}.conf"
             path.write_text(re.sub(r":\d+ ", f":{port} ", path.read_text()))
 
+    def add_replies(self, service, calls):
+        """Numbered for each service: it loads its own replies only."""
+        record.save(calls, self.directory / "replies" / service)
+        self.names |= {("replies", id(call)): f"{service}/{number:03}" for number, call in enumerate(calls)}
+
     def add_static(self, number, call):
         path = f"00/{number:040X}"
+        self.names["static", id(call)] = f"{number:03}"
         (self.directory / "content" / path).write_bytes(call.reply)
         (self.directory / f"static/{number:03}.req").write_text(f"GET /Content/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         (self.directory / f"static/{number:03}.body").write_bytes(call.reply)
 
     def requests(self, calls, kind="replies"):
-        return [self.directory / f"{kind}/{self.numbers[id(c)]:03}.req" for c in calls]
+        return [self.directory / f"{kind}/{self.names[kind, id(c)]}.req" for c in calls]
 
     def __enter__(self):
         user = ["-u", "www-data", "-g", "www-data"] if os.geteuid() == 0 else []
         for service in SERVICES:
             with open(self.directory / f"log/{service}.log", "wb") as log:
-                self.processes.append(subprocess.Popen([B / "b_floor", "-s", f"run/{service}.sock", *user, "-d", "replies"],
+                self.processes.append(subprocess.Popen([B / "b_floor", "-s", f"run/{service}.sock", *user,
+                                                        "-d", f"replies/{service}"],
                                                        cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
             wait_for((self.directory / f"run/{service}.sock").exists, what=f"the floor's {service}.sock")
         run("nginx", "-p", "./", "-c", "nginx/nginx.conf", "-e", "log/nginx-error.log", cwd=self.directory)
         self.check_likeness()
         return self
+
+    def processes_by_kind(self):
+        return {"services": [p for process in self.processes for p in tree(process.pid)], "nginx": list(tree(self.nginx_pid()))}
 
     def nginx_pid(self):
         return int((self.directory / "run/nginx.pid").read_text())

@@ -20,7 +20,7 @@ import subprocess
 import threading
 import time
 
-from machine import B, BIN, ROOT, memory_of, say, spread
+from machine import B, BIN, ROOT, cpu_us, memory_of, say, spread
 from harness import children, free_ports, run, temporary, wait_for
 from part_rates import SMALL_PAGE, page
 from report import ranged, table, times
@@ -167,8 +167,7 @@ def fields(pid, file):
 
 def used(pids):
     """CPU microseconds, bytes given to files of a disk, voluntary switches."""
-    cpu = sum(int(pathlib.Path(f"/proc/{p}/schedstat").read_text().split()[0]) for p in pids) / 1000
-    return [cpu, sum(int(fields(p, "io")["write_bytes"]) for p in pids),
+    return [cpu_us(pids), sum(int(fields(p, "io")["write_bytes"]) for p in pids),
             sum(int(fields(p, "status")["voluntary_ctxt_switches"]) for p in pids)]
 
 
