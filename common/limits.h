@@ -54,6 +54,7 @@
 #define LIMIT_SYNC_DIGESTS 100     /* DownloadFiles, MS-WSUSSS 3.1.4.11 */
 #define LIMIT_SYNC_BYTES ((size_t)2000000) /* of documents in one GetUpdateData answer, the product's: what is over it is asked for again */
 #define LIMIT_DOWNSTREAM_PENDING 1000 /* rows of downstream servers that nobody approved: anybody may make up ids */
+#define LIMIT_SERVER_NAME 255     /* a downstream server's name: of DNS; its address, and who decided about it */
 #define LIMIT_STRING 1024         /* a name, a version, a model */
 #define LIMIT_ATTRIBUTES_TEXT (16 << 10) /* deviceAttributes is about 1.5 KB */
 #define LIMIT_COOKIE 2048         /* a sealed cookie, decoded */

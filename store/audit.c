@@ -960,6 +960,34 @@ static int audit_seen(struct slice key, struct slice value, void *arg)
 	return E_OK;
 }
 
+static void check_downstream_row(struct audit *a, enum db db, struct slice key, struct slice value, const char *what)
+{
+	char hex[41] = "";
+	hex_text(key.p, MIN(key.n, sizeof(hex) / 2), false, hex);
+	if (!downstream_row_good(db, key, value))
+		say(a, "%s %s cannot be read", what, hex);
+}
+
+static int audit_admitted(struct slice key, struct slice value, void *arg)
+{
+	check_downstream_row(arg, DB_ADMITTED, key, value, "the decision about downstream server");
+	return E_OK;
+}
+
+static int audit_downstream(struct slice key, struct slice value, void *arg)
+{
+	check_downstream_row(arg, DB_DOWNSTREAM, key, value, "the record of downstream server");
+	return E_OK;
+}
+
+/* A file that the catalog does not know (any more) is no fault: catalog/ and fleet/ commit apart, and the next sweep drops
+ * the mark. */
+static int audit_wanted(struct slice key, struct slice value, void *arg)
+{
+	check_downstream_row(arg, DB_WANTED, key, value, "the mark of wanted file");
+	return E_OK;
+}
+
 /* ---- all of it, in an order in which a check finds what it needs ---- */
 
 static const struct {
@@ -987,8 +1015,11 @@ static const struct {
 	{DB_SETTING, audit_setting, audit_settings},
 	{DB_EULA, audit_eula, NULL},
 	{DB_AUDIT, audit_audit, NULL},
+	{DB_ADMITTED, audit_admitted, NULL},
 	{DB_COMPUTER, audit_computer, NULL},
 	{DB_SEEN, audit_seen, NULL},
+	{DB_DOWNSTREAM, audit_downstream, NULL},
+	{DB_WANTED, audit_wanted, NULL},
 };
 
 static int audit_begin(struct audit *a)

@@ -231,6 +231,9 @@ int deployments_end_of_group(struct txn *t, uint32_t group, struct err *e) MUST_
 int groups_create_builtin(struct txn *t, struct err *e) MUST_CHECK;
 int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
 
+/* Can a row of DB_DOWNSTREAM, DB_ADMITTED or DB_WANTED be read? */
+bool downstream_row_good(enum db db, struct slice key, struct slice value);
+
 /* ---- arrays of the scan index: values of fixed-size items in chunks of at most LIMIT_CHUNK ---- */
 enum array {
 	ARRAY_ROW = 1, /* struct index_row by RevisionID */

@@ -83,6 +83,7 @@ struct row {
 static const char *const scope_words[] = {"all", "approved", NULL};
 static const char *const targeting_words[] = {"server", "client", NULL};
 static const char *const content_words[] = {"local", "microsoft", NULL};
+static const char *const downstream_words[] = {"approval", "open", NULL};
 static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 
 /* A member of another type than the row's does not compile. */
@@ -110,6 +111,9 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 	X("content.url", "http[s]://HOST[:PORT] or empty", "", "", \
 		"base address of downloads; empty: that of the computer's request", \
 		CHANGES_URLS, TEXT(content_url, is_base_url, 512)) \
+	X("downstream.admission", "approval|open", "approval", "", \
+		"which servers may synchronize from this one: those that `wsusctl downstream approve` named, or all that are not blocked", \
+		0, WORD(downstream_admission, downstream_admission, downstream_words)) \
 	X("xpress", "mixed|stream|off", "mixed", "", \
 		"how answers are packed for computers that ask for it: stored blocks pass through, or all is cut anew", \
 		0, WORD(xpress, xpress_setting, xpress_words)) \
@@ -195,7 +199,8 @@ static bool set_value(const struct row *r, struct slice v, struct settings *out)
 	}
 	return false;
 }
-static_assert(sizeof(enum scan_scope) == sizeof(int) && sizeof(enum xpress_setting) == sizeof(int),
+static_assert(sizeof(enum scan_scope) == sizeof(int) && sizeof(enum xpress_setting) == sizeof(int) &&
+		      sizeof(enum downstream_admission) == sizeof(int),
 	"set_word() writes an int");
 
 static int find(struct slice name)

@@ -125,6 +125,7 @@ long store_part_user(const char *dir, enum store_part part);
 enum scan_scope { SCOPE_ALL, SCOPE_APPROVED };
 enum targeting { TARGETING_SERVER, TARGETING_CLIENT };
 enum content_store { CONTENT_LOCAL, CONTENT_MICROSOFT };
+enum downstream_admission { DOWNSTREAM_APPROVAL, DOWNSTREAM_OPEN };
 enum xpress_setting { XPRESS_MIXED, XPRESS_STREAM, XPRESS_OFF };
 
 /* All settings, typed; one table in store/setting.c loads, checks, prints and documents them. */
@@ -133,6 +134,7 @@ struct settings {
 	enum targeting targeting;            /* targeting = server */
 	enum content_store content_store;    /* content.store = local */
 	enum xpress_setting xpress;          /* xpress = mixed */
+	enum downstream_admission downstream_admission; /* downstream.admission = approval */
 	struct slice content_url;            /* content.url = "" : scheme://host:port of the client's request */
 	struct slice package_share;          /* client.package-share: PackageServerShare, UNC */
 	struct slice languages;              /* sync.languages = all */

@@ -46,6 +46,7 @@ static void defaults_are_those_of_the_header(void **state)
 	assert_true(s.scan_scope == SCOPE_ALL && s.targeting == TARGETING_SERVER && s.content_store == CONTENT_LOCAL);
 	assert_true(s.xpress == XPRESS_MIXED && s.max_extended == LIMIT_EXTENDED_DEFAULT && s.cookie_minutes == 60);
 	assert_true(s.page_updates == 200 && s.page_bytes == 2 << 20 && s.registration_required && !s.file_location_fault);
+	assert_int_equal(s.downstream_admission, DOWNSTREAM_APPROVAL);
 	assert_true(s.content_url.n == 0 && s.package_share.n == 0 && s.server_name.n == 0);
 	txn_end(&f->t);
 }
