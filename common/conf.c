@@ -61,6 +61,13 @@ struct row {
 		NUMBER(1, 65535)) \
 	X("https.port", "1..65535", "8531", "", \
 		"the TLS port, which has everything; 8531 is the product's", NUMBER(1, 65535)) \
+	X("downstream.port", "1..65535 or empty", "", "", \
+		"a TLS port for downstream servers that show a certificate; empty: none, and they use the others. With it these do not " \
+		"answer downstream servers any more, and clients.admission does not hold there: the certificate does", \
+		NUMBER(1, 65535), OR_EMPTY) \
+	X("downstream.client-ca", ANY_PATH ", or empty", "", "", \
+		"the certificates, in PEM, of those who sign certificates of downstream servers for downstream.port; empty: an authority " \
+		"that is made for that, downstream-ca.crt beside the server's certificate", PATH, OR_EMPTY) \
 	X("plain-http", "true|false", "false", "", \
 		"whether the plain port has the web services, too, on other addresses than loopback: what computers say and hear " \
 		"there can be read and changed on the way", BOOL) \

@@ -157,21 +157,22 @@ static struct slice judge(struct ctl *c, const struct conf *f, const struct conf
 }
 
 /* Two servers cannot have one port. */
-static bool ports_collide(const struct conf *f, struct conf_line *l)
+static bool ports_collide(const struct conf *f, const char *const names[2], struct conf_line *l)
 {
-	static const char *const names[] = {"http.port", "https.port"};
+	struct conf_line at[2] = {{0}};
 	int32_t port[2];
 	for (unsigned i = 0; i < 2; i++) {
 		struct slice v;
 		struct err e;
-		unsigned at;
-		if (conf_get(f, names[i], &v, &at, &e) != E_OK || !text_i32(v, &port[i]))
+		at[i].name = slice_of(names[i]);
+		if (conf_get(f, names[i], &v, &at[i].no, &e) != E_OK || !text_i32(v, &port[i]))
 			return false;
-		if (at >= l->no)
-			*l = (struct conf_line){.no = at, .name = slice_of(names[i])};
 	}
+	*l = at[at[1].no >= at[0].no];
 	return port[0] == port[1];
 }
+
+static const char *const port_pairs[][2] = {{"http.port", "https.port"}, {"http.port", "downstream.port"}, {"https.port", "downstream.port"}};
 
 /* Every finding of a file, to `found`; returns how many lines are settings. */
 static unsigned judge_all(struct ctl *c, const struct conf *f,
@@ -184,8 +185,11 @@ static unsigned judge_all(struct ctl *c, const struct conf *f,
 		if (what.p)
 			found(c, f, &l, what.p);
 	}
-	if (ports_collide(f, &both))
-		found(c, f, &both, "http.port and https.port are the same; change one of them");
+	for (unsigned i = 0; i < COUNTOF(port_pairs); i++)
+		if (ports_collide(f, port_pairs[i], &both)) {
+			struct slice what = arena_printf(&c->arena, "%s and %s are the same; change one of them", port_pairs[i][0], port_pairs[i][1]);
+			found(c, f, &both, what.p ? what.p : "two ports are the same");
+		}
 	return n;
 }
 

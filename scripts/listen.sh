@@ -1,4 +1,4 @@
-# listen.sh -- what our two servers listen on; read with ".", never run.
+# listen.sh -- what our servers listen on; read with ".", never run.
 # listen: addresses, IPv4 and IPv6 without brackets, with blanks between them; add_listen fills it.
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # see above

@@ -12,12 +12,14 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 bin=${WSUS_BIN:-$here/bin} # tests run instrumented programs this way
 
 USAGE='usage: run.sh [--state DIR] [--listen ADDR]... [--port N] [--tls-port N] [--catalog sample|none|DIR]
-              [--workers N] [--name HOST]... [--plain-http] [--detach | --stop]
+              [--downstream-port N [--downstream-ca FILE]] [--workers N] [--name HOST]... [--plain-http] [--detach | --stop]
   --state DIR      where everything is kept (default: var in the clone)
   --listen ADDR    address to listen on, IPv4 or IPv6, as often as wanted (default 127.0.0.1 and ::1);
                    0.0.0.0 is every IPv4 address, :: every address of both kinds
   --port N         plain HTTP (default 8530)
   --tls-port N     HTTPS (default 8531)
+  --downstream-port N   HTTPS for downstream servers with a certificate, which then have nothing on the others
+  --downstream-ca FILE  who signs these (default: an authority that tls.sh makes for it)
   --catalog WHAT   load the sample catalog, nothing, or every update document below DIR;
                    a new state gets the sample catalog, an old one keeps what it has
   --workers N      worker processes of each service (default: what the service thinks best)
@@ -29,12 +31,12 @@ STATE_FORMAT='wsus-fcgi state 1'
 SERVICES='auth client content serversync'
 PARTS="nginx $SERVICES jobs" # in the order of the end: the front first
 
-state=$here/var listen='' port=8530 tls_port=8531 catalog='' workers='' names='' plain_http='' mode=foreground
+state=$here/var listen='' port=8530 tls_port=8531 downstream_port='' downstream_ca='' catalog='' workers='' names='' plain_http='' mode=foreground
 
 options() {
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--state | --listen | --port | --tls-port | --catalog | --workers | --name)
+		--state | --listen | --port | --tls-port | --downstream-port | --downstream-ca | --catalog | --workers | --name)
 			[ -n "${2:-}" ] || usage_error "$1 needs a value" "$USAGE"
 			;;
 		esac
@@ -46,6 +48,8 @@ options() {
 			;;
 		--port) port=$2 && shift ;;
 		--tls-port) tls_port=$2 && shift ;;
+		--downstream-port) downstream_port=$2 && shift ;;
+		--downstream-ca) downstream_ca=$(absolute "$2") && shift ;;
 		--catalog) catalog=$2 && shift ;;
 		--workers) workers=$2 && shift ;;
 		--name) names="$names $2" && shift ;;
@@ -57,12 +61,18 @@ options() {
 		esac
 		shift
 	done
-	for number in "$port" "$tls_port" "${workers:-1}"; do
+	for number in "$port" "$tls_port" "${downstream_port:-1}" "${workers:-1}"; do
 		if ! is_number "$number" || [ "$number" -lt 1 ] || [ "$number" -gt 65535 ]; then
 			usage_error "$number is no port or count" "$USAGE"
 		fi
 	done
 	[ "$port" -ne "$tls_port" ] || usage_error "--port and --tls-port must differ" "$USAGE"
+	case $downstream_port in
+	"$port" | "$tls_port") usage_error "--downstream-port must differ from --port and --tls-port" "$USAGE" ;;
+	esac
+	case $downstream_ca in
+	*[\"\\\$\|\&]*) usage_error "--downstream-ca takes no path with quotes, backslashes, dollars, bars or ampersands" "$USAGE" ;;
+	esac
 	listen=${listen:-127.0.0.1 ::1}
 	leave_out_ipv6
 	case $names in
@@ -189,16 +199,26 @@ render_nginx() {
 	listen_lines "$tls_port" ssl >"$to/listen-tls.conf"
 	sed "s|@USER_LINE@|${user:+user $user $group;}|" "$here/nginx/nginx.conf.in" >"$to/nginx.conf"
 	sed "s|@PLAIN_SERVICES@|$services|" "$here/nginx/site.conf.in" >"$to/site.conf"
+	if [ -n "$downstream_port" ]; then
+		listen_lines "$downstream_port" ssl >"$to/listen-downstream.conf"
+		for part in downstream sync-elsewhere; do
+			downstream_part "$here/nginx/$part.conf.in" >"$to/$part.conf"
+		done
+	fi
 	render_admission "$to" || die "nothing was started: correct $WSUS_CONF"
 }
 
 # ---- processes ----
 
 check_ports() {
-	for number in "$port" "$tls_port"; do
-		if port_holder "$number" >/dev/null; then
-			die "port $number is in use by $(port_user "$number"); end that, or choose another with \
-$([ "$number" = "$port" ] && echo --port || echo --tls-port)"
+	for option in port tls-port downstream-port; do
+		case $option in
+		port) number=$port ;;
+		tls-port) number=$tls_port ;;
+		*) number=$downstream_port ;;
+		esac
+		if [ -n "$number" ] && port_holder "$number" >/dev/null; then
+			die "port $number is in use by $(port_user "$number"); end that, or choose another with --$option"
 		fi
 	done
 }
@@ -232,7 +252,7 @@ start_jobs() {
 start_nginx() {
 	(cd "$state" && MALLOC_MMAP_THRESHOLD_=131072 nginx -p ./ -c nginx/nginx.conf -e log/nginx-error.log) >"$state/run/nginx.out" 2>&1 </dev/null || {
 		if grep -q 'Address already in use' "$state/run/nginx.out"; then
-			say "a port was taken meanwhile; choose others with --port and --tls-port"
+			say "a port was taken meanwhile; choose others with --port, --tls-port and --downstream-port"
 		fi
 		cat "$state/run/nginx.out" >&2
 		return 1
@@ -344,7 +364,7 @@ tell() {
 
 		wsus-fcgi is running.
 		  plain HTTP   $plain_url$(loopback || [ -n "$plain_http" ] || echo "   (content only)")
-		  TLS          $tls_url   (authority: $state/keys/ca.crt)
+		  TLS          $tls_url   (authority: $state/keys/ca.crt)$([ -z "$downstream_port" ] || printf '\n  downstream   https://%s   (with a certificate: scripts/tls.sh --client)' "$host:$downstream_port")
 		  state        $state
 		  logs         $state/log
 		  processes    $(for part in $PARTS; do printf '%s %s  ' "$part" "$(pid_of "$part")"; done)
@@ -389,6 +409,7 @@ start_instance() {
 	load_catalog
 	# shellcheck disable=SC2046 # a list of words
 	"$here/scripts/tls.sh" "$state/keys" $(all_names) 9<&-
+	[ -z "$downstream_port" ] || [ -n "$downstream_ca" ] || "$here/scripts/tls.sh" --downstream "$state/keys" 9<&-
 	render_nginx
 	urls
 	printf '%s\n' "$tls_url" >"$state/run/url"

@@ -45,6 +45,7 @@ read_conf() {
 	tls=$(setting tls) names=$(setting names) workers=$(setting workers)
 	backup_to=$(setting backup.to)
 	port=$(setting http.port) tls_port=$(setting https.port)
+	downstream_port=$(setting downstream.port) downstream_ca=$(setting downstream.client-ca)
 	listen=''
 	for address in $(setting listen); do
 		add_listen "$address"
@@ -102,6 +103,10 @@ make_certificate() {
 	# shellcheck disable=SC2046 # a list of words
 	"$lib/tls.sh" "$tls" $(certificate_names)
 	[ "$(readlink "$tls/server" 2>/dev/null || true)" = "$before" ] || note "the certificate of the server"
+	if [ -n "$downstream_port" ] && [ -z "$downstream_ca" ] && [ ! -s "$tls/downstream-ca.crt" ]; then
+		"$lib/tls.sh" --downstream "$tls"
+		note "the authority of downstream servers"
+	fi
 }
 
 # ---- nginx ----
@@ -124,6 +129,12 @@ render_nginx() {
 	sed "s|@PLAIN_SERVICES@|$plain_services|" "$share/nginx/site.conf.in" | absolute_paths >"$1/site.conf"
 	listen_lines "$port" >"$1/listen-plain.conf"
 	listen_lines "$tls_port" ssl >"$1/listen-tls.conf"
+	if [ -n "$downstream_port" ]; then
+		listen_lines "$downstream_port" ssl >"$1/listen-downstream.conf"
+		for part in downstream sync-elsewhere; do
+			downstream_part "$share/nginx/$part.conf.in" | absolute_paths >"$1/$part.conf"
+		done
+	fi
 	absolute_paths <"$share/nginx/wsus-fcgi.conf.in" >"$1/wsus-fcgi.conf"
 	render_admission "$1" || die "nginx has what it had before: correct $WSUS_CONF, then run this again"
 }
@@ -150,7 +161,7 @@ port_taken() {
 	*' 0.0.0.0 '* | *' :: '*) ;;
 	*) return 1 ;;
 	esac
-	for number in "$port" "$tls_port"; do
+	for number in "$port" "$tls_port" $downstream_port; do
 		port_holder "$number" >/dev/null || continue
 		holder=$(port_user "$number")
 		case $holder in

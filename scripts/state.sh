@@ -39,6 +39,12 @@ expect_jobs() {
 	done
 }
 
+# downstream_part TEMPLATE: what nginx has in addition, or otherwise, with the setting downstream.port.  Who may come is said by
+# downstream_ca; where that is empty, by the authority that tls.sh makes for it.
+downstream_part() {
+	sed -e "s|@CLIENT_CA@|${downstream_ca:-../keys/downstream-ca.crt}|" -e "s|@DOWNSTREAM_PORT@|$downstream_port|" "$1"
+}
+
 # render_admission DIR: what nginx must know of who may come.  Tokens stand there: nginx reads it while it is root.
 render_admission() {
 	if [ "$(setting clients.admission)" = token ] && [ ! -s "$keys/client-tokens" ]; then

@@ -10,6 +10,8 @@ USAGE='usage: tls.sh KEYS NAME...                      make what is missing, ren
        tls.sh --install WHERE CERT KEY [CHAIN]  check this certificate and serve it from now on
        tls.sh --switch WHERE                    let the next authority sign: every computer has it
        tls.sh --show WHERE                      what is served, and what is wrong with it
+       tls.sh --downstream WHERE                make the authority of downstream servers if there is none
+       tls.sh --client WHERE NAME DIR           a certificate for the downstream server NAME, signed by it, into DIR
   KEYS    directory of ca.crt, ca.key, server.crt, server.key
   WHERE   KEYS of an installed server, or the state directory of run.sh
   NAME    host name or address, IPv4 or IPv6'
@@ -91,7 +93,7 @@ is_own() {
 
 # ---- the authority ----
 
-make_authority() { # make_authority NAME: NAME.crt and NAME.key
+make_authority() { # make_authority FILE [KIND]: FILE.crt and FILE.key
 	cat >"$work/ca.cnf" <<-END
 		[req]
 		distinguished_name = dn
@@ -99,7 +101,7 @@ make_authority() { # make_authority NAME: NAME.crt and NAME.key
 		prompt = no
 		[dn]
 		O = wsus-fcgi
-		CN = wsus-fcgi authority $(date -u +%Y-%m-%d) $(openssl rand -hex 4)
+		CN = wsus-fcgi ${2:+$2 }authority $(date -u +%Y-%m-%d) $(openssl rand -hex 4)
 		[ext]
 		basicConstraints = critical, CA:true, pathlen:0
 		keyUsage = critical, keyCertSign, cRLSign
@@ -160,21 +162,20 @@ days_to_sign() {
 	echo "$SERVER_DAYS"
 }
 
-# make_certificate AUTHORITY: for $names, in a directory of its own; sets pair.  Keys are ECDSA P-256, which every
-# Windows since Vista verifies; nginx/tls.conf says what that choice buys.
-make_certificate() {
-	first=${names#*:}
+# sign AUTHORITY USE CN: makes $work/server.key and server.crt, for $names; fails with the reason in $work/log.  Keys are
+# ECDSA P-256, which every Windows since Vista verifies; nginx/tls.conf says what that choice buys.
+sign() {
 	cat >"$work/server.cnf" <<-END
 		[req]
 		distinguished_name = dn
 		prompt = no
 		[dn]
 		O = wsus-fcgi
-		CN = $(printf '%.60s' "${first%%,*}")
+		CN = $3
 		[ext]
 		basicConstraints = critical, CA:false
 		keyUsage = critical, digitalSignature
-		extendedKeyUsage = serverAuth
+		extendedKeyUsage = $2
 		subjectKeyIdentifier = hash
 		authorityKeyIdentifier = keyid
 		subjectAltName = $names
@@ -185,7 +186,13 @@ make_certificate() {
 			openssl x509 -req -in "$work/server.csr" -CA "$1.crt" -CAkey "$1.key" \
 				-set_serial "0x4$(openssl rand -hex 15)" -days "$(days_to_sign "$1.crt")" -sha256 \
 				-extfile "$work/server.cnf" -extensions ext -out "$work/server.crt"
-	} 2>"$work/log" || {
+	} 2>"$work/log"
+}
+
+# make_certificate AUTHORITY: for $names, in a directory of its own; sets pair.
+make_certificate() {
+	first=${names#*:}
+	sign "$1" serverAuth "$(printf '%.60s' "${first%%,*}")" || {
 		cat "$work/log" >&2
 		die "no certificate could be made; what was served is served on.  Names: $names"
 	}
@@ -389,6 +396,44 @@ has $keys/ca-next.crt, then run tls.sh --switch"
 	[ -z "$reload" ] || say "new server certificate, good until $(day_of_end "$keys/server.crt"): $1"
 }
 
+# ---- downstream servers ----
+
+# An authority that signs nothing else: who wants to take all their certificates back makes another one, and no computer
+# notices.  A server whose own certificate is not of ours has it, too.
+make_downstream_authority() {
+	if [ ! -s "$keys/downstream-ca.crt" ] || [ ! -s "$keys/downstream-ca.key" ]; then
+		make_authority downstream-ca downstream
+	fi
+}
+
+# make_client NAME DIR: PKCS#12 is what Windows imports.  It is no more secret than the key beside it, so it has no password,
+# and the old algorithms, which Server 2016 and before read, are good enough.
+make_client() {
+	case $1 in
+	*[!A-Za-z0-9._-]* | [.-]* | '') usage_error "$1 is no host name" "$USAGE" ;;
+	esac
+	[ -d "$2" ] || die "there is no directory $2; make one that nobody else may read"
+	make_downstream_authority
+	if ends_within "$SOON" "$keys/downstream-ca.crt"; then
+		die "the authority $keys/downstream-ca.crt ends on $(day_of_end "$keys/downstream-ca.crt") and signs no more: wsus-tls(8) says how to \
+make another"
+	fi
+	names=DNS:$1
+	if ! sign "$keys/downstream-ca" clientAuth "$(printf '%.60s' "$1")" || ! openssl pkcs12 -export -inkey "$work/server.key" \
+		-in "$work/server.crt" -name "$1" -passout pass: -certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha1 \
+		-out "$work/server.p12" 2>"$work/log"; then
+		cat "$work/log" >&2
+		die "no certificate could be made for $1"
+	fi
+	chmod 644 "$work/server.crt"
+	chmod 600 "$work/server.key" "$work/server.p12"
+	for suffix in key p12 crt; do
+		mv "$work/server.$suffix" "$2/$1.$suffix" || die "$2/$1.$suffix cannot be written"
+	done
+	say "$2/$1.crt, .key and .p12 (without a password) are good until $(day_of_end "$2/$1.crt")$(is_own || echo "; it knows this server by \
+$keys/ca.crt")"
+}
+
 # ---- check and install one that is given ----
 
 errors=0
@@ -575,6 +620,7 @@ show() {
 	check "$keys/server.key" "$keys/server.crt"
 	[ ! -s "$keys/ca-next.crt" ] ||
 		warning "the next authority $keys/ca-next.crt waits: see that every computer has it, then tls.sh --switch"
+	[ ! -s "$keys/downstream-ca.crt" ] || check_dates "$keys/downstream-ca.crt" "the authority of downstream servers"
 	if nginx_pid && address=$(tls_address) && [ -n "$address" ] && ! is_served "$address"; then
 		wrong "$(not_served "$address")"
 	fi
@@ -595,7 +641,7 @@ case $verb in
 	printf '%s\n' "$USAGE"
 	exit 0
 	;;
---renew | --install | --switch | --show)
+--renew | --install | --switch | --show | --downstream | --client)
 	at_least $# 2
 	shift
 	;;
@@ -615,6 +661,11 @@ case $verb in
 --renew) renew "$@" ;;
 --switch) switch_authority ;;
 --show) show ;;
+--downstream) make_downstream_authority ;;
+--client)
+	at_least $# 2
+	make_client "$1" "$(absolute "$2")"
+	;;
 --install)
 	at_least $# 2
 	install_given "$@"

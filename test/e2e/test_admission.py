@@ -176,7 +176,8 @@ class Token(unittest.TestCase):
         self.assertEqual(s.ask("127.0.0.2", "GET", f"/Content/99/{'0' * 40}")[0], 404)
         self.assertEqual(s.config("127.0.0.1"), 200)  # the machine itself
         self.assertEqual(s.config("127.0.0.9"), 403)
-        self.assertRegex(s.log_of("127.0.0.9")[0], r'status=403 .* why="without the token of clients\.admission" do="if it is yours: give it')
+        line = harness.wait_for(lambda: s.log_of("127.0.0.9"), what="its line")[0]
+        self.assertRegex(line, r'status=403 .* why="without the token of clients\.admission" do="if it is yours: give it')
 
     def test_a_whole_scan_with_the_token_and_none_of_it_in_a_log(self):
         s, (token, *_) = self.server, self.tokens()
@@ -357,6 +358,7 @@ class Exposure(unittest.TestCase):
             self.assertTrue(any(re.search(pattern, p, re.I) if kind[:1] == "~" else p.startswith(pattern) if kind == "^~" else p == pattern
                                 for p in self.paths), pattern)
 
+    # will partly hold: WSUSSS-TRANSPORT-33 (the plain port that others reach refuses downstream servers)
     def test_networks(self):
         self.server.write("clients.networks = 127.0.0.1 127.0.0.3")
         self.server.reload()
