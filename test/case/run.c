@@ -6,10 +6,12 @@
  *	before, NN-do      lines of verbs (the table `verbs` below): catalog, policy, clock, what must be in the store;
  *	                   "meanwhile LINE" lets another process do the line in the middle of the next request
  *	NN-req.xml         a request; without an Envelope it is wrapped as native clients do.  @NS@ and @NSA@ are
- *	                   the namespaces of the two services, @COOKIE@, @AUTHCOOKIE@, @EXPIRATION@, @LASTCHANGE@
- *	                   the last values that were answered, @NAME@ what `keep NAME` kept
- *	NN-req.headers     optional: Method, Host, Scheme, Accept-Encoding, SOAPAction, Service (auth, client),
- *	                   Peer, Too-Large, Short
+ *	                   the namespaces of the two services for computers, @NSS@, @NSD@ and @NSP@ those of ServerSync,
+ *	                   DssAuth and Ping; @COOKIE@, @AUTHCOOKIE@, @EXPIRATION@, @LASTCHANGE@, @ANCHOR@, @CONFIGANCHOR@
+ *	                   the last values that were answered, @NAME@ what `keep NAME` kept; @BEGAN@ what stands behind
+ *	                   the comma of all anchors of this generation
+ *	NN-req.headers     optional: Method, Host, Scheme, Path, Accept-Encoding, SOAPAction, Service (auth, client,
+ *	                   serversync; otherwise the request's namespace says it), Peer, Too-Large, Short
  *	NN-rsp.txt         the answer: status, headers, empty line, body, with line breaks between tags.  What differs
  *	                   from run to run stands there as @COOKIE@ and the like
  *	rules              which rules the case would catch if broken
@@ -25,17 +27,21 @@
 #include <unistd.h>
 
 #include "cgi/dispatch.h"
+#include "common/anchor.h"
 #include "common/log.h"
 #include "common/seal.h"
 #include "common/text.h"
 #include "common/wusp_info.h"
+#include "common/wsusss.h"
 #include "common/xpress.h"
+#include "store/downstream.h"
 #include "store/import.h"
 #include "store/env.h"
 #include "store/publish.h"
+#include "store/sync.h"
 
 #define MAX_WORDS 16
-#define MAX_TOKENS 32
+#define MAX_TOKENS 48
 #define CLOCK_START INT64_C(17673278456789012) /* 2026-01-02T04:24:05.6789012Z */
 
 static tick_t clock_now;
@@ -72,6 +78,7 @@ PRINTF(2, 3) static bool wrong(struct stage *s, const char *fmt, ...)
 }
 
 static void do_meanwhile(struct stage *s);
+static void know_server(struct stage *s);
 /* The first call in a request comes before its transaction, a call in its course after it has begun. */
 static tick_t frozen_now(void)
 {
@@ -189,6 +196,8 @@ static const struct {
 	{"CookieData", "AUTHCOOKIE"},
 	{"LastChange", "LASTCHANGE"},
 	{"Expiration", "EXPIRATION"},
+	{"Anchor", "ANCHOR"},
+	{"NewConfigAnchor", "CONFIGANCHOR"},
 	{"ID", NULL}, /* of a fault: a GUID; shown as @ID@ */
 };
 
@@ -200,6 +209,15 @@ static void remember_tokens(struct stage *s, struct slice body)
 		if (volatile_texts[i].token && element_text(body, volatile_texts[i].element, &at, &text))
 			set_token(s, slice_of(volatile_texts[i].token), text);
 	}
+}
+
+/* POINT,@BEGAN@ for an anchor of this generation. */
+static struct slice mask_anchor(struct slice text)
+{
+	struct slice rest = text, point = text_cut(&rest, ',');
+	if (!rest.p || !slice_eq(rest, get_token(the_stage, SL("BEGAN"))))
+		return SL0;
+	return arena_printf(&the_stage->a, "%.*s,@BEGAN@", SLF(point));
 }
 
 /* What stands for this element's text in an expected answer; absent: the text itself. */
@@ -214,6 +232,8 @@ static struct slice mask_of(struct slice element, struct slice text)
 		return SL("@AUTHCOOKIE@");
 	if (slice_eq(element, SL("LastChange")))
 		return SL("@LASTCHANGE@");
+	if (slice_eq(element, SL("Anchor")) || slice_eq(element, SL("NewConfigAnchor")))
+		return mask_anchor(text);
 	if (slice_eq(element, SL("ID")) && text_guid(text, &g))
 		return SL("@ID@");
 	if (slice_eq(element, SL("LastChangeTime")) && slice_eq(text, slice_of(today)))
@@ -259,6 +279,39 @@ static void show_answer(struct stage *s, struct buf *to, const struct answer *a,
 
 /* ---- one request ---- */
 
+static const struct service *const services[] = {&auth_service, &client_service, &serversync_service};
+
+static const struct service *service_named(struct slice name)
+{
+	for (size_t i = 0; i < COUNTOF(services); i++)
+		if (slice_eq(name, slice_of(services[i]->name)))
+			return services[i];
+	must(false, "Service: auth, client or serversync");
+	return NULL;
+}
+
+/* The one that has an operation in a namespace that the body declares; Ping, which more than one has, is ServerSync's. */
+static const struct service *service_of(struct slice body)
+{
+	static const struct {
+		const char *ns;
+		const struct service *service;
+	} table[] = {
+		{WUSP_NS_SIMPLEAUTH, &auth_service},
+		{WSUSSS_NS_AUTH, &auth_service},
+		{WSUSSS_NS_SYNC, &serversync_service},
+		{WSUSSS_NS_PING, &serversync_service},
+	};
+	for (size_t i = 0; i < COUNTOF(table); i++)
+		for (const char *quote = "\"'"; *quote; quote++) {
+			char declared[128];
+			int n = snprintf(declared, sizeof(declared), "=%c%s%c", *quote, table[i].ns, *quote);
+			if (memmem(body.p, body.n, declared, (size_t)n))
+				return table[i].service;
+		}
+	return &client_service;
+}
+
 static void take_header(struct stage *s, struct request *r, struct slice line)
 {
 	struct slice value = line, name = text_cut(&value, ':');
@@ -269,6 +322,7 @@ static void take_header(struct stage *s, struct request *r, struct slice line)
 		{"Method", offsetof(struct request, method)},
 		{"Host", offsetof(struct request, host)},
 		{"Scheme", offsetof(struct request, scheme)},
+		{"Path", offsetof(struct request, path)},
 		{"Accept-Encoding", offsetof(struct request, accept_encoding)},
 		{"SOAPAction", offsetof(struct request, soap_action)},
 		{"Server-Name", offsetof(struct request, server_name)},
@@ -284,15 +338,16 @@ static void take_header(struct stage *s, struct request *r, struct slice line)
 	if (text_ieq(name, SL("Short")))
 		r->body_short = true;
 	if (text_ieq(name, SL("Service")))
-		s->worker->service = slice_eq(value, SL("auth")) ? &auth_service : &client_service;
+		s->worker->service = service_named(value);
 }
 
 static void make_request(struct stage *s, struct request *r, struct slice body, struct slice headers)
 {
-	bool auth = memmem(body.p, body.n, "<GetAuthorizationCookie", 23) != NULL;
-	s->worker->service = auth ? &auth_service : &client_service;
+	s->worker->service = service_of(body);
+	bool dss = memmem(body.p, body.n, WSUSSS_NS_AUTH, sizeof(WSUSSS_NS_AUTH) - 1) != NULL;
 	*r = (struct request){
 		.method = SL("POST"),
+		.path = slice_of(s->worker->service->paths[dss ? 1 : 0]),
 		.content_type = SL("text/xml; charset=utf-8"),
 		.host = SL("wsus.example.com:8530"),
 		.scheme = SL("http"),
@@ -367,6 +422,26 @@ static int hash_computer(const struct computer *c, void *arg)
 	return 0;
 }
 
+static int hash_downstream(const struct downstream *d, void *arg)
+{
+	uint64_t *h = arg;
+	const struct slice parts[] = {{(const char *)d->id.b, sizeof(d->id.b)}, d->name, d->address};
+	for (size_t i = 0; i < COUNTOF(parts); i++)
+		for (size_t k = 0; k < parts[i].n; k++)
+			*h = (*h ^ (uint8_t)parts[i].p[k]) * UINT64_C(1099511628211);
+	*h = *h * 31 + (uint64_t)d->last_seen + d->came;
+	return 0;
+}
+
+static int hash_wanted(const struct wanted *w, void *arg)
+{
+	uint64_t *h = arg;
+	for (size_t k = 0; k < sizeof(w->digest.b); k++)
+		*h = (*h ^ w->digest.b[k]) * UINT64_C(1099511628211);
+	*h = *h * 31 + w->times;
+	return 0;
+}
+
 static uint64_t hash_store(struct stage *s)
 {
 	struct err e;
@@ -374,6 +449,8 @@ static uint64_t hash_store(struct stage *s)
 	uint64_t h = UINT64_C(14695981039346656037);
 	must(txn_begin(s->store, TXN_READ, &t, &e) == E_OK, "no transaction");
 	must(computer_each(t, hash_computer, &h, &e) == E_OK, "computers");
+	must(downstream_each(t, hash_downstream, &h, &e) == E_OK, "downstream servers");
+	must(wanted_each(t, hash_wanted, &h, &e) == E_OK, "wanted files");
 	txn_end(&t);
 	return h;
 }
@@ -402,7 +479,8 @@ static bool torture(struct stage *s, const struct request *r, struct slice expec
 		int status = send_request(s, r, &shown);
 		if (!alloc_failed)
 			break;
-		if (status == 500 && hash_store(s) != before)
+		bool noted = expected.n > 3 && memcmp(expected.p, "500", 3) == 0; /* a fault may be meant to follow what was written */
+		if (status == 500 && !noted && hash_store(s) != before)
 			good = wrong(s, "%s: a fault at allocation %ld changed the store", step, n);
 		else if (slice_eq(buf_bytes(&shown), expected))
 			continue; /* what was not to be had was not needed: what a worker keeps for the next time */
@@ -614,6 +692,44 @@ static int do_damage(struct txn *t, const struct words *w, struct err *e)
 	return db_put(t, (enum db)db, k, (struct slice){row, was.n}, e);
 }
 
+/* downstream STATE GUID [NAME]: the administrator's decision.  Nothing of it is published. */
+static bool do_downstream(struct stage *s, const struct words *w)
+{
+	struct err e = {0};
+	struct txn *t;
+	struct guid id;
+	unsigned state = DOWNSTREAM_PENDING;
+	while (state <= DOWNSTREAM_BLOCKED && !slice_eq(w->v[1], slice_of(downstream_state_names[state])))
+		state++;
+	must(state <= DOWNSTREAM_BLOCKED && text_guid(w->v[2], &id), "downstream pending|approved|blocked GUID [NAME]");
+	int rc = txn_begin(s->store, TXN_CATALOG, &t, &e);
+	if (rc == E_OK)
+		rc = downstream_decide(t, &id, w->n > 3 ? w->v[3] : SL(""), (enum downstream_state)state, SL("case"), &e);
+	if (rc == E_OK)
+		rc = txn_commit(&t, &e);
+	txn_end(&t);
+	return rc == E_OK || wrong(s, "downstream: %s", e.text);
+}
+
+/* strangers N: as many downstream servers that nobody decided upon came by. */
+static bool do_strangers(struct stage *s, const struct words *w)
+{
+	struct err e = {0};
+	struct txn *t;
+	int64_t n = 0;
+	must(text_i64(w->v[1], &n), "strangers N");
+	int rc = txn_begin(s->store, TXN_FLEET, &t, &e);
+	for (int64_t i = 1; rc == E_OK && i <= n; i++) {
+		struct downstream d = {.name = SL("stranger"), .address = SL(""), .came = true, .last_seen = clock_now};
+		put_be64(d.id.b, (uint64_t)i);
+		rc = downstream_contact(t, &d, &e);
+	}
+	if (rc == E_OK)
+		rc = txn_commit(&t, &e);
+	txn_end(&t);
+	return rc == E_OK || wrong(s, "strangers: %s", e.text);
+}
+
 /* meanwhile LINE */
 static bool put_off(struct stage *s, const struct words *w)
 {
@@ -623,9 +739,10 @@ static bool put_off(struct stage *s, const struct words *w)
 	return true;
 }
 
+/* keep NAME [TOKEN]: @NAME@ is from now on what @TOKEN@ is now, @COOKIE@ unless another is named. */
 static bool do_keep(struct stage *s, const struct words *w)
 {
-	set_token(s, w->v[1], get_token(s, SL("COOKIE")));
+	set_token(s, w->v[1], get_token(s, w->n > 2 ? w->v[2] : SL("COOKIE")));
 	return true;
 }
 
@@ -680,6 +797,37 @@ static bool do_foreign(struct stage *s, const struct words *w)
 	return true;
 }
 
+/* forge FIELD=VALUE ...: what we could have sealed, but for these: @FORGED@ and @FORGEDAUTH@.  Of the present cookie of a
+ * downstream server; key=other: not even that. */
+static bool do_forge(struct stage *s, const struct words *w)
+{
+	static const uint8_t secret[SEAL_MASTER] = {99};
+	struct slice raw;
+	struct sealer *other = NULL;
+	struct dss_cookie k;
+	char to[COOKIE_MAX];
+	int64_t n;
+	if (!text_base64(get_token(s, SL("COOKIE")), &s->a, &raw) || dss_cookie_open(s->sealer, raw, &k) != E_OK)
+		return wrong(s, "no cookie of a downstream server yet");
+	if (text_i64(option(w, "major"), &n))
+		k.major = (uint32_t)n;
+	if (text_i64(option(w, "generation"), &n))
+		k.generation = (uint32_t)n;
+	if (text_i64(option(w, "expires"), &n)) /* seconds from now */
+		k.expires = clock_now + n * TICKS_PER_SECOND;
+	if (option(w, "server").p)
+		must(text_guid(option(w, "server"), &k.server), "server=GUID");
+	if (option(w, "dss").p)
+		must(text_guid(option(w, "dss"), &k.dss), "dss=GUID");
+	must(seal_open_secret(&other, secret, NULL) == E_OK, "sealer");
+	struct sealer *with = option(w, "key").p ? other : s->sealer;
+	struct dss_auth_cookie a = {k.server, k.generation, k.expires, k.group, k.dss};
+	set_cookie_token(s, SL("FORGED"), to, dss_cookie_seal(with, clock_now, &k, to));
+	set_cookie_token(s, SL("FORGEDAUTH"), to, dss_auth_cookie_seal(with, clock_now, &a, to));
+	seal_close(&other);
+	return true;
+}
+
 static bool exchange(struct stage *s, const char *body, int want)
 {
 	struct request r;
@@ -719,6 +867,27 @@ static bool do_handshake(struct stage *s, const struct words *w)
 		200);
 }
 
+/* server-handshake [id=GUID] [name=FQDN] [version=V] [decide=STATE|no]: a downstream server, approved before unless decide=
+ * says otherwise, up to a cookie in @COOKIE@. */
+static bool do_server_handshake(struct stage *s, const struct words *w)
+{
+	struct slice id = option(w, "id"), name = option(w, "name"), version = option(w, "version"), decide = option(w, "decide");
+	set_token(s, SL("SERVER"), id.p ? id : SL("aaaaaaaa-0000-4000-8000-000000000001"));
+	set_token(s, SL("SERVERNAME"), name.p ? name : SL("dss.example.com"));
+	set_token(s, SL("VERSION"), version.p ? version : SL("1.20"));
+	struct words d = {.v = {SL("downstream"), decide.p ? decide : SL("approved"), get_token(s, SL("SERVER"))}, .n = 3};
+	return (slice_eq(decide, SL("no")) || do_downstream(s, &d)) &&
+		exchange(s,
+			"<GetAuthorizationCookie xmlns='@NSD@'><accountName>@SERVERNAME@</accountName><accountGuid>@SERVER@"
+			"</accountGuid></GetAuthorizationCookie>",
+			200) &&
+		exchange(s,
+			"<GetCookie xmlns='@NSS@'><authCookies><AuthorizationCookie><PlugInId>DssTargeting</PlugInId>"
+			"<CookieData>@AUTHCOOKIE@</CookieData></AuthorizationCookie></authCookies>"
+			"<protocolVersion>@VERSION@</protocolVersion></GetCookie>",
+			200);
+}
+
 static int count_computer(const struct computer *c, void *arg)
 {
 	(void)c;
@@ -726,7 +895,52 @@ static int count_computer(const struct computer *c, void *arg)
 	return 0;
 }
 
-/* expect WHAT ID VALUE, expect computers|groups|approvals N: what the store holds now. */
+static int count_downstream(const struct downstream *d, void *arg)
+{
+	*(unsigned *)arg += d->came;
+	return 0;
+}
+
+static int count_wanted(const struct wanted *v, void *arg)
+{
+	(void)v;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* expect downstream GUID WHAT VALUE */
+static bool expect_downstream(struct stage *s, struct txn *t, const struct words *w)
+{
+	struct guid id;
+	struct downstream d;
+	struct slice what = w->v[3], want = w->v[w->n - 1], got = SL("?");
+	char parent[GUID_TEXT + 1];
+	must(w->n == 5 && text_guid(w->v[2], &id), "expect downstream GUID WHAT VALUE");
+	if (downstream_get(t, &id, &d, NULL) != E_OK)
+		return wrong(s, "no downstream server %.*s", SLF(w->v[2]));
+	guid_text(&d.parent, parent);
+	const struct {
+		const char *what;
+		struct slice got;
+	} table[] = {
+		{"name", d.name},
+		{"address", d.address},
+		{"state", slice_of(downstream_state_names[d.state])},
+		{"version", arena_printf(&s->a, "%u.%u", (unsigned)d.major, (unsigned)d.minor)},
+		{"came", d.came ? SL("yes") : SL("no")},
+		{"listed", d.listed ? SL("yes") : SL("no")},
+		{"replicated", d.replicated ? SL("yes") : SL("no")},
+		{"rolled-up", d.last_rollup || d.last_sync ? SL("yes") : SL("no")},
+		{"parent", slice_eq(slice_of(parent), get_token(s, SL("SERVERID"))) ? SL("us") : slice_of(parent)},
+	};
+	for (size_t i = 0; i < COUNTOF(table); i++)
+		if (slice_eq(what, slice_of(table[i].what)))
+			got = table[i].got;
+	return slice_eq(got, want) ||
+		wrong(s, "expected %.*s %.*s, found %.*s", SLF(what), SLF(want), SLF(got));
+}
+
+/* expect WHAT ID VALUE, expect computers|groups|approvals|downstreams|wanted N: what the store holds now. */
 static bool expect_of(struct stage *s, struct txn *t, const struct words *w)
 {
 	struct computer c;
@@ -738,6 +952,14 @@ static bool expect_of(struct stage *s, struct txn *t, const struct words *w)
 	if (slice_eq(what, SL("computers"))) {
 		must(computer_each(t, count_computer, &n, &e) == E_OK, "computers");
 		got = arena_printf(&s->a, "%u", n);
+	} else if (slice_eq(what, SL("downstreams"))) {
+		must(downstream_each(t, count_downstream, &n, &e) == E_OK, "downstream servers");
+		got = arena_printf(&s->a, "%u", n);
+	} else if (slice_eq(what, SL("wanted"))) {
+		must(wanted_each(t, count_wanted, &n, &e) == E_OK, "wanted files");
+		got = arena_printf(&s->a, "%u", n);
+	} else if (slice_eq(what, SL("downstream"))) {
+		return expect_downstream(s, t, w);
 	} else if (slice_eq(what, SL("groups")) && w->n == 3) {
 		must(store_stat(t, &stat, &e) == E_OK, "figures");
 		got = arena_printf(&s->a, "%u", stat.groups);
@@ -798,6 +1020,10 @@ static const struct {
 	{"tamper", 2, NULL, do_tamper},
 	{"foreign", 1, NULL, do_foreign},
 	{"handshake", 1, NULL, do_handshake},
+	{"downstream", 3, NULL, do_downstream},
+	{"strangers", 2, NULL, do_strangers},
+	{"server-handshake", 1, NULL, do_server_handshake},
+	{"forge", 2, NULL, do_forge},
 	{"expect", 3, NULL, do_expect},
 };
 
@@ -830,6 +1056,7 @@ static bool do_lines(struct stage *s, struct slice text)
 			return wrong(s, "bad line: %.*s", SLF(w.v[0]));
 		if (!(verbs[i].policy ? do_policy(s, i, &w) : verbs[i].other(s, &w)))
 			return false;
+		know_server(s);
 	}
 	return true;
 }
@@ -940,6 +1167,21 @@ static bool run_steps(struct stage *s)
 	return ok;
 }
 
+/* Tokens of this server and its generation. */
+static void know_server(struct stage *s)
+{
+	struct server_state st;
+	struct txn *t;
+	struct err e;
+	char text[ANCHOR_MAX], id[GUID_TEXT + 1];
+	must(txn_begin(s->store, TXN_READ, &t, &e) == E_OK && server_state_get(t, &st, &e) == E_OK, "server state");
+	txn_end(&t);
+	size_t n = anchor_text(&(struct anchor){1, sync_began(&st)}, text);
+	set_token(s, SL("BEGAN"), (struct slice){text + 2, n - 2});
+	guid_text(&st.server_id, id);
+	set_token(s, SL("SERVERID"), slice_of(id));
+}
+
 static void open_stage(struct stage *s)
 {
 	static const uint8_t secret[SEAL_MASTER] = {1, 2, 3};
@@ -956,6 +1198,10 @@ static void open_stage(struct stage *s)
 	clock_now = CLOCK_START;
 	set_token(s, SL("NS"), SL(WUSP_NS_CLIENT));
 	set_token(s, SL("NSA"), SL(WUSP_NS_SIMPLEAUTH));
+	set_token(s, SL("NSS"), SL(WSUSSS_NS_SYNC));
+	set_token(s, SL("NSD"), SL(WSUSSS_NS_AUTH));
+	set_token(s, SL("NSP"), SL(WSUSSS_NS_PING));
+	know_server(s);
 }
 
 static void close_stage(struct stage *s)

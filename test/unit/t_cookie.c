@@ -1,4 +1,4 @@
-/* t_cookie.c -- both cookies keep every field, and nothing but a genuine one opens. */
+/* t_cookie.c -- the cookies of computers and of downstream servers keep every field, and nothing but a genuine one opens. */
 #include "common/cookie.h"
 
 #include <setjmp.h>
@@ -152,6 +152,160 @@ static void other_layouts_are_refused(void **state)
 	}
 }
 
+/* ---- downstream servers ---- */
+
+static const struct guid dss = {{0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf}};
+
+static struct dss_auth_cookie dss_auth_sample(void)
+{
+	return (struct dss_auth_cookie){server, 0x01020304, 0x1112131415161718, 0x21222324, dss};
+}
+
+static struct dss_cookie dss_sample(void)
+{
+	return (struct dss_cookie){server, 0x01020304, 0x1112131415161718, 1, 20, 0x21222324, dss};
+}
+
+/* will hold: WSUSSS-AUTHCOOKIE-11 WSUSSS-AUTHCOOKIE-12 */
+static void a_downstream_server_s_authorization_cookie_keeps_its_fields(void **state)
+{
+	(void)state;
+	struct dss_auth_cookie in = dss_auth_sample(), out;
+	char sealed[COOKIE_MAX];
+	size_t n = dss_auth_cookie_seal(s, NOW, &in, sealed);
+	assert_int_equal(n, 49 + SEAL_OVERHEAD);
+	assert_int_equal(dss_auth_cookie_open(s, (struct slice){sealed, n}, &out), E_OK);
+	assert_int_equal(guid_cmp(&out.server, &in.server), 0);
+	assert_int_equal(out.generation, in.generation);
+	assert_true(out.expires == in.expires);
+	assert_int_equal(out.group, in.group);
+	assert_int_equal(guid_cmp(&out.dss, &in.dss), 0);
+	assert_null(memmem(sealed, n, dss.b, sizeof(dss.b))); /* opaque */
+}
+
+/* will hold: WSUSSS-COOKIE-14 */
+static void a_downstream_server_s_cookie_keeps_its_fields(void **state)
+{
+	(void)state;
+	struct dss_cookie in = dss_sample(), out;
+	char sealed[COOKIE_MAX];
+	size_t n = dss_cookie_seal(s, NOW, &in, sealed);
+	assert_int_equal(n, 57 + SEAL_OVERHEAD);
+	assert_int_equal(dss_cookie_open(s, (struct slice){sealed, n}, &out), E_OK);
+	assert_int_equal(guid_cmp(&out.server, &in.server), 0);
+	assert_int_equal(out.generation, in.generation);
+	assert_true(out.expires == in.expires);
+	assert_int_equal(out.major, 1);
+	assert_int_equal(out.minor, 20);
+	assert_int_equal(out.group, in.group);
+	assert_int_equal(guid_cmp(&out.dss, &in.dss), 0);
+	assert_null(memmem(sealed, n, dss.b, sizeof(dss.b)));
+}
+
+static void the_layouts_for_downstream_servers_are_as_documented(void **state)
+{
+	(void)state;
+#define HEAD "\1" "\xde\xad\2\3\4\5\6\7\10\11\12\13\14\15\16\17" "\1\2\3\4" "\x11\x12\x13\x14\x15\x16\x17\x18"
+#define TAIL "\x21\x22\x23\x24" "\xa0\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xab\xac\xad\xae\xaf"
+	static const char auth[] = HEAD TAIL, cookie[] = HEAD "\0\0\0\1" "\0\0\0\x14" TAIL;
+	char sealed[COOKIE_MAX], plain[COOKIE_MAX];
+	struct dss_auth_cookie a = dss_auth_sample();
+	struct dss_cookie k = dss_sample();
+	size_t n, size = dss_auth_cookie_seal(s, NOW, &a, sealed);
+	assert_int_equal(unseal(s, SEAL_DSS_AUTH, (struct slice){sealed, size}, plain, &n), E_OK);
+	assert_int_equal(n, sizeof(auth) - 1);
+	assert_memory_equal(plain, auth, n);
+	size = dss_cookie_seal(s, NOW, &k, sealed);
+	assert_int_equal(unseal(s, SEAL_DSS, (struct slice){sealed, size}, plain, &n), E_OK);
+	assert_int_equal(n, sizeof(cookie) - 1);
+	assert_memory_equal(plain, cookie, n);
+}
+
+/* will hold: WSUSSS-COOKIE-22 WSUSSS-COOKIE-07 */
+static void any_altered_byte_of_a_downstream_server_is_refused(void **state)
+{
+	(void)state;
+	char sealed[COOKIE_MAX], auth[COOKIE_MAX];
+	struct dss_cookie in = dss_sample(), out;
+	struct dss_auth_cookie ain = dss_auth_sample(), aout;
+	size_t n = dss_cookie_seal(s, NOW, &in, sealed), m = dss_auth_cookie_seal(s, NOW, &ain, auth);
+	for (size_t i = 0; i < n; i++)
+		for (int x = 1; x < 256; x++) {
+			sealed[i] ^= (char)x;
+			assert_int_equal(dss_cookie_open(s, (struct slice){sealed, n}, &out), E_INVALID_COOKIE);
+			sealed[i] ^= (char)x;
+		}
+	for (size_t i = 0; i < m; i++)
+		for (int x = 1; x < 256; x++) {
+			auth[i] ^= (char)x;
+			assert_int_equal(dss_auth_cookie_open(s, (struct slice){auth, m}, &aout), E_INVALID_AUTH_COOKIE);
+			auth[i] ^= (char)x;
+		}
+	for (size_t k = 0; k < n; k++)
+		assert_int_equal(dss_cookie_open(s, (struct slice){sealed, k}, &out), E_INVALID_COOKIE);
+	for (size_t k = 0; k < m; k++)
+		assert_int_equal(dss_auth_cookie_open(s, (struct slice){auth, k}, &aout), E_INVALID_AUTH_COOKIE);
+	assert_int_equal(dss_cookie_open(s, (struct slice){sealed, n}, &out), E_OK);
+	assert_int_equal(dss_auth_cookie_open(s, (struct slice){auth, m}, &aout), E_OK);
+}
+
+/* Does any reader but that of `purpose` (0: none) take these bytes? */
+static void only_its_own_reader_opens(enum seal_purpose purpose, const char *sealed, size_t n)
+{
+	struct slice all = {sealed, n};
+	struct auth_cookie a;
+	struct cookie k;
+	struct dss_auth_cookie da;
+	struct dss_cookie dk;
+	assert_int_equal(auth_cookie_open(s, all, &a), purpose == SEAL_CLIENT_AUTH ? E_OK : E_INVALID_AUTH_COOKIE);
+	assert_int_equal(cookie_open(s, all, &k), purpose == SEAL_CLIENT ? E_OK : E_INVALID_COOKIE);
+	assert_int_equal(dss_auth_cookie_open(s, all, &da), purpose == SEAL_DSS_AUTH ? E_OK : E_INVALID_AUTH_COOKIE);
+	assert_int_equal(dss_cookie_open(s, all, &dk), purpose == SEAL_DSS ? E_OK : E_INVALID_COOKIE);
+}
+
+/* The four purposes are worlds apart, also where plaintexts have the same length and form. */
+static void none_of_the_four_is_another(void **state)
+{
+	(void)state;
+	char sealed[COOKIE_MAX], plain[COOKIE_MAX];
+	struct auth_cookie a = {server, 1, NOW, client(19)}; /* 49 bytes, as a downstream server's */
+	struct cookie k = sample(36);
+	struct dss_auth_cookie da = dss_auth_sample();
+	struct dss_cookie dk = dss_sample();
+	only_its_own_reader_opens(SEAL_CLIENT_AUTH, sealed, auth_cookie_seal(s, NOW, &a, sealed));
+	only_its_own_reader_opens(SEAL_CLIENT, sealed, cookie_seal(s, NOW, &k, sealed));
+	only_its_own_reader_opens(SEAL_DSS_AUTH, sealed, dss_auth_cookie_seal(s, NOW, &da, sealed));
+	size_t n, size = dss_cookie_seal(s, NOW, &dk, sealed);
+	only_its_own_reader_opens(SEAL_DSS, sealed, size);
+	assert_int_equal(unseal(s, SEAL_DSS, (struct slice){sealed, size}, plain, &n), E_OK);
+	assert_int_equal(seal(s, SEAL_DSS_AUTH, NOW, plain, n, sealed), E_OK);
+	only_its_own_reader_opens((enum seal_purpose)0, sealed, n + SEAL_OVERHEAD);
+}
+
+/* Genuinely sealed, but of another version or length. */
+static void other_layouts_for_downstream_servers_are_refused(void **state)
+{
+	(void)state;
+	char sealed[COOKIE_MAX], plain[COOKIE_MAX] = {1};
+	struct dss_auth_cookie a;
+	struct dss_cookie k;
+	for (size_t n = 0; n < 80; n++) {
+		assert_int_equal(seal(s, SEAL_DSS, NOW, plain, n, sealed), E_OK);
+		assert_int_equal(dss_cookie_open(s, (struct slice){sealed, n + SEAL_OVERHEAD}, &k), n == 57 ? E_OK : E_INVALID_COOKIE);
+		assert_int_equal(seal(s, SEAL_DSS_AUTH, NOW, plain, n, sealed), E_OK);
+		assert_int_equal(dss_auth_cookie_open(s, (struct slice){sealed, n + SEAL_OVERHEAD}, &a),
+			n == 49 ? E_OK : E_INVALID_AUTH_COOKIE);
+	}
+	for (int version = 0; version < 256; version++) {
+		plain[0] = (char)version;
+		assert_int_equal(seal(s, SEAL_DSS, NOW, plain, 57, sealed), E_OK);
+		assert_int_equal(dss_cookie_open(s, (struct slice){sealed, 57 + SEAL_OVERHEAD}, &k), version == 1 ? E_OK : E_INVALID_COOKIE);
+		assert_int_equal(seal(s, SEAL_DSS_AUTH, NOW, plain, 49, sealed), E_OK);
+		assert_int_equal(dss_auth_cookie_open(s, (struct slice){sealed, 49 + SEAL_OVERHEAD}, &a),
+			version == 1 ? E_OK : E_INVALID_AUTH_COOKIE);
+	}
+}
+
 static int open_sealer(void **state)
 {
 	(void)state;
@@ -174,6 +328,12 @@ int main(void)
 		cmocka_unit_test(any_altered_byte_is_refused),
 		cmocka_unit_test(one_cookie_is_not_the_other),
 		cmocka_unit_test(other_layouts_are_refused),
+		cmocka_unit_test(a_downstream_server_s_authorization_cookie_keeps_its_fields),
+		cmocka_unit_test(a_downstream_server_s_cookie_keeps_its_fields),
+		cmocka_unit_test(the_layouts_for_downstream_servers_are_as_documented),
+		cmocka_unit_test(any_altered_byte_of_a_downstream_server_is_refused),
+		cmocka_unit_test(none_of_the_four_is_another),
+		cmocka_unit_test(other_layouts_for_downstream_servers_are_refused),
 	};
 	return cmocka_run_group_tests(tests, open_sealer, close_sealer);
 }
