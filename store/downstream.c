@@ -189,6 +189,24 @@ int downstream_each(struct txn *t, int (*fn)(const struct downstream *, void *),
 	return rc == E_OK ? decided_until(&w, SL0) : rc;
 }
 
+static int tell_decision(struct slice key, struct slice value, void *arg)
+{
+	struct merge *w = arg;
+	struct downstream d = {.name = SL(""), .address = SL(""), .version = SL("")};
+	struct decision v;
+	if (key.n != sizeof(d.id.b) || decision_decode(value, &v) != E_OK)
+		return err_set(w->e, E_CORRUPT, "a decision about a downstream server cannot be read");
+	memcpy(d.id.b, key.p, sizeof(d.id.b));
+	add_decision(&d, &v);
+	return w->fn(&d, w->arg);
+}
+
+int downstream_each_decided(struct txn *t, int (*fn)(const struct downstream *, void *), void *arg, struct err *e)
+{
+	struct merge w = {.t = t, .fn = fn, .arg = arg, .e = e};
+	return db_each(t, DB_ADMITTED, SL(""), tell_decision, &w, e);
+}
+
 /* A decision that cannot be read admits nobody. */
 enum downstream_state downstream_state(struct txn *t, const struct guid *id, const struct settings *set)
 {

@@ -30,6 +30,8 @@ struct downstream {
 int downstream_get(struct txn *t, const struct guid *id, struct downstream *out, struct err *e) MUST_CHECK; /* E_NOTFOUND */
 /* Those that came and those that were decided upon, by id; fn returns non-zero to stop. */
 int downstream_each(struct txn *t, int (*fn)(const struct downstream *, void *), void *arg, struct err *e) MUST_CHECK;
+/* Those that were decided upon, as the decision tells: catalog/ alone is read. */
+int downstream_each_decided(struct txn *t, int (*fn)(const struct downstream *, void *), void *arg, struct err *e) MUST_CHECK;
 /* May it come?  By decision, else by the setting downstream.admission; blocked goes before open. */
 enum downstream_state downstream_state(struct txn *t, const struct guid *id, const struct settings *set);
 

@@ -5,6 +5,7 @@
  *	assign COMPUTER NO...
  *	eula GUID ADMIN
  *	decline GUID ADMIN
+ *	downstream GUID STATE NAME|- ADMIN
  *	approval GUID NUMBER GROUP ACTION PRIORITY ASSIGNED DEADLINE GOLIVE ADMIN
  *
  * A decline holds from now on, whatever is imported.  An approval needs a revision: it waits in meta, and the publish that
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 
 #include "common/text.h"
+#include "store/downstream.h"
 #include "store/env.h"
 #include "store/publish.h"
 
@@ -88,6 +90,17 @@ static int write_decline(struct slice key, struct slice value, void *arg)
 		return E_OK;
 	guid_text(&u.id, id);
 	put_line(w, "decline %s %.*s", id, SLF(u.declined_by));
+	return E_OK;
+}
+
+static int write_downstream(const struct downstream *d, void *arg)
+{
+	char id[GUID_TEXT + 1];
+	if (d->state == DOWNSTREAM_PENDING)
+		return E_OK;
+	guid_text(&d->id, id);
+	bool one_word = d->name.n > 0 && !memchr(d->name.p, ' ', d->name.n);
+	put_line(arg, "downstream %s %s %.*s %.*s", id, downstream_state_names[d->state], SLF(one_word ? d->name : SL("-")), SLF(d->admin));
 	return E_OK;
 }
 
@@ -229,6 +242,12 @@ static int declines_out(struct writing *w)
 	return db_each(w->t, DB_UPDATE, SL(""), write_decline, w, w->e);
 }
 
+/* Of catalog/ alone: the other may be damaged. */
+static int downstreams_out(struct writing *w)
+{
+	return downstream_each_decided(w->t, write_downstream, w, w->e);
+}
+
 static int approvals_out(struct writing *w)
 {
 	int rc = db_each(w->t, DB_META, SL(KEPT), write_kept, w, w->e);
@@ -241,7 +260,8 @@ static const struct {
 } kinds[POLICY__N] = {
 	[POLICY_SETTINGS] = {"settings", settings_out},       [POLICY_GROUPS] = {"groups", groups_out},
 	[POLICY_ASSIGNMENTS] = {"assignments", assignments_out}, [POLICY_EULAS] = {"accepted licences", eulas_out},
-	[POLICY_DECLINES] = {"declines", declines_out},       [POLICY_APPROVALS] = {"approvals", approvals_out},
+	[POLICY_DECLINES] = {"declines", declines_out},       [POLICY_DOWNSTREAMS] = {"downstream servers", downstreams_out},
+	[POLICY_APPROVALS] = {"approvals", approvals_out},
 };
 
 const char *policy_name(enum policy kind)
@@ -354,6 +374,17 @@ static int lay_decline(struct laying *w, struct slice s)
 	return rc == E_OK ? update_decline(w->t, no, true, s, w->e) : rc;
 }
 
+static int lay_downstream(struct laying *w, struct slice s)
+{
+	struct guid g;
+	bool good = text_guid(text_cut(&s, ' '), &g);
+	struct slice word = text_cut(&s, ' '), name = text_cut(&s, ' ');
+	for (enum downstream_state i = DOWNSTREAM_APPROVED; good && i <= DOWNSTREAM_BLOCKED; i++)
+		if (slice_eq(word, slice_of(downstream_state_names[i])))
+			return downstream_decide(w->t, &g, slice_eq(name, SL("-")) ? SL("") : name, i, s, w->e);
+	return E_FORM;
+}
+
 static int lay_approval(struct laying *w, struct slice s)
 {
 	struct guid g;
@@ -374,7 +405,8 @@ static const struct {
 } words[POLICY__N] = {
 	[POLICY_SETTINGS] = {"setting", lay_setting},   [POLICY_GROUPS] = {"group", lay_group},
 	[POLICY_ASSIGNMENTS] = {"assign", lay_assignment}, [POLICY_EULAS] = {"eula", lay_eula},
-	[POLICY_DECLINES] = {"decline", lay_decline},   [POLICY_APPROVALS] = {"approval", lay_approval},
+	[POLICY_DECLINES] = {"decline", lay_decline},   [POLICY_DOWNSTREAMS] = {"downstream", lay_downstream},
+	[POLICY_APPROVALS] = {"approval", lay_approval},
 };
 
 int policy_lay(struct txn *t, struct slice lines, unsigned count[POLICY__N], struct err *e)

@@ -369,7 +369,8 @@ int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice
 	struct err *e) MUST_CHECK;
 
 /* Policy that outlives its store, as lines of text (store/kept.c tells their form). */
-enum policy { POLICY_SETTINGS, POLICY_GROUPS, POLICY_ASSIGNMENTS, POLICY_EULAS, POLICY_DECLINES, POLICY_APPROVALS, POLICY__N };
+enum policy { POLICY_SETTINGS, POLICY_GROUPS, POLICY_ASSIGNMENTS, POLICY_EULAS, POLICY_DECLINES, POLICY_DOWNSTREAMS, POLICY_APPROVALS,
+	POLICY__N };
 const char *policy_name(enum policy kind); /* "settings" ... */
 /* Calls line() for each of a kind, as far as it can be read. */
 int policy_lines(struct txn *t, enum policy kind, void (*line)(const char *, void *), void *arg, struct err *e) MUST_CHECK;

@@ -420,12 +420,16 @@ class Reset(unittest.TestCase):
         self.approved, self.declined, self.later = self.offered()[:3]
         ctl("approve", self.approved, "--group", "Pilot ring", "--action", "install", "--deadline", "2031-01-02T03:04")
         ctl("decline", self.declined)
+        ctl("downstream", "approve", "5a5a5a5a-1111-2222-3333-444444444444", "--name", "dss.example.net", "--admin", "first last")
+        ctl("downstream", "block", "5a5a5a5a-1111-2222-3333-555555555555", "--name", "other.example.net")
 
     def policy(self):
         ctl = self.server.ctl_json
         return {"groups": sorted((g["name"], g.get("parent")) for g in ctl("group", "list")),
                 "page": [r["value"] for r in ctl("config", "show") if r["name"] == "scan.page-updates"],
-                "assigned": [r["groups"] for r in ctl("computer", "list") if r["id"] == self.pc.id]}
+                "assigned": [r["groups"] for r in ctl("computer", "list") if r["id"] == self.pc.id],
+                "downstream": [(r["id"], r["name"], r["state"], ctl("downstream", "show", r["id"])["by"])
+                               for r in ctl("downstream", "list")]}
 
     def test_policy_is_kept_and_holds_again_when_the_documents_come(self):
         self.set_policy()
@@ -447,7 +451,8 @@ class Reset(unittest.TestCase):
         wait_for(lambda: Catalog.refusal(Computer(self.server).get_auth_cookie) == "ServerBusy", what="that of the other service")
         done = self.server.ctl("store", "reset", "--keep-policy")
         self.assertRegex(done.stdout, r"catalog/ emptied; what was there is in \S+/before-reset-\d{8}T\d{6}Z")
-        for words in ("kept: 2 groups", "kept: 1 assignments", "kept: 1 settings", "kept: 1 declines", f"kept: {approvals} approvals",
+        for words in ("kept: 2 groups", "kept: 1 assignments", "kept: 1 settings", "kept: 1 declines",
+                      "kept: 2 downstream servers", f"kept: {approvals} approvals",
                       "next: `wsusctl update import` the documents again"):
             self.assertIn(words, done.stdout)
         aside = next(self.store.glob("before-reset-*"))
