@@ -8,6 +8,7 @@
 #include "ctl/cmd.h"
 #include "ctl/content.h"
 #include "ctl/walk.h"
+#include "store/downstream.h"
 
 /* Files are marked as here in groups, so that an interrupted run keeps what it has done. */
 #define GROUP_FILES 256
@@ -43,6 +44,95 @@ static int mark(struct marks *m, const struct file *f)
 	m->digest[m->n++] = f->digest;
 	m->bytes += f->size;
 	return m->n == GROUP_FILES || m->bytes >= GROUP_BYTES ? mark_all(m) : E_OK;
+}
+
+/* ---- what downstream servers want ---- */
+
+static int count_stale(struct ctl *c, uint64_t *n)
+{
+	struct wanted_totals w = {0};
+	struct txn *t;
+	int rc = txn_begin(c->store, TXN_READ, &t, &c->err);
+	if (rc == E_OK)
+		rc = wanted_total(t, &w, &c->err);
+	txn_end(&t);
+	*n = w.stale;
+	return rc;
+}
+
+/* A mark that stays is swept the next time: no reason for a command that did its work to fail. */
+void content_sweep_wanted(struct ctl *c)
+{
+	struct err before = c->err;
+	struct txn *t = NULL;
+	uint64_t n = 0;
+	if (store_trouble(c->store, STORE_FLEET))
+		return;
+	int rc = count_stale(c, &n);
+	if (rc == E_OK && n > 0) {
+		rc = txn_begin(c->store, TXN_FLEET, &t, &c->err);
+		if (rc == E_OK)
+			rc = wanted_sweep(t, &n, &c->err);
+		if (rc == E_OK)
+			rc = txn_commit(&t, &c->err);
+		txn_end(&t);
+	}
+	if (rc != E_OK)
+		ctl_warn(c, "files that downstream servers wanted stay marked: %s", c->err.text);
+	c->err = before;
+}
+
+static const struct column wanted_columns[] = {
+	{"name", "FILE", CELL_TEXT, FIT_CUT},    {"bytes", "SIZE", CELL_BYTES, FIT_WHOLE}, {"server", "WANTED BY", CELL_TEXT, FIT_CUT},
+	{"since", "SINCE", CELL_TIME, FIT_WHOLE}, {"times", "ASKED", CELL_NUMBER, FIT_DROP}, {"sha1", "SHA1", CELL_TEXT, FIT_DROP},
+	{"url", "VENDOR'S ADDRESS", CELL_TEXT, FIT_DROP},
+};
+
+static struct slice server_name(struct ctl *c, const struct guid *id)
+{
+	struct downstream d;
+	struct err unused;
+	char text[GUID_TEXT + 1];
+	if (downstream_get(c->txn, id, &d, &unused) == E_OK && d.name.n)
+		return d.name;
+	guid_text(id, text);
+	return arena_copy(&c->arena, slice_of(text));
+}
+
+static int list_wanted(const struct wanted *w, void *arg)
+{
+	struct ctl *c = arg;
+	struct file f;
+	char hex[2 * sizeof(w->digest.b) + 1];
+	int rc = file_get(c->txn, &w->digest, &f, &c->err);
+	if (rc != E_OK)
+		return rc;
+	hex_text(w->digest.b, sizeof(w->digest.b), true, hex);
+	out_text(&c->out, f.name.n ? f.name : SL0);
+	out_number(&c->out, (int64_t)f.size);
+	out_text(&c->out, server_name(c, &w->by));
+	out_number(&c->out, w->at);
+	out_number(&c->out, w->times);
+	out_text(&c->out, arena_copy(&c->arena, slice_of(hex)));
+	out_text(&c->out, f.mu_url.n ? f.mu_url : SL0);
+	return E_OK;
+}
+
+static int run_wanted(struct ctl *c)
+{
+	struct wanted_totals w;
+	int rc = wanted_total(c->txn, &w, &c->err);
+	if (rc != E_OK)
+		return rc;
+	if (w.files == 0 && !c->json) {
+		ctl_say(c, "no downstream server waits for a file");
+		return E_OK;
+	}
+	out_list_begin(&c->out, wanted_columns, COUNTOF(wanted_columns));
+	rc = wanted_each(c->txn, list_wanted, c, &c->err);
+	if (rc == E_OK)
+		out_list_end(&c->out);
+	return rc;
 }
 
 /* ---- add ---- */
@@ -124,6 +214,7 @@ static int run_add(struct ctl *c)
 		rc = marked;
 	if (rc != E_OK)
 		return rc;
+	content_sweep_wanted(c);
 	out_object_begin(&c->out);
 	out_field_number(&c->out, "added", "Added", CELL_NUMBER, a.added);
 	out_field_number(&c->out, "bytes", "Bytes", CELL_BYTES, a.bytes);
@@ -172,7 +263,10 @@ static int count_group(const struct group *g, void *arg)
 static int run_status(struct ctl *c)
 {
 	struct totals t = {.c = c};
+	struct wanted_totals w = {0};
 	int rc = file_each(c->txn, count_file, &t, &c->err);
+	if (rc == E_OK && !store_trouble(c->store, STORE_FLEET))
+		rc = wanted_total(c->txn, &w, &c->err);
 	if (rc == E_OK)
 		rc = group_each(c->txn, count_group, &t, &c->err);
 	if (rc != E_OK)
@@ -185,6 +279,8 @@ static int run_status(struct ctl *c)
 	out_field_number(&c->out, "waiting_approvals", "Approvals that wait for files", CELL_NUMBER, t.waiting);
 	out_field_number(&c->out, "missing_files", "Files they wait for", CELL_NUMBER, t.missing_files);
 	out_field_number(&c->out, "missing_bytes", "Their size", CELL_BYTES, t.missing_bytes);
+	out_field_number(&c->out, "wanted_files", "Files that downstream servers want", CELL_NUMBER, (int64_t)w.files);
+	out_field_number(&c->out, "wanted_bytes", "Their size", CELL_BYTES, (int64_t)w.bytes);
 	out_object_end(&c->out);
 	return E_OK;
 }
@@ -265,6 +361,7 @@ static int run_verify(struct ctl *c)
 		rc = mark_all(&bad);
 	if (rc != E_OK)
 		return rc;
+	content_sweep_wanted(c);
 	out_object_begin(&c->out);
 	out_field_number(&c->out, "checked", "Checked", CELL_NUMBER, v.n);
 	out_field_number(&c->out, "bytes", "Bytes", CELL_BYTES, v.bytes);
@@ -286,19 +383,42 @@ static bool is_address(struct slice s)
 	return true;
 }
 
+static int name_file(struct ctl *c, const char *digest, struct sha1 *out)
+{
+	if (text_hex(slice_of(digest), out->b, sizeof(out->b)))
+		return E_OK;
+	return err_set(&c->err, E_USAGE, "%s: a file is named by the 40 digits of its SHA-1; `wsusctl update show` has them", digest);
+}
+
 static int run_url(struct ctl *c)
 {
-	struct slice digest = slice_of(c->pos[0]), url = slice_of(c->pos[1]);
+	struct slice url = slice_of(c->pos[1]);
 	struct sha1 sha1;
-	if (!text_hex(digest, sha1.b, sizeof(sha1.b)))
-		return err_set(&c->err, E_USAGE, "%s: a file is named by the 40 digits of its SHA-1; `wsusctl update show` has them",
-			c->pos[0]);
-	if (!is_address(url))
+	int rc = name_file(c, c->pos[0], &sha1);
+	if (rc == E_OK && !is_address(url))
 		return err_set(&c->err, E_USAGE, "%s: an address is http://... or https://...", c->pos[1]);
-	int rc = file_set_url(c->txn, &sha1, url, &c->err);
+	if (rc == E_OK)
+		rc = file_set_url(c->txn, &sha1, url, &c->err);
 	if (rc == E_NOTFOUND)
 		return err_set(&c->err, rc, "no update names the file %s", c->pos[0]);
 	return rc == E_OK ? audit_note(c->txn, c->admin, "content url %s %s", c->pos[0], c->pos[1]) : rc;
+}
+
+/* ---- key ---- */
+
+/* The record of changes tells that there is one, not which: whoever may read it need not have it. */
+static int run_key(struct ctl *c)
+{
+	struct sha1 sha1;
+	struct slice key;
+	int rc = name_file(c, c->pos[0], &sha1);
+	if (rc == E_OK && (!text_base64(slice_of(c->pos[1]), &c->arena, &key) || key.n == 0 || key.n > LIMIT_STRING))
+		return err_set(&c->err, E_USAGE, "a decryption key is 1 to %d bytes in base64", LIMIT_STRING);
+	if (rc == E_OK)
+		rc = file_set_key(c->txn, &sha1, key, &c->err);
+	if (rc == E_NOTFOUND)
+		return err_set(&c->err, rc, "no update names the file %s", c->pos[0]);
+	return rc == E_OK ? audit_note(c->txn, c->admin, "content key %s", c->pos[0]) : rc;
 }
 
 const struct command content_commands[] = {
@@ -312,6 +432,10 @@ const struct command content_commands[] = {
 		NULL, run_url, NULL,
 		"Computers are sent there then, and approvals wait for no file.  A file whose address is not known is announced at "
 		"this server's."},
+	{"content", "wanted", "", "list the files that downstream servers asked for and that are not here", 0, 0, NEED_READ, NULL,
+		run_wanted, NULL, "`content add` brings them; the vendor's address stands with each if it is known."},
+	{"content", "key", "SHA1 BASE64", "keep the decryption key of an encrypted file, for downstream servers", 2, 2, NEED_WRITE, NULL,
+		run_key, NULL, "Without it such a server cannot use the file."},
 	{"content", "verify", "", "read every content file again and withdraw what is damaged", 0, 0, NEED_STORE, NULL,
 		run_verify, NULL, NULL},
 	{0},

@@ -6,6 +6,7 @@
 #include "common/seal.h"
 #include "common/text.h"
 #include "ctl/cmd.h"
+#include "ctl/content.h"
 
 /* ---- create ---- */
 
@@ -226,6 +227,8 @@ static int run_tick(struct ctl *c)
 
 static int report_tick(struct ctl *c)
 {
+	txn_end(&c->txn);
+	content_sweep_wanted(c);
 	if (ctl_option(c, "quiet") && c->published.shown + c->published.flipped + c->published.changed == 0)
 		return E_OK;
 	out_object_begin(&c->out);

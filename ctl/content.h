@@ -26,6 +26,10 @@ int content_check(const struct digests *have, const struct file *want, struct er
  * there already with the right size. */
 int content_place(const char *dir, const char *path, const struct file *f, struct err *e);
 
+struct ctl;
+/* Drops the marks of wanted files that are here by now (cmd_content.c); no transaction may be open.  What fails is warned of. */
+void content_sweep_wanted(struct ctl *c);
+
 /* Removes the temporary files of runs that were killed. */
 void content_sweep(const char *dir);
 

@@ -9,7 +9,7 @@
 
 #include "common/arena.h"
 #include "common/err.h"
-#include "store/store.h"
+#include "store/downstream.h"
 
 enum level { LEVEL_OK, LEVEL_WARNING, LEVEL_CRITICAL, LEVEL_UNKNOWN, LEVEL__N };
 extern const char *const level_names[LEVEL__N];
@@ -73,6 +73,8 @@ struct store_facts { /* plain bytes: they come through a pipe */
 	struct store_stat stat;
 	unsigned hour, day, week, month; /* computers that came */
 	tick_t newest;
+	unsigned downstream_approved, downstream_pending; /* downstream servers */
+	struct wanted_totals wanted;
 	unsigned overdue; /* approvals whose go-live time has passed */
 	tick_t overdue_since;
 };

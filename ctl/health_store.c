@@ -56,6 +56,14 @@ static int look_at_computer(const struct computer *c, void *arg)
 	return E_OK;
 }
 
+static int look_at_downstream(const struct downstream *d, void *arg)
+{
+	struct look *l = arg;
+	l->f->downstream_approved += d->state == DOWNSTREAM_APPROVED;
+	l->f->downstream_pending += d->state == DOWNSTREAM_PENDING;
+	return E_OK;
+}
+
 static int look_at_deployment(const struct deployment *d, void *arg)
 {
 	struct look *l = arg;
@@ -73,6 +81,10 @@ static int look(struct look *l, struct err *e)
 		rc = look_at_slice(l, e);
 	if (rc == E_OK)
 		rc = computer_each(l->t, look_at_computer, l, e);
+	if (rc == E_OK)
+		rc = downstream_each(l->t, look_at_downstream, l, e);
+	if (rc == E_OK)
+		rc = wanted_total(l->t, &l->f->wanted, e);
 	return rc == E_OK ? deployment_each_of_group(l->t, 0, look_at_deployment, l, e) : rc;
 }
 

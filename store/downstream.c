@@ -531,6 +531,32 @@ bool downstream_row_good(enum db db, struct slice key, struct slice value)
 	return db == DB_ADMITTED ? decision_decode(value, &v.decision) == E_OK : downstream_decode(&id, value, &v.said) == E_OK;
 }
 
+struct totalling {
+	struct txn *t;
+	struct wanted_totals *out;
+};
+
+static int add_to_total(const struct wanted *v, void *arg)
+{
+	struct totalling *w = arg;
+	struct file f;
+	w->out->files++;
+	w->out->bytes += file_get(w->t, &v->digest, &f, NULL) == E_OK ? f.size : 0;
+	return 0;
+}
+
+int wanted_total(struct txn *t, struct wanted_totals *out, struct err *e)
+{
+	struct totalling w = {t, out};
+	uint64_t all;
+	*out = (struct wanted_totals){0};
+	int rc = db_count(t, DB_WANTED, &all, e);
+	if (rc == E_OK && all > 0)
+		rc = wanted_each(t, add_to_total, &w, e);
+	out->stale = rc == E_OK ? all - out->files : 0;
+	return rc;
+}
+
 struct sweep {
 	struct sha1 digest[1000];
 	size_t n;

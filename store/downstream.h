@@ -72,6 +72,11 @@ int wanted_add(struct txn *t, const struct sha1 *digest, const struct guid *by, 
 int wanted_get(struct txn *t, const struct sha1 *digest, struct wanted *out) MUST_CHECK; /* E_NOTFOUND */
 /* By digest; those that are stored by now are left out. */
 int wanted_each(struct txn *t, int (*fn)(const struct wanted *, void *), void *arg, struct err *e) MUST_CHECK;
+struct wanted_totals {
+	uint64_t files, bytes; /* that are not stored yet */
+	uint64_t stale;        /* marks that wanted_sweep() would drop */
+};
+int wanted_total(struct txn *t, struct wanted_totals *out, struct err *e) MUST_CHECK;
 /* Drops the marks of files that are stored or that no revision names any more; needs TXN_FLEET. */
 int wanted_sweep(struct txn *t, uint64_t *dropped, struct err *e) MUST_CHECK;
 
