@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,22 +28,56 @@ static bool cut_folder(struct slice *rest, uint8_t *folder)
 	return text_hex((struct slice){two, 2}, folder, 1);
 }
 
-/* [XX/]HEX[.ext] */
-static bool resolve_content(struct slice rest, char to[CONTENT_TARGET])
+static void redirect_to(const struct sha1 *d, char to[CONTENT_TARGET])
+{
+	char hex[41];
+	hex_text(d->b, sizeof(d->b), true, hex);
+	snprintf(to, CONTENT_TARGET, "/_content/%s/%s", hex + 38, hex);
+}
+
+/* HEX[.ext]; folder: NULL if there was none. */
+static bool is_digest(struct slice rest, const uint8_t *folder, struct sha1 *out)
 {
 	struct sha1 d;
-	uint8_t folder;
-	bool has_folder = cut_folder(&rest, &folder);
 	if (rest.n < 40 || !text_hex((struct slice){rest.p, 40}, d.b, sizeof(d.b)))
 		return false;
 	struct slice tail = {rest.p + 40, rest.n - 40};
 	if ((tail.n > 0 && tail.p[0] != '.') || (tail.n > 0 && memchr(tail.p, '/', tail.n)))
 		return false;
-	if (has_folder && folder != d.b[19])
+	*out = d;
+	return !folder || *folder == d.b[19];
+}
+
+/* One component of a path that no rule of a file system can mean otherwise; dots before a name are no vendor's. */
+static bool is_file_name(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f || s.p[i] == '/' || s.p[i] == '\\')
+			return false;
+	return s.n > 0 && s.n <= NAME_MAX && s.p[0] != '.';
+}
+
+/* What the link says, which must fit the folder that it is in. */
+static bool find_name(const char *names, uint8_t folder, struct slice name, struct sha1 *out)
+{
+	char lower[NAME_MAX + 1], path[PATH_MAX], text[41];
+	if (!names || !is_file_name(name))
 		return false;
-	char hex[41];
-	hex_text(d.b, sizeof(d.b), true, hex);
-	snprintf(to, CONTENT_TARGET, "/_content/%s/%s", hex + 38, hex);
+	text_lower_to(lower, name);
+	int n = snprintf(path, sizeof(path), "%s/%02X/%.*s", names, folder, (int)name.n, lower);
+	return n > 0 && (size_t)n < sizeof(path) && readlink(path, text, sizeof(text)) == 40 &&
+		text_hex((struct slice){text, 40}, out->b, sizeof(out->b)) && out->b[19] == folder;
+}
+
+/* [XX/]HEX[.ext] or XX/NAME */
+static bool resolve_content(struct slice rest, const char *names, char to[CONTENT_TARGET])
+{
+	struct sha1 d;
+	uint8_t folder;
+	bool has_folder = cut_folder(&rest, &folder);
+	if (!is_digest(rest, has_folder ? &folder : NULL, &d) && !(has_folder && find_name(names, folder, rest, &d)))
+		return false;
+	redirect_to(&d, to);
 	return true;
 }
 
@@ -123,23 +158,23 @@ static bool cut_prefix(struct slice *s, struct slice prefix)
 	return true;
 }
 
-bool content_resolve(struct slice path, int selfupdate, char to[CONTENT_TARGET])
+bool content_resolve(struct slice path, const struct content_places *in, char to[CONTENT_TARGET])
 {
 	if (cut_prefix(&path, SL("/Content/")))
-		return resolve_content(path, to);
-	if (selfupdate >= 0 && cut_prefix(&path, SL("/SelfUpdate/")))
-		return resolve_selfupdate(path, selfupdate, to);
+		return resolve_content(path, in->names, to);
+	if (in->selfupdate >= 0 && cut_prefix(&path, SL("/SelfUpdate/")))
+		return resolve_selfupdate(path, in->selfupdate, to);
 	return false;
 }
 
 /* ---- the program ---- */
 
-void content_answer(const struct request *req, int selfupdate, char headers[CONTENT_TARGET + 64],
+void content_answer(const struct request *req, const struct content_places *in, char headers[CONTENT_TARGET + 64],
 	struct answer *out)
 {
 	char target[CONTENT_TARGET];
 	bool get = slice_eq(req->method, SL("GET")) || slice_eq(req->method, SL("HEAD"));
-	bool found = get && content_resolve(req->path, selfupdate, target);
+	bool found = get && content_resolve(req->path, in, target);
 	int n;
 	if (found)
 		n = snprintf(headers, CONTENT_TARGET + 64, "X-Accel-Redirect: %s\r\n", target);
@@ -149,16 +184,18 @@ void content_answer(const struct request *req, int selfupdate, char headers[CONT
 }
 
 struct content_worker {
-	int selfupdate;
+	struct content_places places;
 	char headers[CONTENT_TARGET + 64];
 	struct status_reply status;
 };
-static const char *opt_selfupdate, *opt_jobs;
+static const char *opt_selfupdate, *opt_names, *opt_jobs;
 
 static int content_option(int ch, const char *arg, struct err *e)
 {
 	if (ch == 'U')
 		opt_selfupdate = arg;
+	else if (ch == 'N')
+		opt_names = arg;
 	else if (ch == 'J')
 		opt_jobs = arg;
 	else
@@ -171,8 +208,10 @@ static int content_start(void **worker, struct err *e)
 	struct content_worker *w = calloc(1, sizeof(*w));
 	if (!w)
 		return err_set(e, E_NOMEM, "no memory for a worker");
-	w->selfupdate = opt_selfupdate ? open(opt_selfupdate, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (opt_selfupdate && w->selfupdate < 0) {
+	w->places = (struct content_places){-1, opt_names};
+	if (opt_selfupdate)
+		w->places.selfupdate = open(opt_selfupdate, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (opt_selfupdate && w->places.selfupdate < 0) {
 		free(w);
 		return err_errno(e, "%s", opt_selfupdate);
 	}
@@ -187,7 +226,7 @@ static void content_handle(void *worker, const struct request *req, struct answe
 		status_answer(req, opt_jobs, time_now(), &w->status, out);
 		return; /* nginx logs those that are no 200; the others, four a minute, would hide the rest */
 	}
-	content_answer(req, w->selfupdate, w->headers, out);
+	content_answer(req, &w->places, w->headers, out);
 	/* nginx logs each download; another line would say the same. */
 	log_line(LOG_DEBUG, "%.*s: %d %s", SLF(req->path), out->status, w->headers);
 }
@@ -206,8 +245,8 @@ static void content_idle(void *worker)
 static void content_stop(void **worker)
 {
 	struct content_worker *w = *worker;
-	if (w && w->selfupdate >= 0)
-		close(w->selfupdate);
+	if (w && w->places.selfupdate >= 0)
+		close(w->places.selfupdate);
 	free(w);
 	*worker = NULL;
 }
@@ -217,8 +256,9 @@ int content_main(int argc, char **argv)
 	static const struct serve_ops ops = {
 		.name = "wsus-content",
 		.usage = "  -U DIR       the self-update files\n"
+			 "  -N DIR       content files by their names, for downstream servers\n"
 			 "  -J DIR       what the jobs leave, for /health and /metrics\n",
-		.options = "U:J:",
+		.options = "U:N:J:",
 		.option = content_option,
 		.start = content_start,
 		.handle = content_handle,

@@ -420,7 +420,7 @@ start_instance() {
 	: >"$state/run/ask.out"
 	start_service auth -S store -K keys/master
 	start_service client -S store -K keys/master
-	start_service content -U selfupdate -J jobs
+	start_service content -U selfupdate -N content/names -J jobs
 	start_service serversync -S store -K keys/master
 	start_jobs
 	start_nginx || exit 1

@@ -82,7 +82,7 @@ class Cgi(unittest.TestCase):
 
 MANUAL = (ROOT / "doc/wsus-fcgi.7").read_text()
 SERVICES = ("auth", "client", "content", "serversync")
-ARGUMENTS = {"content": "-U selfupdate -J jobs"}  # the others have those of the manual's example
+ARGUMENTS = {"content": "-U selfupdate -N content/names -J jobs"}  # the others have those of the manual's example
 
 
 def examples(section):

@@ -157,6 +157,76 @@ class Content(unittest.TestCase):
         connection.close()
 
 
+class Names(unittest.TestCase):
+    """As a downstream server asks: the folder, and the file's name in the metadata."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.shared()
+        cls.content = cls.server.state / "content"
+        cls.file = max((p for p in cls.content.glob("[0-9A-F][0-9A-F]/*") if len(p.name) == 40), key=lambda p: p.stat().st_size)
+        cls.data = cls.file.read_bytes()
+        cls.folder = cls.file.parent.name
+        cls.link("test of names-x64 (1)+b%41.cab", cls.file.name)
+
+    @classmethod
+    def link(cls, name, text):
+        folder = cls.content / "names" / cls.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for directory in (folder, folder.parent):
+            directory.chmod(0o755)
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(text)
+
+    NAME = "Test%20of%20Names-X64%20(1)+b%2541.CAB"
+
+    def get(self, name, method="GET", folder=None, **headers):
+        return self.server.http(method, f"/Content/{folder or self.folder}/{name}", None, {k.replace("_", "-"): v for k, v in headers.items()})
+
+    # will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-04 WSUSSS-CONTENT-06 WSUSSS-CONTENT-07
+    def test_a_file_by_its_name_is_the_file_by_its_digest(self):
+        by_digest = self.get(f"{self.file.name}.cab")
+        self.assertEqual(by_digest[::2], (200, self.data))
+        for path in (f"/Content/{self.folder}/{self.NAME}", f"/content/{self.folder.lower()}/{self.NAME.lower()}", f"//CONTENT//{self.folder}//{self.NAME.upper()}"):
+            status, head, body = self.server.http("GET", path)
+            self.assertEqual((status, body), (200, self.data), path)
+            for name in ("etag", "last-modified", "content-length", "accept-ranges"):
+                self.assertEqual(head[name], by_digest[1][name])
+            self.assertEqual(head["content-type"], "application/octet-stream")
+        status, head, body = self.get(self.NAME, "HEAD")
+        self.assertEqual((status, body, int(head["content-length"])), (200, b"", len(self.data)))
+        for asked, first, last in (("0-0", 0, 0), ("5-", 5, len(self.data) - 1), ("-7", len(self.data) - 7, len(self.data) - 1), ("1-9", 1, 9)):
+            status, head, body = self.get(self.NAME, Range=f"bytes={asked}")
+            self.assertEqual((status, body), (206, self.data[first:last + 1]), asked)
+            self.assertEqual(head["content-range"], f"bytes {first}-{last}/{len(self.data)}")
+        self.assertEqual(self.get(self.NAME, Range=f"bytes={len(self.data)}-")[0], 416)
+        self.assertEqual(self.get(self.NAME, "POST")[0], 405)
+
+    # will hold: WSUSSS-CONTENT-11
+    def test_what_is_not_there_is_404_whatever_the_link_says(self):
+        gone = "0" * 38 + self.folder
+        for name, text in (("gone.cab", gone), ("passwd.cab", "/etc/passwd"), ("up.cab", "../../../VERSION"), ("key.cab", "../../../keys/master"),
+                           ("other.cab", "0" * 38 + ("00" if self.folder != "00" else "01")), ("short.cab", self.file.name[:39])):
+            self.link(name, text)
+            status, _, body = self.get(name)
+            self.assertEqual(status, 404, name)
+            self.assertNotIn(b"root:", body)
+        for name in ("never.cab", ".hidden", "a" * 300, "a%0ab.cab", "a%7f.cab", "%C0%AF.cab"):
+            self.assertEqual(self.get(name)[0], 404, name)
+        for name in ("..%2f..%2fVERSION", "%2e%2e", "a%00.cab", "a%5cb.cab"):
+            self.assertEqual(self.get(name)[0], 400, name)
+        self.assertEqual(self.get(self.NAME, folder="00" if self.folder != "00" else "01")[0], 404)
+        self.assertEqual(self.get(f"{self.folder}/{self.NAME}", folder="names")[0], 404)
+
+    # will hold: WSUSSS-CONTENT-05
+    def test_where_a_downstream_server_looks_is_the_plain_port(self):
+        """By TLS at port N it asks for files by HTTP at N-1, by HTTP at the same port."""
+        template = self.server.ctl("config", "template").stdout
+        ports = {name: int(value) for name, value in re.findall(r"^#(https?)\.port = (\d+)$", template, re.M)}
+        self.assertEqual(ports["https"] - 1, ports["http"])
+        self.assertEqual(self.get(self.NAME)[0], 200)  # harness asks by plain HTTP
+
+
 class SelfUpdate(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

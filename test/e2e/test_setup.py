@@ -150,7 +150,7 @@ class Moved(unittest.TestCase):
         libexec, keys = self.here.libexec, self.here.state / "keys"
         self.assertEqual(self.directive("wsus-client.service", "ExecStart"),
                          f"{libexec}/wsus-client -S {escaped}/store -K {keys}/master -w 3")
-        self.assertEqual(self.directive("wsus-content.service", "ExecStart"), f"{libexec}/wsus-content -U {escaped}/selfupdate "
+        self.assertEqual(self.directive("wsus-content.service", "ExecStart"), f"{libexec}/wsus-content -U {escaped}/selfupdate -N {escaped}/content/names "
                                                                               f"-J {self.here.state}/jobs -w 3")
         self.assertEqual(self.directive("wsus-tick.service", "ReadWritePaths"), f"{escaped}/store {self.here.state}/jobs")
         dropin = (self.here.dropins / "wsus-client.socket.d/wsus-conf.conf").read_text()

@@ -17,6 +17,7 @@
 
 static char dir[256];
 static int fd;
+static char names[300];
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
@@ -33,6 +34,36 @@ static void touch(const char *name)
 	close(f);
 }
 
+static void link_name(const char *name, const char *text)
+{
+	assert_int_equal(symlinkat(text, fd, name), 0);
+}
+
+#define LONG_64 "0123456789-123456789-123456789-123456789-123456789-123456789-abc"
+#define LONG_255 LONG_64 LONG_64 LONG_64 "0123456789-123456789-123456789-123456789-123456789-123456789-ab"
+
+static void make_names(void)
+{
+	mkdirat(fd, "names", 0700);
+	mkdirat(fd, "names/0A", 0700);
+	mkdirat(fd, "names/0B", 0700);
+	link_name("names/0A/windows10.0-kb5000001-x64.cab", HEX);
+	link_name("names/0A/a b+c%41#\xc3\xa9.exe", HEX);
+	link_name("names/0A/" LONG_255, HEX);
+	link_name("names/0A/lower.cab", "826420e65ec10f9c0cdf82faa8ced6390832f50a");
+	link_name("names/0B/elsewhere.cab", HEX);
+	link_name("names/0A/short.cab", "826420E65EC10F9C0CDF82FAA8CED6390832F50");
+	link_name("names/0A/longer.cab", HEX "0");
+	link_name("names/0A/path.cab", "../0A/" HEX);
+	link_name("names/0A/root.cab", "/etc/passwd");
+	link_name("names/0A/hex.cab", "G26420E65EC10F9C0CDF82FAA8CED6390832F50A");
+	link_name("names/0A/.hidden.cab", HEX);
+	link_name("names/0A/0000000000000000000000000000000000000000.cab", HEX);
+	touch("names/0A/file.cab");
+	mkdirat(fd, "names/0A/folder.cab", 0700);
+	link_name("names/0A/folder.cab/inner.cab", HEX);
+}
+
 static int setup(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -47,6 +78,8 @@ static int setup(void **state)
 	touch("BOTH");
 	touch(".hidden");
 	touch("WSUS3/x86/WuSetup Handler%.cab");
+	snprintf(names, sizeof(names), "%s/names", dir);
+	make_names();
 	return symlinkat("/", fd, "out");
 }
 
@@ -60,14 +93,17 @@ static int teardown(void **state)
 static void goes_to(const char *path, const char *target)
 {
 	char to[CONTENT_TARGET];
-	assert_true(content_resolve(slice_of(path), fd, to));
+	struct content_places in = {fd, names};
+	if (!content_resolve(slice_of(path), &in, to))
+		fail_msg("%s leads nowhere", path);
 	assert_string_equal(to, target);
 }
 
 static void goes_nowhere(const char *path)
 {
 	char to[CONTENT_TARGET];
-	if (content_resolve(slice_of(path), fd, to))
+	struct content_places in = {fd, names};
+	if (content_resolve(slice_of(path), &in, to))
 		fail_msg("%s leads to %s", path, to);
 }
 
@@ -104,6 +140,58 @@ static void other_names_are_no_files(void **state)
 	goes_nowhere("");
 }
 
+/* will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-04 */
+static void the_name_of_a_file_in_its_folder_names_it(void **state)
+{
+	static const char target[] = "/_content/0A/" HEX;
+	(void)state;
+	goes_to("/Content/0A/Windows10.0-KB5000001-x64.cab", target);
+	goes_to("/content/0a/WINDOWS10.0-kb5000001-X64.CAB", target);
+	goes_to("/CONTENT/a/windows10.0-kb5000001-x64.cab", target);
+	goes_to("/Content/0A/A B+c%41#\xc3\xa9.EXE", target);
+	goes_to("/Content/0A/" LONG_255, target);
+	goes_to("/Content/0A/lower.cab", target);
+	goes_to("/Content/0A/0000000000000000000000000000000000000000.cab", target); /* a digest of another folder is a name */
+}
+
+/* will hold: WSUSSS-CONTENT-11 */
+static void a_name_that_is_none_or_a_link_that_says_something_else_is_no_file(void **state)
+{
+	char to[CONTENT_TARGET];
+	struct content_places none = {-1, NULL}, missing = {-1, "/nonexistent/names"};
+	static char long_name[5000] = "/Content/0A/";
+	(void)state;
+	goes_nowhere("/Content/0A/windows10.0-kb5000002-x64.cab");
+	goes_nowhere("/Content/0B/windows10.0-kb5000001-x64.cab");
+	goes_nowhere("/Content/windows10.0-kb5000001-x64.cab");
+	goes_nowhere("/Content/0B/elsewhere.cab"); /* the digest's folder is another */
+	goes_nowhere("/Content/0A/short.cab");
+	goes_nowhere("/Content/0A/longer.cab");
+	goes_nowhere("/Content/0A/path.cab");
+	goes_nowhere("/Content/0A/root.cab");
+	goes_nowhere("/Content/0A/hex.cab");
+	goes_nowhere("/Content/0A/.hidden.cab");
+	goes_nowhere("/Content/0A/file.cab");
+	goes_nowhere("/Content/0A/folder.cab");
+	goes_nowhere("/Content/0A/folder.cab/inner.cab");
+	goes_nowhere("/Content/0A/../0A/lower.cab");
+	goes_nowhere("/Content/0A/..");
+	goes_nowhere("/Content/0A/.");
+	goes_nowhere("/Content/0A/0B\\lower.cab");
+	goes_nowhere("/Content/0A/lower.cab\n");
+	goes_nowhere("/Content/0A/lower.cab/");
+	goes_nowhere("/Content/0A/" LONG_255 "x");
+	goes_nowhere("/Content/.0/lower.cab");
+	goes_nowhere("/Content/names/0A/lower.cab");
+	memset(long_name + 12, 'a', sizeof(long_name) - 13);
+	goes_nowhere(long_name);
+	assert_false(content_resolve(SL("/Content/0A/lower.cab"), &none, to));
+	assert_false(content_resolve(SL("/Content/0A/lower.cab"), &missing, to));
+	struct content_places in = {fd, names};
+	assert_false(content_resolve((struct slice){"/Content/0A/lower.cab\0x", 23}, &in, to));
+	assert_false(content_resolve((struct slice){"/Content/0A/lower.cab", 20}, &in, to));
+}
+
 /* holds: WUSP-SELFUPDATE-08 */
 static void self_update_names_are_found_in_any_case(void **state)
 {
@@ -128,7 +216,8 @@ static void self_update_misses_are_misses(void **state)
 	goes_nowhere("/SelfUpdate/wuident.cab/x");
 	goes_nowhere("/SelfUpdate/out/etc");
 	goes_nowhere("/SelfUpdate/a/b/c/d/e/f/g/h/i/j");
-	assert_false(content_resolve(SL("/SelfUpdate/wuident.cab"), -1, to));
+	struct content_places none = {-1, NULL};
+	assert_false(content_resolve(SL("/SelfUpdate/wuident.cab"), &none, to));
 }
 
 static void an_answer_redirects_or_says_why_not(void **state)
@@ -136,16 +225,17 @@ static void an_answer_redirects_or_says_why_not(void **state)
 	char headers[CONTENT_TARGET + 64];
 	struct answer a;
 	struct request r = {.method = SL("HEAD"), .path = SL("/content/0a/" HEX ".exe")};
+	struct content_places none = {-1, NULL};
 	(void)state;
-	content_answer(&r, -1, headers, &a);
+	content_answer(&r, &none, headers, &a);
 	assert_int_equal(a.status, 200);
 	assert_true(a.no_body);
 	assert_true(slice_eq(a.headers, SL("X-Accel-Redirect: /_content/0A/" HEX "\r\n")));
 	r.path = SL("/Content/x");
-	content_answer(&r, -1, headers, &a);
+	content_answer(&r, &none, headers, &a);
 	assert_int_equal(a.status, 404);
 	r.method = SL("POST");
-	content_answer(&r, -1, headers, &a);
+	content_answer(&r, &none, headers, &a);
 	assert_int_equal(a.status, 405);
 }
 
@@ -154,6 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_case_extension_and_folder_spelling_names_the_file),
 		cmocka_unit_test(other_names_are_no_files),
+		cmocka_unit_test(the_name_of_a_file_in_its_folder_names_it),
+		cmocka_unit_test(a_name_that_is_none_or_a_link_that_says_something_else_is_no_file),
 		cmocka_unit_test(self_update_names_are_found_in_any_case),
 		cmocka_unit_test(self_update_misses_are_misses),
 		cmocka_unit_test(an_answer_redirects_or_says_why_not),
