@@ -477,6 +477,8 @@ static int answer_soap(struct call *c, struct answer *out)
 	void *in = NULL, *msg = NULL;
 	int rc = decode(c, &in);
 	bool cookie = c->op && (c->op->flags & OP_COOKIE);
+	if (rc == E_INVALID_PARAMETERS && text_starts(slice_of(c->err.text), SL("authCookies.")))
+		return call_fail(c, E_INVALID_AUTH_COOKIE, "malformed authorization cookie");
 	if (rc != E_OK && !(rc == E_INVALID_PARAMETERS && cookie))
 		return rc;
 	if (rc != E_OK && text_starts(slice_of(c->err.text), SL("cookie")))
