@@ -230,7 +230,7 @@ static struct slice mask_of(struct slice element, struct slice text)
 		return SL("@COOKIE@");
 	if (slice_eq(element, SL("CookieData")))
 		return SL("@AUTHCOOKIE@");
-	if (slice_eq(element, SL("LastChange")))
+	if (slice_eq(element, SL("LastChange")) || slice_eq(element, SL("ConfigFileLastModifiedTime")))
 		return SL("@LASTCHANGE@");
 	if (slice_eq(element, SL("Anchor")) || slice_eq(element, SL("NewConfigAnchor")))
 		return mask_anchor(text);
