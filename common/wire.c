@@ -532,9 +532,12 @@ static char *put_int64(char *to, const void *v)
 	return put_number(to, *(const int64_t *)v);
 }
 
+/* "Never" has no zone: it is no moment, and one that is counted over to another zone would leave the calendar
+ * (WSUSSS-TRANSPORT-32). */
 static char *put_time(char *to, const void *v)
 {
-	return to + time_text(*(const tick_t *)v, to);
+	tick_t t = *(const tick_t *)v;
+	return to + time_text(t, to) - (t == TICK_MAX_YEAR9999);
 }
 
 static char *put_guid(char *to, const void *v)
