@@ -214,6 +214,13 @@ static const struct op serversync_ops[] = {
 	OP_BARE(GetAuthConfig, 0),
 	OP_AS(DssGetCookie, GetCookieResponse, NULL, 0, NULL, NULL),
 	OP_BARE(GetConfigData, OP_COOKIE),
+	OP(GetRevisionIdList, OP_COOKIE),
+	OP(GetUpdateData, OP_COOKIE),
+	OP(GetUpdateDecryptionData, OP_COOKIE),
+	OP(GetDriverIdList, OP_COOKIE),
+	OP(GetDriverSetData, OP_COOKIE),
+	OP_BARE(GetDeployments, OP_COOKIE),
+	OP_FULL(DownloadFiles, OP_COOKIE),
 	OP_BARE(GetRelatedRevisionsForUpdates, 0),
 	OP_PING,
 };

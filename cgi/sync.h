@@ -24,6 +24,15 @@ int call_anchor(struct call *c, struct slice text, const char *parameter, uint32
  * none. */
 struct slice call_new_anchor(struct call *c, uint32_t point);
 
+/* ---- sync_data.c ---- */
+OP_DECLARE(GetRevisionIdList)
+OP_DECLARE(GetUpdateData)
+OP_DECLARE(GetUpdateDecryptionData)
+OP_DECLARE(GetDriverIdList)
+OP_DECLARE(GetDriverSetData)
+/* ---- sync_policy.c ---- */
+OP_DECLARE(GetDeployments)
+OP_DECLARE(DownloadFiles)
 /* ---- ping.c: of all services ---- */
 OP_DECLARE(Ping)
 /* Its row is that of the services' own namespaces but for this one. */

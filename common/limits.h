@@ -51,6 +51,10 @@
 #define LIMIT_SYNC_IDS 500000      /* a list of a whole catalog: 24,509 identities were seen, 100,000 is what we design for */
 #define LIMIT_SYNC_REQUEST 1000    /* identities or digests of one request; what is published is 100 */
 #define LIMIT_SYNC_UPDATES 100     /* MaxNumberOfUpdatesPerRequest and the decryption limit: what a real server publishes */
+/* What a GetDriverIdList and a GetDriverSetData may name, as every server but Microsoft Update publishes it. */
+#define LIMIT_SYNC_COMPUTER_IDS 0
+#define LIMIT_SYNC_HARDWARE_IDS 0
+#define LIMIT_SYNC_DRIVER_SETS 0
 #define LIMIT_SYNC_DIGESTS 100     /* DownloadFiles, MS-WSUSSS 3.1.4.11 */
 #define LIMIT_SYNC_BYTES ((size_t)2000000) /* of documents in one GetUpdateData answer, the product's: what is over it is asked for again */
 #define LIMIT_DOWNSTREAM_PENDING 1000 /* rows of downstream servers that nobody approved: anybody may make up ids */
