@@ -174,13 +174,14 @@ nginx_syntax() {
 	echo 'listen unix:run/tls.sock ssl;' >"$work/nginx/listen-tls.conf"
 	echo 'listen unix:run/downstream.sock ssl;' >"$work/nginx/listen-downstream.conf"
 	for part in downstream sync-elsewhere; do
-		sed 's|@CLIENT_CA@|../keys/downstream-ca.crt|; s|@DOWNSTREAM_PORT@|8532|' "nginx/$part.conf.in" >"$work/nginx/$part.conf"
+		sed 's|@DOWNSTREAM_PORT@|8532|' "nginx/$part.conf.in" >"$work/nginx/$part.conf"
 	done
 	for part in http server; do
 		WSUS_CONF=/dev/null bin/wsusctl --store "$work/store" config nginx "$part" >"$work/nginx/admission-$part.conf"
 	done
 	scripts/tls.sh "$work/keys" localhost
 	scripts/tls.sh --downstream "$work/keys"
+	cp "$work/keys/downstream-ca.crt" "$work/nginx/"
 	(cd "$work" && nginx -q -t -p ./ -c nginx/nginx.conf -e log/error.log) 2>&1
 	rm -rf "$work"
 }

@@ -70,11 +70,9 @@ options() {
 	case $downstream_port in
 	"$port" | "$tls_port") usage_error "--downstream-port must differ from --port and --tls-port" "$USAGE" ;;
 	esac
-	case $downstream_ca in
-	*[\"\\\$\|\&]*) usage_error "--downstream-ca takes no path with quotes, backslashes, dollars, bars or ampersands" "$USAGE" ;;
-	esac
 	listen=${listen:-127.0.0.1 ::1}
 	leave_out_ipv6
+	[ -z "$downstream_ca" ] || [ -r "$downstream_ca" ] || usage_error "--downstream-ca: there is no file $downstream_ca" "$USAGE"
 	case $names in
 	*[!A-Za-z0-9.:\ -]*) usage_error "--name wants a host name or an address" "$USAGE" ;;
 	esac
@@ -199,12 +197,7 @@ render_nginx() {
 	listen_lines "$tls_port" ssl >"$to/listen-tls.conf"
 	sed "s|@USER_LINE@|${user:+user $user $group;}|" "$here/nginx/nginx.conf.in" >"$to/nginx.conf"
 	sed "s|@PLAIN_SERVICES@|$services|" "$here/nginx/site.conf.in" >"$to/site.conf"
-	if [ -n "$downstream_port" ]; then
-		listen_lines "$downstream_port" ssl >"$to/listen-downstream.conf"
-		for part in downstream sync-elsewhere; do
-			downstream_part "$here/nginx/$part.conf.in" >"$to/$part.conf"
-		done
-	fi
+	render_downstream "$here/nginx" "$state/keys" "$to" || die "nothing was started"
 	render_admission "$to" || die "nothing was started: correct $WSUS_CONF"
 }
 

@@ -113,8 +113,8 @@ make_certificate() {
 
 # The templates name what is below a state directory, as scripts/run.sh has it; here each part has its place.
 absolute_paths() {
-	sed -e "s|\.\./keys/|$tls/|" -e "s|\(include \)\([^/]\)|\1$etc/nginx/\2|" -e "s|\(alias \)content/|\1$content/|" \
-		-e "s|\(alias \)selfupdate/|\1$selfupdate/|" -e "s|unix:run/|unix:$run/|" -e "s|\(access_log \)log/|\1$log/|"
+	sed -e "s|\.\./keys/|$tls/|" -e "s|\(ssl_client_certificate \)|\1$etc/nginx/|" -e "s|\(include \)\([^/]\)|\1$etc/nginx/\2|" \
+		-e "s|\(alias \)content/|\1$content/|" -e "s|\(alias \)selfupdate/|\1$selfupdate/|" -e "s|unix:run/|unix:$run/|" -e "s|\(access_log \)log/|\1$log/|"
 }
 
 # render_nginx DIR
@@ -129,13 +129,9 @@ render_nginx() {
 	sed "s|@PLAIN_SERVICES@|$plain_services|" "$share/nginx/site.conf.in" | absolute_paths >"$1/site.conf"
 	listen_lines "$port" >"$1/listen-plain.conf"
 	listen_lines "$tls_port" ssl >"$1/listen-tls.conf"
-	if [ -n "$downstream_port" ]; then
-		listen_lines "$downstream_port" ssl >"$1/listen-downstream.conf"
-		for part in downstream sync-elsewhere; do
-			downstream_part "$share/nginx/$part.conf.in" | absolute_paths >"$1/$part.conf"
-		done
-	fi
 	absolute_paths <"$share/nginx/wsus-fcgi.conf.in" >"$1/wsus-fcgi.conf"
+	render_downstream "$share/nginx" "$tls" "$1" || die "nginx has what it had before: correct $WSUS_CONF, then run this again"
+	[ -z "$downstream_port" ] || absolute_paths <"$share/nginx/downstream.conf.in" >"$1/downstream.conf"
 	render_admission "$1" || die "nginx has what it had before: correct $WSUS_CONF, then run this again"
 }
 

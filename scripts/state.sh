@@ -39,10 +39,20 @@ expect_jobs() {
 	done
 }
 
-# downstream_part TEMPLATE: what nginx has in addition, or otherwise, with the setting downstream.port.  Who may come is said by
-# downstream_ca; where that is empty, by the authority that tls.sh makes for it.
-downstream_part() {
-	sed -e "s|@CLIENT_CA@|${downstream_ca:-../keys/downstream-ca.crt}|" -e "s|@DOWNSTREAM_PORT@|$downstream_port|" "$1"
+# render_downstream TEMPLATES TLS DIR: what nginx has in addition, and otherwise, with downstream.port.  Who may come is said
+# by downstream_ca; where that is empty, by the authority that tls.sh makes in TLS.  Its certificates are copied, so that nginx
+# has another one once it was told, and nothing else of the file: DIR may be read by everybody.
+render_downstream() {
+	[ -n "$downstream_port" ] || return 0
+	ca=${downstream_ca:-$2/downstream-ca.crt}
+	awk '/^-----BEGIN CERTIFICATE-----/ { on = 1 } on { print } /^-----END CERTIFICATE-----/ { on = 0 }' "$ca" >"$3/downstream-ca.crt" || true
+	if [ ! -s "$3/downstream-ca.crt" ]; then
+		say "downstream.client-ca: $ca has no certificate in PEM form"
+		return 1
+	fi
+	cp "$1/downstream.conf.in" "$3/downstream.conf"
+	sed "s|@DOWNSTREAM_PORT@|$downstream_port|" "$1/sync-elsewhere.conf.in" >"$3/sync-elsewhere.conf"
+	listen_lines "$downstream_port" ssl >"$3/listen-downstream.conf"
 }
 
 # render_admission DIR: what nginx must know of who may come.  Tokens stand there: nginx reads it while it is root.

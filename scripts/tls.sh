@@ -401,9 +401,7 @@ has $keys/ca-next.crt, then run tls.sh --switch"
 # An authority that signs nothing else: who wants to take all their certificates back makes another one, and no computer
 # notices.  A server whose own certificate is not of ours has it, too.
 make_downstream_authority() {
-	if [ ! -s "$keys/downstream-ca.crt" ] || [ ! -s "$keys/downstream-ca.key" ]; then
-		make_authority downstream-ca downstream
-	fi
+	[ -s "$keys/downstream-ca.crt" ] || make_authority downstream-ca downstream
 }
 
 # make_client NAME DIR: PKCS#12 is what Windows imports.  It is no more secret than the key beside it, so it has no password,
@@ -414,6 +412,8 @@ make_client() {
 	esac
 	[ -d "$2" ] || die "there is no directory $2; make one that nobody else may read"
 	make_downstream_authority
+	[ -s "$keys/downstream-ca.key" ] || die "$keys/downstream-ca.key is not here, without which nothing can be signed; put it back, or \
+remove downstream-ca.crt to begin with another authority"
 	if ends_within "$SOON" "$keys/downstream-ca.crt"; then
 		die "the authority $keys/downstream-ca.crt ends on $(day_of_end "$keys/downstream-ca.crt") and signs no more: wsus-tls(8) says how to \
 make another"

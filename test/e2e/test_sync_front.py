@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import http.client
 import os
+import pathlib
 import signal
 import socket
 import ssl
@@ -268,6 +269,17 @@ class Certificates(unittest.TestCase):
         self.assertEqual((done.returncode, "there is no directory" in done.stderr), (1, True))
         self.assertEqual({p.name for p in self.dir.iterdir()}, {f"branch.example.net.{s}" for s in ("crt", "key", "p12")})
 
+    def test_without_the_key_nothing_is_signed_and_no_authority_replaced(self):
+        keys = temporary()
+        run(TLS, keys, "localhost")
+        run(TLS, "--downstream", keys)
+        before = (keys / "downstream-ca.crt").read_bytes()
+        (keys / "downstream-ca.key").unlink()
+        done = run(TLS, "--client", keys, "x", self.dir, check=False)
+        self.assertEqual((done.returncode, "put it back" in done.stderr), (1, True))
+        run(TLS, "--downstream", keys)
+        self.assertEqual((keys / "downstream-ca.crt").read_bytes(), before)
+
     def test_another_certificate_of_the_server_is_shown_there_too(self):
         before = ssl.get_server_certificate(("127.0.0.1", self.port))
         run(TLS, "--renew", self.server.state, "localhost", "127.0.0.1", "::1", "renewed.example.net")
@@ -317,7 +329,7 @@ class OtherStarts(unittest.TestCase):
 
     def test_wrong_usage(self):
         for arguments in (["--downstream-port", "0"], ["--downstream-port"], ["--downstream-port", "8531"], ["--downstream-port", "8530"],
-                          ["--downstream-port", "9000", "--downstream-ca", 'a"b']):
+                          ["--downstream-port", "9000", "--downstream-ca", "/nonexistent/ca.crt"]):
             done = run(harness.RUN, *arguments, check=False)
             self.assertEqual((done.returncode, "usage: run.sh" in done.stderr), (2, True), arguments)
 
@@ -349,13 +361,14 @@ class Installed(unittest.TestCase):
 
     def test_set_up_used_taken_back_and_away(self):
         where = temporary()
-        self.assertIn(self.status(None, self.here.tls_port), (200, 500))
+        wait_for(lambda: self.status(None, self.here.tls_port) in (200, 500), what="what other tests had changed")
         self.assertFalse((self.tls / "downstream-ca.crt").exists())
         self.here.set(downstream_port=self.port)
         said = self.here.setup().stderr
         self.assertIn(f'downstream.port: was "", is "{self.port}"', said)
         self.assertIn("set up: the authority of downstream servers, nginx's configuration", said)
-        self.assertIn(f'ssl_client_certificate "{self.tls}/downstream-ca.crt";', (self.nginx / "downstream.conf").read_text())
+        self.assertIn(f"ssl_client_certificate {self.nginx}/downstream-ca.crt;", (self.nginx / "downstream.conf").read_text())
+        self.assertEqual((self.nginx / "downstream-ca.crt").read_text(), (self.tls / "downstream-ca.crt").read_text())
         run(self.here.libexec / "tls.sh", "--client", self.tls, "old", where)
         wait_for(lambda: self.status(None, self.here.tls_port) == 404, what="the reload")
         self.assertIn(self.status(where / "old"), (200, 500))
@@ -363,8 +376,11 @@ class Installed(unittest.TestCase):
         self.assertIn("all is as", self.here.setup().stderr)
         for suffix in ("crt", "key"):
             (self.tls / f"downstream-ca.{suffix}").unlink()
-        self.assertIn("set up: the authority of downstream servers", self.here.setup().stderr)
+        run(self.here.libexec / "tls.sh", "--client", self.tls, "new", where)  # makes another authority; nginx was not told
+        self.assertIn(self.status(where / "old"), (200, 500))
+        self.assertIn("set up: nginx's configuration", self.here.setup().stderr)
         wait_for(lambda: self.status(where / "old") == 403, what="the new authority")
+        self.assertIn(self.status(where / "new"), (200, 500))
         self.here.set(downstream_port=None)
         self.here.setup()
         self.assertFalse((self.nginx / "listen-downstream.conf").exists())
@@ -385,10 +401,25 @@ class Installed(unittest.TestCase):
         return done.stderr
 
     def test_what_nginx_refuses_is_undone(self):
-        missing = "/nonexistent/ca.pem"
-        said = self.refused(downstream_port=self.port, **{"downstream.client-ca": missing})
-        self.assertIn("nginx has what it had before: ", said)
-        self.assertIn(missing, said)
+        for text, word in ((None, "has no certificate"), ("", "has no certificate"), ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+                           "has no certificate"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "downstream-ca.crt")):
+            file = temporary() / "ca.pem"
+            if text is not None:
+                file.write_text(text)
+            said = self.refused(downstream_port=self.port, **{"downstream.client-ca": file})
+            self.assertIn("nginx has what it had before: ", said)
+            self.assertIn(word, said)
+
+    def test_of_a_file_with_a_key_nginx_gets_the_certificates_alone(self):
+        where = temporary()
+        ca = certificate(where, "own-ca", extensions=AUTHORITY)
+        both = where / "both.pem"
+        both.write_text(pathlib.Path(f"{ca}.key").read_text() + pathlib.Path(f"{ca}.crt").read_text())
+        self.here.set(downstream_port=self.port, **{"downstream.client-ca": both})
+        self.here.setup()
+        self.assertEqual((self.nginx / "downstream-ca.crt").read_text(), pathlib.Path(f"{ca}.crt").read_text())
+        client = certificate(where, "client", ca, extensions=("extendedKeyUsage=clientAuth",))
+        wait_for(lambda: self.listens() and self.status(client) in (200, 500), what="the reload")
 
     def test_three_ports_are_three(self):
         said = self.refused(downstream_port=self.here.tls_port)
