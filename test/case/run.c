@@ -220,6 +220,42 @@ static struct slice mask_anchor(struct slice text)
 	return arena_printf(&the_stage->a, "%.*s,@BEGAN@", SLF(point));
 }
 
+/* GUIDs that are others in every run, in the order in which a case meets them: @GROUP1@, @GROUP2@ ... */
+static struct slice mask_numbered(const char *what, struct slice text)
+{
+	for (unsigned n = 1; n < MAX_TOKENS; n++) {
+		char name[32];
+		snprintf(name, sizeof(name), "%s%u", what, n);
+		struct slice known = get_token(the_stage, slice_of(name));
+		if (!known.p)
+			set_token(the_stage, slice_of(name), text);
+		if (!known.p || slice_eq(known, text))
+			return arena_printf(&the_stage->a, "@%s@", name);
+	}
+	return SL0;
+}
+
+static bool is_builtin_group(struct slice text)
+{
+	static const char *const ids[] = {"00000000-0000-0000-0000-000000000000", "a0a08746-4dbe-4a37-9adf-9e7652c0b421",
+		"b73ca6ed-5727-47f3-84de-015e03f6a88a", "d374f42a-9be2-4163-a0fa-3c86a401b7a7"};
+	for (size_t i = 0; i < COUNTOF(ids); i++)
+		if (slice_eq(text, slice_of(ids[i])))
+			return true;
+	return false;
+}
+
+/* Groups, and deployments, whose GUIDs hang on the ServerID.  outer: of a guid, the list that it stands in. */
+static struct slice mask_policy(struct slice element, struct slice outer, struct slice text)
+{
+	bool group = text_ieq(element, SL("TargetGroupID")) || slice_eq(element, SL("ParentGroupId"));
+	if (group && !is_builtin_group(text))
+		return mask_numbered("GROUP", text);
+	if (slice_eq(element, SL("DeploymentGuid")) || (slice_eq(element, SL("guid")) && slice_eq(outer, SL("DeadDeployments"))))
+		return mask_numbered("DEPLOYMENT", text);
+	return SL0;
+}
+
 /* What stands for this element's text in an expected answer; absent: the text itself. */
 static struct slice mask_of(struct slice element, struct slice text)
 {
@@ -238,17 +274,21 @@ static struct slice mask_of(struct slice element, struct slice text)
 		return SL("@ID@");
 	if (slice_eq(element, SL("LastChangeTime")) && slice_eq(text, slice_of(today)))
 		return SL("@TODAY@");
+	if (slice_eq(element, SL("GoLiveTime")) && text.n > DATE_TEXT && slice_eq((struct slice){text.p, DATE_TEXT}, slice_of(today)))
+		return SL("@NOW@");
 	return SL0;
 }
 
 /* Line breaks between tags, masks for texts. */
 static void show_body(struct buf *to, struct slice body)
 {
-	struct slice element = SL0;
+	struct slice element = SL0, outer = SL0;
 	for (size_t i = 0; i < body.n;) {
 		const char *lt = memchr(body.p + i, '<', body.n - i);
 		struct slice text = {body.p + i, lt ? (size_t)(lt - body.p) - i : body.n - i};
 		struct slice mask = text.n ? mask_of(element, text) : SL0;
+		if (text.n && !mask.p)
+			mask = mask_policy(element, outer, text);
 		buf_slice(to, mask.p ? mask : text);
 		if (!lt)
 			return;
@@ -259,6 +299,8 @@ static void show_body(struct buf *to, struct slice body)
 		size_t n = gt ? (size_t)(gt - lt) + 1 : body.n - i;
 		buf_add(to, lt, n);
 		element = (struct slice){lt + 1, n - 2};
+		if (!slice_eq(element, SL("guid")) && !slice_eq(element, SL("/guid")))
+			outer = element;
 		i += n;
 	}
 	buf_char(to, '\n');
@@ -631,6 +673,12 @@ static int do_url(struct txn *t, const struct words *w, struct err *e)
 {
 	struct sha1 d = digest_named(w->v[1]);
 	return file_set_url(t, &d, w->v[2], e);
+}
+
+static int do_key(struct txn *t, const struct words *w, struct err *e)
+{
+	struct sha1 d = digest_named(w->v[1]);
+	return file_set_key(t, &d, w->v[2], e);
 }
 
 static int do_generation(struct txn *t, const struct words *w, struct err *e)
@@ -1012,6 +1060,7 @@ static const struct {
 	{"stored", 2, do_stored, NULL},
 	{"eula", 2, do_eula, NULL},
 	{"url", 3, do_url, NULL},
+	{"key", 3, do_key, NULL},
 	{"generation", 1, do_generation, NULL},
 	{"damage", 3, do_damage, NULL},
 	{"meanwhile", 2, NULL, put_off},
