@@ -14,6 +14,7 @@
 #include "store/env.h"
 #include "store/index.h"
 #include "store/langpack.h"
+#include "store/sync.h"
 
 /* ================= the record of administrative changes ================= */
 
@@ -903,8 +904,10 @@ static int audit_setting(struct slice key, struct slice value, void *arg)
 static int audit_settings(struct audit *a)
 {
 	struct settings set;
+	struct sync_language languages[SYNC_LANGUAGES];
+	uint32_t point;
 	struct err why = {.code = E_OK};
-	if (settings_get(a->t, &set, &why) != E_OK)
+	if (settings_get(a->t, &set, &why) != E_OK || sync_config(a->t, languages, &point, &why) != E_OK)
 		say(a, "%s", why.text);
 	return E_OK;
 }

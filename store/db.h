@@ -176,7 +176,8 @@ enum pending {
 	PENDING_FILE, /* 0, revision: downstream servers are to ask anew about its files */
 };
 int server_state_put(struct txn *t, const struct server_state *s, struct err *e) MUST_CHECK;
-/* What a store of format 2 lacks. */
+/* What a store of format 2 lacks: the arrays, and what its documents say that was not kept. */
+int original_migrate(struct txn *t, struct err *e) MUST_CHECK;
 int sync_migrate(struct txn *t, struct err *e) MUST_CHECK;
 
 /* ---- staged rows, for import.c ---- */
@@ -202,6 +203,8 @@ int fragment_put(struct txn *t, int32_t id, enum fragment_type type, struct slic
 int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revision_file *rf,
 	const struct file *f, struct err *e) MUST_CHECK;
 int file_put(struct txn *t, const struct file *f, struct err *e) MUST_CHECK;
+/* Makes the file's row, or adds what it did not say yet. */
+int file_complete(struct txn *t, const struct file *f, struct err *e) MUST_CHECK;
 /* The files of a revision in document order without an arena. */
 int revision_files_each(struct txn *t, int32_t id, int (*fn)(const struct revision_file *, void *), void *arg,
 	struct err *e) MUST_CHECK;

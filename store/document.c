@@ -394,6 +394,28 @@ static int close_kb(struct document *d)
 	return d->rev.kb.p ? E_OK : no_memory(d);
 }
 
+/* FragmentType: the text of SecuredFragment, or its attribute of that name; nobody has shown a real one. */
+static void secure(struct document *d, struct slice type)
+{
+	type = text_trim(type);
+	if (text_ieq(type, SL("FileURL")))
+		d->rev.flags |= REV_SECURE_URL;
+	else if (text_ieq(type, SL("FileDecryption")))
+		d->rev.flags |= REV_SECURE_KEY;
+}
+
+static int open_secured(struct document *d)
+{
+	secure(d, attr_text(d, "FragmentType"));
+	return E_OK;
+}
+
+static int close_secured(struct document *d)
+{
+	secure(d, buf_bytes(&d->text));
+	return E_OK;
+}
+
 static int close_severity(struct document *d)
 {
 	struct slice s = text_trim(buf_bytes(&d->text));
@@ -452,6 +474,14 @@ static int read_file(struct document *d, struct document_file *f)
 	return rc;
 }
 
+/* For downstream servers (WSUSSS-ADM-22); nothing of it is a reason to refuse a document. */
+static void read_kind(struct document *d, struct file *f)
+{
+	f->express = text_ieq(text_trim(attr_text(d, "PatchingType")), SL("Express"));
+	if (!text_bool(attr_text(d, "IsEncrypted"), &f->encrypted))
+		f->encrypted = false;
+}
+
 static int add_file(struct document *d, struct document_file *f)
 {
 	int rc = read_file(d, f);
@@ -459,7 +489,8 @@ static int add_file(struct document *d, struct document_file *f)
 		return rc;
 	if (d->files.n / sizeof(*f) >= LIMIT_DOC_FILES)
 		return refuse(d, E_LIMIT, "more than %d files", LIMIT_DOC_FILES);
-	f->file.mu_url = SL("");
+	read_kind(d, &f->file);
+	f->file.mu_url = f->file.key = SL("");
 	buf_add(&d->files, f, sizeof(*f));
 	return d->files.rc == E_OK ? E_OK : no_memory(d);
 }
@@ -611,6 +642,8 @@ static const struct rule rules[] = {
 
 	{.in = AT_PROPERTIES, .name = N("KBArticleID"), .text = true, .close = close_kb},
 	{.in = AT_PROPERTIES, .name = N("MsrcSeverity"), .text = true, .close = close_severity},
+	{.in = AT_PROPERTIES, .name = N("SecuredFragment"), .text = true, .open = open_secured,
+		.close = close_secured},
 
 	{.in = AT_COLLECTION, .name = N("LocalizedProperties"), .place = AT_LOCALIZED, .begins = FRAG_LOCALIZED,
 		.close = close_localized},

@@ -176,7 +176,7 @@ static struct file completed(const struct file *old, const struct file *f, bool 
 	return v;
 }
 
-static int file_name_once(struct txn *t, const struct file *f, struct err *e)
+int file_complete(struct txn *t, const struct file *f, struct err *e)
 {
 	struct file old;
 	bool same;
@@ -206,7 +206,7 @@ int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revisi
 	int rc = db_put_rec(t, DB_REV_FILE, key_bytes(&k), &b, e);
 	if (rc == E_OK)
 		rc = db_put(t, DB_FILE_REV, key_bytes(&digest), key_bytes(&revision), e);
-	return rc == E_OK ? file_name_once(t, f, e) : rc;
+	return rc == E_OK ? file_complete(t, f, e) : rc;
 }
 
 struct each_revision_file {

@@ -140,6 +140,46 @@ static void check_updates(struct audit *a)
 		say(a, "scan index: its categories are not those of the catalog");
 }
 
+/* ---- what downstream servers are told of ---- */
+
+static int check_listed(struct audit *a, struct err *e)
+{
+	struct server_state state;
+	struct view v;
+	int rc = server_state_get(a->t, &state, e);
+	if (rc == E_OK)
+		rc = view_load(a->t, ARRAY_LISTED, 0, &a->arena, &v, e);
+	uint32_t n = rc == E_OK ? (uint32_t)(v.bytes / sizeof(uint32_t)) : 0;
+	if (rc == E_OK && n > a->is.rows)
+		say(a, "scan index: its list of revisions for downstream servers is longer than its rows");
+	for (uint32_t id = 1; rc == E_OK && id < MAX(n, a->ought.rows); id++) {
+		struct index_row r = index_row(&a->ought, id);
+		uint32_t epoch = id < n ? view_u32(&v, id) : 0;
+		bool ought;
+		rc = listed_is(a->t, &r, id, &ought, e);
+		if (rc == E_OK && ought != (epoch != 0))
+			say(a, "scan index: downstream servers are%s told of revision %u", ought ? " not" : "", id);
+		else if (rc == E_OK && epoch > state.epoch)
+			say(a, "scan index: revision %u is listed since epoch %u, the server stands at %u", id, epoch, state.epoch);
+	}
+	return rc;
+}
+
+static int check_update_ids(struct audit *a, struct err *e)
+{
+	struct view v;
+	int rc = view_load(a->t, ARRAY_UPDATE_ID, 0, &a->arena, &v, e);
+	if (rc == E_OK && v.bytes != a->is.updates * sizeof(struct guid))
+		say(a, "scan index: it has not as many guids as updates");
+	for (uint32_t no = 1; rc == E_OK && no < v.bytes / sizeof(struct guid); no++) {
+		struct update u;
+		struct err why;
+		if (update_get(a->t, no, &u, &why) != E_OK || memcmp(&u.id, view_at(&v, no * sizeof(u.id)), sizeof(u.id)) != 0)
+			say(a, "scan index: the guid of update %u is not its own", no);
+	}
+	return rc;
+}
+
 /* ---- explicit deployments ---- */
 
 struct group_check {
@@ -214,6 +254,11 @@ static int audit(struct audit *a, struct err *e)
 	check_members(a);
 	check_inverse(a);
 	check_updates(a);
+	rc = check_listed(a, e);
+	if (rc == E_OK)
+		rc = check_update_ids(a, e);
+	if (rc != E_OK)
+		return rc;
 	return group_each(a->t, check_group, a, e);
 }
 

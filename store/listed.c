@@ -169,7 +169,9 @@ int sync_migrate(struct txn *t, struct err *e)
 {
 	struct arena a;
 	arena_init(&a, MIGRATE_MEMORY);
-	int rc = migrate(t, &a, e);
+	int rc = original_migrate(t, e);
+	if (rc == E_OK)
+		rc = migrate(t, &a, e);
 	arena_free(&a);
 	return rc;
 }

@@ -182,7 +182,7 @@ struct m_view { /* what a client sees of a revision beside its metadata */
 	bool implied, leaf;
 };
 
-static struct m_view m_effective(const struct model *m, const struct client_groups *g, int id)
+static inline struct m_view m_effective(const struct model *m, const struct client_groups *g, int id)
 {
 	const struct m_deployment *d = m_explicit(m, g, id);
 	const struct m_revision *r = &m->rev[id];
@@ -206,7 +206,7 @@ static struct m_view m_effective(const struct model *m, const struct client_grou
 	return v;
 }
 
-static bool m_view_same(const struct m_view *a, const struct m_view *b)
+static inline bool m_view_same(const struct m_view *a, const struct m_view *b)
 {
 	return a->id == b->id && strcmp(a->action, b->action) == 0 && a->deadline == b->deadline && a->leaf == b->leaf;
 }
@@ -335,7 +335,7 @@ static bool m_other_root(const struct m_select *x, int id)
 	return m_related(m, id, x->f);
 }
 
-static void m_selection(const struct model *m, const struct client_groups *g, const struct m_filter *f,
+static inline void m_selection(const struct model *m, const struct client_groups *g, const struct m_filter *f,
 	struct m_selection *s)
 {
 	struct m_select x = {m, g, f, s};
@@ -350,7 +350,7 @@ static void m_selection(const struct model *m, const struct client_groups *g, co
 
 /* ---- what a client needs ---- */
 
-static bool m_satisfied(const struct model *m, int id, const int32_t *installed, size_t n)
+static inline bool m_satisfied(const struct model *m, int id, const int32_t *installed, size_t n)
 {
 	for (int c = 0; c < m->rev[id].clauses; c++) {
 		bool met = false;

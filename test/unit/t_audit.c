@@ -200,9 +200,17 @@ static void d_log_epoch(void) { put(DB_LOG, key_log(1000, 0, member), SL("")); }
 static void d_log_revision(void) { put(DB_LOG, key_log(1, 0, 99), SL("")); }
 static void d_log_key(void) { put(DB_LOG, key_u32(1), SL("")); }
 static void d_setting_name(void) { OK(db_put(t, DB_SETTING, SL("no.such"), SL("\1x"), &fx_err)); }
+static void d_config(void) { OK(db_put(t, DB_META, SL("config"), SL("\1\0\0\0\2"), &fx_err)); }
 static void d_setting_value(void) { OK(db_put(t, DB_SETTING, SL("scan.scope"), SL("\1some"), &fx_err)); }
 static void d_eula(void) { struct guid g = fx_guid(77); put(DB_EULA, key_guid(&g), SL("\1x")); }
 static void d_note(void) { OK(db_put(t, DB_AUDIT, SL("123456789012"), SL("\1x"), &fx_err)); }
+static void d_listed(void) { const uint32_t v[] = {0, 0, 1}; OK(array_put(t, ARRAY_LISTED, 0, v, sizeof(v), NULL, &fx_err)); }
+static void d_listed_epoch(void) { const uint32_t v[] = {0, 7, 1}; OK(array_put(t, ARRAY_LISTED, 0, v, sizeof(v), NULL, &fx_err)); }
+static void d_update_guid(void) { struct slice v; struct guid g[4]; OK(array_chunk(t, ARRAY_UPDATE_ID, 0, 0, &v));
+	assert_int_equal(v.n, sizeof(g)); memcpy(g, v.p, v.n); g[1] = g[2];
+	OK(array_put(t, ARRAY_UPDATE_ID, 0, g, sizeof(g), NULL, &fx_err)); }
+static void d_update_guids(void) { const struct guid g[2] = {fx_guid(0), fx_guid(1)};
+	OK(array_put(t, ARRAY_UPDATE_ID, 0, g, sizeof(g), NULL, &fx_err)); }
 static void d_index(void) { const char one = 1; OK(array_put(t, ARRAY_ALIVE, 0, &one, 1, NULL, &fx_err)); }
 static void d_computer(void) { OK(db_put(t, DB_COMPUTER, SL("pc"), SL("\1x"), &fx_err)); }
 static void d_computer_key(void) { OK(db_put(t, DB_COMPUTER, SL("PC"), SL("\1x"), &fx_err)); }
@@ -284,6 +292,11 @@ static const struct {
 	{d_log_key, "change log", TXN_CATALOG},
 	{d_setting_name, "no.such", TXN_CATALOG},
 	{d_setting_value, "scan.scope cannot be read", TXN_CATALOG},
+	{d_config, "configuration's changes cannot be read", TXN_CATALOG},
+	{d_listed, "downstream servers are not told of revision 1", TXN_CATALOG},
+	{d_listed_epoch, "revision 1 is listed since epoch 7, the server stands at 1", TXN_CATALOG},
+	{d_update_guid, "guid of update 1 is not its own", TXN_CATALOG},
+	{d_update_guids, "not as many guids as updates", TXN_CATALOG},
 	{d_eula, "EULA", TXN_CATALOG},
 	{d_note, "record of administrative changes", TXN_CATALOG},
 	{d_index, "", TXN_CATALOG},

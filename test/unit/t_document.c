@@ -270,6 +270,48 @@ static void test_expired_is_a_publication_state(void **state)
 	assert_false(got->facts.rev.flags & REV_EXPIRED);
 }
 
+/* will hold: WSUSSS-POPULATE-02 */
+/* will partly hold: WSUSSS-ADM-22 (of a file: its kinds) */
+static void test_secured_fragments_and_kinds_of_files(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		unsigned flags;
+	} secured[] = {
+		{"", 0},
+		{"<SecuredFragment>FileURL</SecuredFragment>", REV_SECURE_URL},
+		{"<SecuredFragment> FileUrl\n</SecuredFragment>", REV_SECURE_URL},
+		{"<u:SecuredFragment xmlns:u=\"urn:u\">FileDecryption</u:SecuredFragment>", REV_SECURE_KEY},
+		{"<SecuredFragment>FileURL</SecuredFragment><SecuredFragment>FileDecryption</SecuredFragment>",
+			REV_SECURE_URL | REV_SECURE_KEY},
+		{"<SecuredFragment FragmentType=\"FileDecryption\"/>", REV_SECURE_KEY},
+		{"<SecuredFragment><FragmentType>FileURL</FragmentType></SecuredFragment>", REV_SECURE_URL},
+		{"<SecuredFragment/>", 0},
+		{"<SecuredFragment>Other</SecuredFragment>", 0},
+		{"<Other><SecuredFragment>FileURL</SecuredFragment></Other>", 0},
+	};
+	for (size_t i = 0; i < COUNTOF(secured); i++) {
+		char doc_text[2048];
+		snprintf(doc_text, sizeof(doc_text), UPDATE(IDENTITY(ID_A, "7") PROPERTIES("UpdateType=\"Software\"", "%s") ENGLISH),
+			secured[i].in);
+		read_ok(slice_of(doc_text));
+		assert_int_equal(got->facts.rev.flags & (REV_SECURE_URL | REV_SECURE_KEY), secured[i].flags);
+		assert_true(!*secured[i].in || strstr(EXTENDED().p, "SecuredFragment"));
+	}
+#define KIND(attrs) "<File Digest=\"" DIGEST_1 "\" FileName=\"a.cab\" Size=\"5\" " attrs "/>"
+	read_ok(SL(PLAIN("<Files>" KIND("PatchingType=\"Express\"") KIND("PatchingType=\"SelfContained\" IsEncrypted=\"true\"")
+		KIND("PatchingType=\"express\" IsEncrypted=\"1\"") KIND("IsEncrypted=\"false\"") KIND("IsEncrypted=\"maybe\"")
+		"</Files>")));
+	static const bool express[] = {true, false, true, false, false}, encrypted[] = {false, true, true, false, false};
+	assert_int_equal(got->facts.nfiles, COUNTOF(express));
+	for (size_t i = 0; i < COUNTOF(express); i++) {
+		assert_int_equal(got->facts.files[i].file.express, express[i]);
+		assert_int_equal(got->facts.files[i].file.encrypted, encrypted[i]);
+		assert_int_equal(got->facts.files[i].file.key.n, 0);
+	}
+}
+
 /* ================= text ================= */
 
 /* holds: WUSP-POPULATE-37 */
@@ -804,6 +846,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_defaults_are_left_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expired_is_a_publication_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_secured_fragments_and_kinds_of_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_references_keep_their_spelling_and_are_escaped_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cdata_becomes_text_and_comments_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_white_space_between_elements_goes_and_in_leaves_stays, setup, teardown),
