@@ -7,6 +7,7 @@
 #include "common/text.h"
 #include "ctl/cmd.h"
 #include "ctl/content.h"
+#include "ctl/content_names.h"
 #include "ctl/walk.h"
 #include "store/downstream.h"
 
@@ -135,10 +136,26 @@ static int run_wanted(struct ctl *c)
 	return rc;
 }
 
+/* ---- names ---- */
+
+/* Files are found by digest without them: what fails is told, and what a command did stays done. */
+void content_mend_names(struct ctl *c, const bool folder[256], struct name_report *out)
+{
+	struct err e = {0};
+	struct stat st;
+	*out = (struct name_report){0};
+	if (stat(c->content_dir, &st) != 0)
+		return;
+	if (content_names_mend(c->content_dir, c->store, folder, out, &e) != E_OK)
+		ctl_warn(c, "downstream servers that ask for files by name will not find all of them; `wsusctl content verify` tries again: %s",
+			e.text);
+}
+
 /* ---- add ---- */
 
 struct adding {
 	struct marks marks;
+	bool folder[256]; /* in which there are files of this run */
 	uint64_t added, known, unknown, bad, bytes;
 };
 
@@ -158,6 +175,7 @@ static int place(struct ctl *c, const char *path, const struct digests *d, const
 {
 	struct err e = {0};
 	int rc = content_check(d, f, &e);
+	a->folder[d->sha1.b[sizeof(d->sha1.b) - 1]] = true;
 	if (rc == E_OK)
 		rc = content_place(c->content_dir, path, f, &e);
 	if (rc == E_EXISTS) {
@@ -214,6 +232,8 @@ static int run_add(struct ctl *c)
 		rc = marked;
 	if (rc != E_OK)
 		return rc;
+	struct name_report names;
+	content_mend_names(c, a.folder, &names);
 	content_sweep_wanted(c);
 	out_object_begin(&c->out);
 	out_field_number(&c->out, "added", "Added", CELL_NUMBER, a.added);
@@ -361,11 +381,16 @@ static int run_verify(struct ctl *c)
 		rc = mark_all(&bad);
 	if (rc != E_OK)
 		return rc;
+	struct name_report names;
+	content_mend_names(c, NULL, &names);
 	content_sweep_wanted(c);
 	out_object_begin(&c->out);
 	out_field_number(&c->out, "checked", "Checked", CELL_NUMBER, v.n);
 	out_field_number(&c->out, "bytes", "Bytes", CELL_BYTES, v.bytes);
 	out_field_number(&c->out, "bad", "Bad, withdrawn", CELL_NUMBER, nbad);
+	out_field_number(&c->out, "names_made", "Names made", CELL_NUMBER, (int64_t)names.made);
+	out_field_number(&c->out, "names_removed", "Names removed", CELL_NUMBER, (int64_t)names.removed);
+	out_field_number(&c->out, "names_ambiguous", "Names that several files have", CELL_NUMBER, (int64_t)names.ambiguous);
 	out_object_end(&c->out);
 	return E_OK;
 }

@@ -69,12 +69,13 @@ static struct slice id_slice(struct ctl *c, const struct guid *id)
 	return arena_copy(&c->arena, slice_of(text));
 }
 
-/* What people type to name it: its name if that is plain and only it has it. */
+/* What people type to name it: its name if that is plain, no id (of another, perhaps), and leads to it alone. */
 static struct slice handle(struct ctl *c, const struct downstream *d)
 {
 	struct search s = {.name = d->name};
+	struct guid other;
 	buf_init(&s.list, 1 << 20);
-	int rc = is_plain(d->name) ? downstream_each(c->txn, match, &s, NULL) : E_NOTFOUND;
+	int rc = is_plain(d->name) && !text_guid(d->name, &other) ? downstream_each(c->txn, match, &s, NULL) : E_NOTFOUND;
 	buf_free(&s.list);
 	return rc == E_OK && s.n == 1 ? arena_copy(&c->arena, d->name) : id_slice(c, &d->id);
 }
@@ -278,7 +279,8 @@ static int given_name(struct ctl *c, const struct guid *id, struct slice *out)
 	struct downstream d;
 	struct err unused;
 	*out = name ? slice_of(name) : SL("");
-	if (name && (!is_plain(*out) || out->n > LIMIT_SERVER_NAME))
+	struct guid other;
+	if (name && (!is_plain(*out) || out->n > LIMIT_SERVER_NAME || text_guid(*out, &other)))
 		return err_set(&c->err, E_USAGE, "--name is the server's name, of letters, digits, dots and hyphens");
 	int rc = downstream_get(c->txn, id, &d, &unused);
 	if (rc == E_NOTFOUND && !name)

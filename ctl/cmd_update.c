@@ -6,6 +6,8 @@
 #include "common/text.h"
 #include "common/xpress.h"
 #include "ctl/cmd.h"
+#include "ctl/content.h"
+#include "ctl/content_names.h"
 #include "ctl/policy.h"
 #include "ctl/walk.h"
 #include "store/import.h"
@@ -112,6 +114,9 @@ static int run_import(struct ctl *c)
 	if (b.files == 0 && !c->failed)
 		ctl_complain(c, "there is nothing to import: no file named, and no *.xml below the directories");
 	import_summary(c, &b);
+	struct name_report names;
+	if (b.added)
+		content_mend_names(c, NULL, &names); /* files that are here may have got other names */
 	return b.added ? ctl_note(c, "update import: %llu new", (unsigned long long)b.added) : E_OK;
 }
 

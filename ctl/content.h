@@ -29,6 +29,10 @@ int content_place(const char *dir, const char *path, const struct file *f, struc
 struct ctl;
 /* Drops the marks of wanted files that are here by now (cmd_content.c); no transaction may be open.  What fails is warned of. */
 void content_sweep_wanted(struct ctl *c);
+struct name_report;
+/* content_names_mend() as a part of a command (cmd_content.c): without a content directory there is nothing to do, and what
+ * fails is warned of. */
+void content_mend_names(struct ctl *c, const bool folder[256], struct name_report *out);
 
 /* Removes the temporary files of runs that were killed. */
 void content_sweep(const char *dir);

@@ -232,6 +232,12 @@ int revision_files_each(struct txn *t, int32_t id, int (*fn)(const struct revisi
 	return db_each(t, DB_REV_FILE, key_bytes(&k), each_revision_file_row, &w, e);
 }
 
+int file_names_each(struct txn *t, int (*fn)(const struct revision_file *, void *), void *arg, struct err *e)
+{
+	struct each_revision_file w = {fn, arg, e};
+	return db_each(t, DB_REV_FILE, SL(""), each_revision_file_row, &w, e);
+}
+
 struct file_list {
 	struct arena *a;
 	struct revision_file *v;

@@ -269,6 +269,8 @@ struct revision_file {
 	struct slice locale, geo; /* EULA files */
 };
 int revision_files(struct txn *t, int32_t id, struct revision_file **out, size_t *n, struct err *e) MUST_CHECK;
+/* Each name that a revision gives to a file: all rows of revision_files(), of all revisions. */
+int file_names_each(struct txn *t, int (*fn)(const struct revision_file *, void *), void *arg, struct err *e) MUST_CHECK;
 /* Each file of the catalog in digest order. */
 int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, struct err *e) MUST_CHECK;
 /* Marks a file as verified on disk or as gone.  Deployments that wait for it take effect with the next
