@@ -1,5 +1,6 @@
 #!/bin/sh
-# counts.sh -- instructions of a page, a differential scan and an import, against test/bench/counts.tsv.
+# counts.sh -- instructions of a page, a differential scan, an import and what a downstream server asks, against
+# test/bench/counts.tsv.
 #   counts.sh [--update]     --update: write what was counted as the figures of this compiler
 # Times vary from run to run and machine to machine, instructions of our own code hardly: libraries are not counted.
 # More than a tenth off either way fails: above, something costs more; below, the figure is out of date.
@@ -9,7 +10,9 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
 cd "$here"
 
-WHAT='page after-change differential import' # in the order in which b_count does them
+# In the order in which b_count does them.
+WHAT='page after-change differential import'
+SYNC='sync-list sync-documents sync-deployments'
 FIGURES=test/bench/counts.tsv
 TOLERANCE=10 # percent
 
@@ -23,7 +26,7 @@ esac
 skip_all() {
 	echo "skipped: instruction counts: $1"
 	# shellcheck disable=SC2086 # a list of words
-	set -- $WHAT
+	set -- $WHAT $SYNC
 	echo "0 passed, 0 failed, $# skipped"
 	exit 0
 }
@@ -38,15 +41,20 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 export WSUS_CATALOG_MAP_MB=256 WSUS_FLEET_MAP_MB=64 # valgrind has no room for the usual maps
 
-mkdir "$work/store"
-build/test/make-catalog --revisions 500 --seed 1 --languages 4 --out "$work/catalog" >/dev/null
-build/test/b_count prepare "$work/catalog" "$work/store"
-if ! valgrind --tool=callgrind --toggle-collect='count_*' --dump-after=count_answer --dump-after=count_import \
-	--compress-strings=no --compress-pos=no --callgrind-out-file="$work/counted" \
-	build/test/b_count measure "$work/catalog" "$work/store" >"$work/log" 2>&1; then
-	cat "$work/log"
-	die "the work failed under valgrind"
-fi
+# count REVISIONS LANGUAGES MODE: leaves a profile of each piece in $work/countedMODE.N.
+count() {
+	mkdir "$work/store$3"
+	build/test/make-catalog --revisions "$1" --seed 1 --languages "$2" --out "$work/catalog$3" >/dev/null
+	build/test/b_count "prepare$3" "$work/catalog$3" "$work/store$3"
+	if ! valgrind --tool=callgrind --toggle-collect='count_*' --dump-after=count_answer --dump-after=count_import \
+		--compress-strings=no --compress-pos=no --callgrind-out-file="$work/counted$3" \
+		build/test/b_count "measure$3" "$work/catalog$3" "$work/store$3" >"$work/log" 2>&1; then
+		cat "$work/log"
+		die "the work failed under valgrind"
+	fi
+}
+count 500 4 ''
+count 5000 1 -sync
 
 # own PROFILE: the instructions in the program itself; the line behind "calls=" is the callee's share.
 own() {
@@ -57,11 +65,21 @@ own() {
 		END { printf "%d\n", sum }' "$1"
 }
 
-n=0
-for what in $WHAT; do
-	n=$((n + 1))
-	printf '%s\t%s\t%s\n' "$compiler" "$what" "$(own "$work/counted.$n")"
-done >"$work/now"
+# named MODE NAME...: a line of figures of each.
+named() {
+	profile=$work/counted$1
+	n=0
+	shift
+	for what in "$@"; do
+		n=$((n + 1))
+		printf '%s\t%s\t%s\n' "$compiler" "$what" "$(own "$profile.$n")"
+	done
+}
+# shellcheck disable=SC2086 # lists of words
+{
+	named '' $WHAT
+	named -sync $SYNC
+} >"$work/now"
 
 if [ -n "$update" ]; then
 	grep -v "^$compiler	" "$FIGURES" >"$work/others" || true

@@ -1,9 +1,11 @@
 /* b_count.c -- pieces of work whose instructions scripts/counts.sh counts: a page of SyncUpdates, a scan that finds
- * little new, the same right after an approval, an import.
+ * little new, the same right after an approval, an import; what a downstream server asks.
  *
  *	make build/test/b_count
- *	build/test/b_count prepare CATALOG DIR     a store in DIR, of all documents below CATALOG but the last 50
- *	build/test/b_count measure CATALOG DIR     under callgrind: the work, each piece in a function count_*
+ *	build/test/b_count prepare CATALOG DIR       a store in DIR, of all documents below CATALOG but the last 50
+ *	build/test/b_count measure CATALOG DIR       under callgrind: the work, each piece in a function count_*
+ *	build/test/b_count prepare-sync CATALOG DIR  a store in DIR, of all documents below CATALOG
+ *	build/test/b_count measure-sync CATALOG DIR  under callgrind: a list of all revisions, 100 documents, 1,000 deployments
  *
  * The work is the same in each run: time stands still, and the requests are made from the store alone.  The worker
  * has answered the page before it is counted, like one that has been serving for a while. */
@@ -13,16 +15,22 @@
 #include <unistd.h>
 
 #include "cgi/dispatch.h"
+#include "common/anchor.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "common/wsusss.h"
+#include "store/downstream.h"
 #include "store/import.h"
 #include "store/publish.h"
+#include "store/sync.h"
 #include "test/bench/begin.h"
 
 #define LAST 50       /* documents that are imported while it is counted */
 #define APPROVED 60   /* updates approved for all computers, and half of them for a group */
 #define CHANGED 5     /* of them, since the last scan of the client */
-#define DOCUMENTS 5000
+#define REPLICATED 500 /* updates approved for each of two groups, that a replica takes over */
+#define BATCH 100     /* documents that it asks for at once */
+#define DOCUMENTS 6000
 #define CLIENT SL("pc")
 #define GROUP SL("Pilot")
 #define NOW INT64_C(133500096000000000) /* 2024-01-18; any will do */
@@ -102,14 +110,14 @@ static void import_documents(char *const *path, size_t n)
 /* ---- policy ---- */
 
 struct choice {
-	int32_t id[APPROVED];
+	int32_t id[REPLICATED];
 	size_t n;
 };
 
 static int choose(const struct revision *r, void *arg)
 {
 	struct choice *c = arg;
-	if ((r->flags & REV_EXPLICIT) && r->type == TYPE_SOFTWARE && c->n < APPROVED)
+	if ((r->flags & REV_EXPLICIT) && r->type == TYPE_SOFTWARE && c->n < REPLICATED)
 		c->id[c->n++] = r->id;
 	return 0;
 }
@@ -230,6 +238,91 @@ static struct slice make_request(struct buf *b, bool all)
 	return text;
 }
 
+/* ---- a downstream server, as far as its requests go ---- */
+
+static const struct guid peer = {{0xd0, [6] = 0x40, [8] = 0x80, [15] = 1}};
+
+static void add_dss_cookie(struct buf *b, const struct server_state *st)
+{
+	char sealed[COOKIE_MAX];
+	struct dss_cookie k = {.server = st->server_id, .generation = st->generation, .expires = TICK_MAX_YEAR9999,
+		.major = 1, .minor = 20, .group = GROUP_DOWNSTREAM, .dss = peer};
+	buf_printf(b, "<cookie><Expiration>2030-01-01T00:00:00Z</Expiration><EncryptedData>");
+	base64_add(b, (struct slice){sealed, dss_cookie_seal(sealer, NOW, &k, sealed)});
+	buf_printf(b, "</EncryptedData></cookie>");
+}
+
+/* BATCH of all revisions, evenly spread. */
+static void add_identities(struct buf *b)
+{
+	struct arena a;
+	struct sync *s;
+	int32_t *id;
+	size_t n;
+	arena_init(&a, LIMIT_REQUEST_MEMORY);
+	OK(sync_open(t, &a, &s, &err));
+	OK(sync_list(s, &(struct sync_filter){.config = false}, &id, &n, &err));
+	need(n >= BATCH, "too few revisions");
+	for (size_t i = 0; i < BATCH; i++) {
+		struct guid update;
+		char text[GUID_TEXT + 1];
+		int32_t number;
+		sync_identity(s, id[i * n / BATCH], &update, &number);
+		guid_text(&update, text);
+		buf_printf(b, "<UpdateIdentity><UpdateID>%s</UpdateID><RevisionNumber>%d</RevisionNumber></UpdateIdentity>", text, number);
+	}
+	arena_free(&a);
+}
+
+static void add_list_filter(struct buf *b, const struct server_state *st)
+{
+	(void)st;
+	buf_printf(b, "<filter><GetConfig>false</GetConfig></filter>");
+}
+
+static void add_update_ids(struct buf *b, const struct server_state *st)
+{
+	(void)st;
+	buf_printf(b, "<updateIds>");
+	add_identities(b);
+	buf_printf(b, "</updateIds>");
+}
+
+static void add_sync_anchor(struct buf *b, const struct server_state *st)
+{
+	char text[ANCHOR_MAX];
+	struct anchor now_is = {st->epoch, sync_began(st)};
+	buf_printf(b, "<syncAnchor>%.*s</syncAnchor>", (int)anchor_text(&now_is, text), text);
+}
+
+static const struct {
+	const char *operation;
+	void (*add)(struct buf *b, const struct server_state *st);
+} asked[] = {
+	{"GetRevisionIdList", add_list_filter},
+	{"GetUpdateData", add_update_ids},
+	{"GetDeployments", add_sync_anchor},
+};
+
+static struct slice sync_request(struct buf *b, size_t what)
+{
+	struct server_state st;
+	const char *name = asked[what].operation;
+	OK(txn_begin(store, TXN_READ, &t, &err));
+	OK(server_state_get(t, &st, &err));
+	buf_init(b, LIMIT_BODY);
+	buf_printf(b, "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"" SOAP_NS11 "\"><soap:Body>"
+		"<%s xmlns=\"" WSUSSS_NS_SYNC "\">", name);
+	add_dss_cookie(b, &st);
+	asked[what].add(b, &st);
+	buf_printf(b, "</%s></soap:Body></soap:Envelope>", name);
+	txn_end(&t);
+	need(!b->rc, "no memory");
+	return buf_bytes(b);
+}
+
+/* ---- what is counted ---- */
+
 static void answer(struct slice body, struct arena *a)
 {
 	struct request r = {.method = SL("POST"), .content_type = SL("text/xml; charset=utf-8"),
@@ -240,8 +333,6 @@ static void answer(struct slice body, struct arena *a)
 	worker_sent(worker);
 	arena_reset(a);
 }
-
-/* ---- what is counted ---- */
 
 /* Not in tail position, or callgrind would not see these functions return. */
 static volatile unsigned counted;
@@ -261,15 +352,15 @@ __attribute__((noinline)) void count_import(char *const *path, size_t n)
 	counted++;
 }
 
-/* ---- the two modes ---- */
+/* ---- the modes ---- */
 
-static void open_all(const char *dir)
+static void open_all(const char *dir, const struct service *service)
 {
 	static const uint8_t secret[SEAL_MASTER] = {7};
 	log_init("b_count", LOG_WARN);
 	OK(store_open(&store, dir, STORE_ADMIN, &err));
 	OK(seal_open_secret(&sealer, secret, &err));
-	OK(worker_new(&worker, &client_service, store, sealer, &err));
+	OK(worker_new(&worker, service, store, sealer, &err));
 	worker->now = now;
 }
 
@@ -285,7 +376,7 @@ static void close_all(void)
 static void prepare(const char *catalog, const char *dir)
 {
 	OK(store_create(dir, &err));
-	open_all(dir);
+	open_all(dir, &client_service);
 	find_documents(catalog);
 	import_documents(documents.path, documents.n - LAST);
 	uint32_t group = make_group();
@@ -309,7 +400,7 @@ static void measure(const char *catalog, const char *dir)
 {
 	struct arena a;
 	struct buf page, rest;
-	open_all(dir);
+	open_all(dir, &client_service);
 	find_documents(catalog);
 	arena_init(&a, LIMIT_REQUEST_MEMORY);
 	struct slice body = make_request(&page, false);
@@ -326,13 +417,52 @@ static void measure(const char *catalog, const char *dir)
 	close_all();
 }
 
+static void prepare_sync(const char *catalog, const char *dir)
+{
+	OK(store_create(dir, &err));
+	open_all(dir, &serversync_service);
+	find_documents(catalog);
+	import_documents(documents.path, documents.n);
+	uint32_t group = make_group();
+	OK(txn_begin(store, TXN_CATALOG, &t, &err));
+	OK(downstream_decide(t, &peer, SL("peer"), DOWNSTREAM_APPROVED, SL("count"), &err));
+	OK(txn_commit(&t, &err));
+	approve_some(GROUP_ALL_COMPUTERS, REPLICATED, 0);
+	approve_some(group, REPLICATED, 0);
+	close_all();
+}
+
+/* Each of them twice, as of a worker that has been serving for a while. */
+static void measure_sync(const char *catalog, const char *dir)
+{
+	struct arena a;
+	(void)catalog;
+	open_all(dir, &serversync_service);
+	arena_init(&a, LIMIT_REQUEST_MEMORY);
+	for (size_t i = 0; i < COUNTOF(asked); i++) {
+		struct buf b;
+		struct slice body = sync_request(&b, i);
+		answer(body, &a);
+		count_answer(body, &a);
+		buf_free(&b);
+	}
+	arena_free(&a);
+	close_all();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const char *catalog, const char *dir);
+} modes[] = {{"prepare", prepare}, {"measure", measure}, {"prepare-sync", prepare_sync}, {"measure-sync", measure_sync}};
+
 int main(int argc, char **argv)
 {
-	if (argc == 4 && strcmp(argv[1], "prepare") == 0)
-		prepare(argv[2], argv[3]);
-	else if (argc == 4 && strcmp(argv[1], "measure") == 0)
-		measure(argv[2], argv[3]);
-	else
-		need(false, "usage: b_count prepare|measure CATALOG DIR");
-	return 0;
+	for (size_t i = 0; argc == 4 && i < COUNTOF(modes); i++) {
+		if (strcmp(argv[1], modes[i].name) == 0) {
+			modes[i].run(argv[2], argv[3]);
+			return 0;
+		}
+	}
+	need(false, "usage: b_count prepare|measure|prepare-sync|measure-sync CATALOG DIR");
+	return 1;
 }
