@@ -12,10 +12,12 @@ import time
 import unittest
 import uuid
 
-from harness import Instance, fault_code, find, payload
+from harness import Instance, fault_code, find, payload, wait_for
 from test_wsusctl import CTL, Place, documents, on_terminal
 
 DSS_AUTH = "http://www.microsoft.com/SoftwareDistribution/Server/DssAuthWebService"
+SYNC = "http://www.microsoft.com/SoftwareDistribution"
+SYNC_PATH = "/ServerSyncWebService/ServerSyncWebService.asmx"
 DSS_AUTH_PATH = "/DssAuthWebService/DssAuthWebService.asmx"
 
 
@@ -170,6 +172,111 @@ class Servers(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertIn("\n    wsusctl downstream approve dss1.example.net\n", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+
+class Wanted(unittest.TestCase):
+    """Files that a downstream server asks for with DownloadFiles, until they are here."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Instance("none")
+        cls.server.start()
+        cls.addClassCleanup(cls.server.stop)
+        cls.server.ctl("update", "import", documents() / "updates")
+        cls.files = sorted(p for p in (documents() / "content").rglob("*") if p.is_file())
+        cls.digest = {p: hashlib.sha1(p.read_bytes()).digest() for p in cls.files}
+        cls.dss = str(uuid.UUID(int=77))
+        cls.server.ctl("downstream", "approve", cls.dss, "--name", "asks.example.net")
+        cls.cookie = cls.handshake()
+
+    @classmethod
+    def call(cls, ns, path, operation, inner):
+        status, _, body = cls.server.post(ns, operation, inner, path=path)
+        if status != 200:
+            raise AssertionError(f"{operation}: {body.decode()}")
+        return payload(body)
+
+    @classmethod
+    def sync(cls, operation, inner):
+        return cls.call(SYNC, SYNC_PATH, operation, inner)
+
+    @classmethod
+    def handshake(cls):
+        auth = cls.call(DSS_AUTH, DSS_AUTH_PATH, "GetAuthorizationCookie",
+                        f"<accountName>asks.example.net</accountName><accountGuid>{cls.dss}</accountGuid><programKeys />")
+        data = find(auth, "GetAuthorizationCookieResult/CookieData")
+        answer = cls.sync("GetCookie", "<authCookies><AuthorizationCookie><PlugInId>DssTargeting</PlugInId>"
+                          f"<CookieData>{data}</CookieData></AuthorizationCookie></authCookies><oldCookie xsi:nil=\"true\" "
+                          "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" /><protocolVersion>1.20</protocolVersion>")
+        return (f"<cookie><Expiration>{find(answer, 'GetCookieResult/Expiration')}</Expiration>"
+                f"<EncryptedData>{find(answer, 'GetCookieResult/EncryptedData')}</EncryptedData></cookie>")
+
+    def download(self, *paths):
+        digests = "".join(f"<base64Binary>{base64.b64encode(self.digest[p]).decode()}</base64Binary>" for p in paths)
+        self.sync("DownloadFiles", f"{self.cookie}<fileDigestList>{digests}</fileDigestList>")
+
+    def wanted(self):
+        return {r["sha1"]: r for r in self.server.ctl_json("content", "wanted")}
+
+    def status(self):
+        s = self.server.ctl_json("content", "status")
+        return s["wanted_files"], s["wanted_bytes"]
+
+    # will partly hold: WSUSSS-DOWNLOADFILES-12 (a file that is here)
+    # will hold: WSUSSS-DOWNLOADFILES-13
+    def test_what_is_asked_for_is_listed_until_it_is_here(self):
+        self.assertEqual(self.server.ctl("content", "wanted").stdout, "no downstream server waits for a file\n")
+        a, b, c = self.files[:3]
+        self.download(a, b)
+        self.download(a, c)
+        rows = self.wanted()
+        self.assertEqual(set(rows), {self.digest[p].hex().upper() for p in (a, b, c)})
+        row = rows[self.digest[a].hex().upper()]
+        self.assertEqual((row["server"], row["times"], row["bytes"]), ("asks.example.net", 2, a.stat().st_size))
+        self.assertRegex(row["name"], r"\.\w+$")
+        self.assertEqual(self.status(), (3, sum(p.stat().st_size for p in (a, b, c))))
+        self.assertEqual(self.server.ctl_json("downstream", "show", "asks")["wanted_files"], 3)
+        self.assertIn(" asks.example.net  ", self.server.ctl("content", "wanted").stdout)
+
+        self.server.ctl("content", "add", a)
+        self.assertEqual(set(self.wanted()), {self.digest[p].hex().upper() for p in (b, c)})
+        self.download(a)  # it is here: nothing to do
+        self.assertEqual(len(self.wanted()), 2)
+        self.assertEqual(self.server.ctl("store", "audit").returncode, 0)
+        self.server.stop()
+        self.server.start()
+        self.assertEqual(len(self.wanted()), 2, "a restart loses nothing")
+
+        (self.server.state / "content" / f"{self.digest[a].hex().upper()[-2:]}/{self.digest[a].hex().upper()}").unlink()
+        self.server.ctl("content", "verify", check=False)
+        self.download(a)
+        self.assertEqual(len(self.wanted()), 3)
+        self.server.ctl("content", "add", *(self.files))
+        self.assertEqual((self.wanted(), self.status()), ({}, (0, 0)))
+
+    def test_the_list_of_updates_and_of_approvals_tells_the_mode(self):
+        def row():
+            return next(r for r in self.server.ctl_json("downstream", "list") if r["id"] == self.dss)
+        self.sync("GetRevisionIdList", f"{self.cookie}<filter><GetConfig>false</GetConfig></filter>")
+        wait_for(lambda: row()["mode"] == "autonomous", what="the note of the list")
+        self.assertEqual(row()["protocol"], "1.20")
+        self.assertRegex(row()["listed"], r"^20\d\d-")
+        anchor = find(self.sync("GetRevisionIdList", f"{self.cookie}<filter><GetConfig>true</GetConfig></filter>"),
+                      "GetRevisionIdListResult/Anchor")
+        self.sync("GetDeployments", f"{self.cookie}<deploymentAnchor /><syncAnchor>{anchor}</syncAnchor>")
+        wait_for(lambda: row()["mode"] == "replica", what="the note of the deployments")
+
+    def test_the_key_of_an_encrypted_file_is_kept_and_not_told(self):
+        digest = self.digest[self.files[0]].hex()
+        self.server.ctl("content", "key", digest, base64.b64encode(b"a secret").decode())
+        noted = self.server.ctl_json("store", "history")[-1]["what"]
+        self.assertEqual(noted, f"content key {digest}")
+        for wrong in ("not base64!", "", base64.b64encode(bytes(1025)).decode()):
+            done = self.server.ctl("content", "key", digest, wrong, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("a decryption key is 1 to 1024 bytes in base64", done.stderr)
+        self.assertIn("no update names the file", self.server.ctl("content", "key", "0" * 40, "QUJD", check=False).stderr)
+        self.assertIn("40 digits", self.server.ctl("content", "key", "00", "QUJD", check=False).stderr)
 
 
 class Names(unittest.TestCase):

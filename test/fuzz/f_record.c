@@ -8,6 +8,7 @@
 #include "common/arena.h"
 #include "common/wusp_info.h"
 #include "store/db.h"
+#include "store/downstream.h"
 
 static struct store *store;
 static char dir[256];
@@ -192,6 +193,45 @@ static void try_computer(struct txn *t)
 	ASSERT(client_groups_get(t, &set, SL("pc"), &g, NULL) == E_OK && g.n <= LIMIT_CLIENT_GROUPS);
 }
 
+static int one_downstream(const struct downstream *d, void *arg)
+{
+	(void)arg;
+	inside(d->name);
+	inside(d->address);
+	inside(d->version);
+	inside(d->admin);
+	ASSERT(d->state <= DOWNSTREAM_BLOCKED);
+	return 0;
+}
+
+static void try_downstream(struct txn *t)
+{
+	struct downstream d;
+	struct settings set = {.downstream_admission = DOWNSTREAM_APPROVAL};
+	int rc = downstream_get(t, &guid, &d, NULL);
+	ASSERT(downstream_each(t, one_downstream, NULL, NULL) == rc);
+	enum downstream_state state = downstream_state(t, &guid, &set);
+	ASSERT(state == (rc == E_OK ? d.state : DOWNSTREAM_PENDING)); /* what cannot be read admits nobody */
+	if (!txn_writes_catalog(t))
+		(void)!downstreams_seen(t, &(struct downstream_seen){guid, INT64_MAX, 1, 20, DOWNSTREAM_LISTED}, 1, NULL);
+}
+
+static int one_wanted(const struct wanted *v, void *arg)
+{
+	(void)v;
+	(void)arg;
+	return 0;
+}
+
+static void try_wanted(struct txn *t)
+{
+	struct wanted_totals all;
+	uint64_t dropped;
+	int rc = wanted_each(t, one_wanted, NULL, NULL);
+	ASSERT(wanted_total(t, &all, NULL) == rc && wanted_sweep(t, &dropped, NULL) == rc);
+	ASSERT(rc != E_OK || (all.files == 0 && dropped == all.stale)); /* no revision names it */
+}
+
 static const char fragment_key[] = {0, 0, 0, 1, FRAG_CORE, 0, 0, 0, 0};
 
 static const struct target {
@@ -213,6 +253,9 @@ static const struct target {
 	{DB_AUDIT, {"123456789012", 12}, try_audit},
 	{DB_EULA, {(const char *)guid.b, sizeof(guid.b)}, try_state},
 	{DB_COMPUTER, {"pc", 2}, try_computer},
+	{DB_DOWNSTREAM, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
+	{DB_ADMITTED, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
+	{DB_WANTED, {(const char *)sha1.b, sizeof(sha1.b)}, try_wanted},
 };
 
 static void ignore(const char *text, void *arg)
