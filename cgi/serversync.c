@@ -18,6 +18,15 @@ void call_downstream(struct call *c, const struct guid *id)
 		snprintf(c->name, sizeof(c->name), "%.*s", SLF(d.name));
 }
 
+int call_admitted(struct call *c, const struct guid *id, int rc)
+{
+	enum downstream_state state = downstream_state(c->txn, id, &c->set);
+	if (state == DOWNSTREAM_APPROVED)
+		return E_OK;
+	snprintf(c->remedy, sizeof(c->remedy), "wsusctl downstream approve %.*s", (int)c->client.n, c->client.s);
+	return call_fail(c, rc, "downstream server %s", state == DOWNSTREAM_BLOCKED ? "blocked" : "not approved any more");
+}
+
 /* The common checks, in the order of MS-WSUSSS 3.1.4.4 (WSUSSS-COOKIE-21 to -24, WSUSSS-FAULT-21 to -23).  Whether a server may come
  * is asked anew each time: one that was blocked goes back to GetAuthorizationCookie, which tells it why. */
 static int check_cookie(struct call *c, const struct Cookie *in)
@@ -34,10 +43,10 @@ static int check_cookie(struct call *c, const struct Cookie *in)
 		return call_fail(c, E_INVALID_COOKIE, "cookie expired");
 	if (k->major != 1)
 		return call_fail(c, E_INCOMPATIBLE_VERSION, "cookie of protocol version %u.%u", k->major, k->minor);
-	if (downstream_state(c->txn, &k->dss, &c->set) != DOWNSTREAM_APPROVED)
-		return call_fail(c, E_INVALID_COOKIE, "this downstream server may not come any more");
-	worker_seen(c->w, &c->client, k->major, k->minor);
-	return E_OK;
+	int rc = call_admitted(c, &k->dss, E_INVALID_COOKIE);
+	if (rc == E_OK)
+		worker_seen(c->w, &c->client, k->major, k->minor);
+	return rc;
 }
 
 static int write_seen(struct txn *t, const struct seen_row *rows, size_t n, struct err *e)
@@ -117,9 +126,7 @@ static int open_auth(struct call *c, const struct DssGetCookie *in, struct dss_a
 		return call_fail(c, E_INVALID_AUTH_COOKIE, "authorization cookie of another server or generation");
 	if (k->expires <= c->now)
 		return call_fail(c, E_INVALID_AUTH_COOKIE, "authorization cookie expired");
-	if (downstream_state(c->txn, &k->dss, &c->set) != DOWNSTREAM_APPROVED)
-		return call_fail(c, E_INVALID_AUTH_COOKIE, "this downstream server may not come any more");
-	return E_OK;
+	return call_admitted(c, &k->dss, E_INVALID_AUTH_COOKIE);
 }
 
 /* oldCookie decides nothing (WSUSSS-COOKIE-11). */

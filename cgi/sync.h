@@ -16,6 +16,9 @@
 /* Which downstream server is calling: sets c->client to its ServerID as text, and c->name as its row has it.  Needs c->txn. */
 void call_downstream(struct call *c, const struct guid *id);
 
+/* Whether it may come, by the decision as it is now: else sets c->remedy and returns rc with words for the log. */
+int call_admitted(struct call *c, const struct guid *id, int rc) MUST_CHECK;
+
 /* The point of an anchor that a downstream server brings back; 0, since ever, if it brings none.  reached: the point that this
  * snapshot is at.  E_INVALID_PARAMETERS with the parameter's name if it has not the form of an anchor; E_SERVER_CHANGED if this
  * server cannot have given it: that of another one or another generation, or of a point yet to come (WSUSSS-FAULT-23). */
