@@ -276,7 +276,7 @@ static struct slice replay(struct worker *w, const char *number, int want, struc
 }
 
 /* will hold: WSUSSS-TRANSPORT-10 WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCOOKIE-10 WSUSSS-COOKIE-13 WSUSSS-CONFIGDATA-10 WSUSSS-CONFIGDATA-11
- * WSUSSS-CONFIGDATA-14 WSUSSS-FAULT-02 WSUSSS-FAULT-03 WSUSSS-FAULT-09 */
+ * WSUSSS-CONFIGDATA-14 WSUSSS-REVLIST-04 WSUSSS-FAULT-02 WSUSSS-FAULT-03 WSUSSS-FAULT-08 WSUSSS-FAULT-09 */
 static void recorded_exchanges_come_out_as_a_real_server_s(void **state)
 {
 	(void)state;
@@ -292,6 +292,8 @@ static void recorded_exchanges_come_out_as_a_real_server_s(void **state)
 	assert_true(expires == now + 240 * 60 * TICKS_PER_SECOND);
 	got = replay(sync_, "000005", 200, cookie, SL0);
 	replay(sync_, "000004", 200, cookie, text_of(got, "NewConfigAnchor"));
+	replay(sync_, "000018", 500, cookie, SL0);
+	replay(sync_, "000019", 500, SL0, SL0);
 }
 
 /* ---- inside the cookies ---- */
@@ -393,13 +395,16 @@ static void the_log_holds_the_command_that_admits(void **state)
 	authorize("dss.example.com", ONE);
 	expect_log(&at, WORDS("client=" ONE, "blocked", "wsusctl downstream approve dss.example.com"));
 	decide(ONE, DOWNSTREAM_APPROVED);
-	struct slice cookie = text_of(get_cookie(text_of(authorize("dss.example.com", ONE), "CookieData"), "1.20"), "EncryptedData");
+	struct slice authorized = authorize("dss.example.com", ONE);
+	struct slice cookie = text_of(get_cookie(text_of(authorized, "CookieData"), "1.20"), "EncryptedData");
 	(void)log_since(&at);
 	ask(sync_, "<GetConfigData xmlns=\"" WSUSSS_NS_SYNC "\"><cookie><EncryptedData>%.*s</EncryptedData></cookie></GetConfigData>", SLF(cookie));
 	expect_log(&at, WORDS("op=GetConfigData", "client=" ONE, "name=dss.example.com"));
 	decide(ONE, DOWNSTREAM_BLOCKED);
 	ask(sync_, "<GetConfigData xmlns=\"" WSUSSS_NS_SYNC "\"><cookie><EncryptedData>%.*s</EncryptedData></cookie></GetConfigData>", SLF(cookie));
-	expect_log(&at, WORDS("op=GetConfigData", "client=" ONE, "name=dss.example.com", "may not come any more"));
+	expect_log(&at, WORDS("op=GetConfigData", "client=" ONE, "name=dss.example.com", "blocked", "wsusctl downstream approve " ONE));
+	get_cookie(text_of(authorized, "CookieData"), "1.20");
+	expect_log(&at, WORDS("op=GetCookie", "client=" ONE, "blocked", "wsusctl downstream approve " ONE));
 }
 
 /* A stranger's choice of a name must not make the administrator approve another. */
@@ -441,6 +446,29 @@ static void one_that_could_not_be_noted_is_approved_by_its_id(void **state)
 	decide(ONE, DOWNSTREAM_APPROVED);
 	authorize("dss.example.com", ONE);
 	assert_int_equal(status, 200);
+}
+
+/* What a server may have hangs on the decision, which is in catalog/; only its row is in fleet/. */
+static void without_a_fleet_approved_servers_are_served(void **state)
+{
+	static const char *const skip[STORE__PARTS] = {[STORE_FLEET] = "a test"};
+	long at = 0;
+	(void)state;
+	decide(ONE, DOWNSTREAM_APPROVED);
+	close_workers();
+	store_close(&store);
+	assert_int_equal(store_open_but(&store, dir, STORE_ADMIN, skip, &e), E_OK);
+	open_workers();
+	struct slice got = authorize("dss.example.com", ONE);
+	assert_int_equal(status, 200);
+	got = get_cookie(text_of(got, "CookieData"), "1.20");
+	ask(sync_, "<GetConfigData xmlns=\"" WSUSSS_NS_SYNC "\"><cookie><EncryptedData>%.*s</EncryptedData></cookie></GetConfigData>",
+		SLF(text_of(got, "EncryptedData")));
+	assert_int_equal(status, 200);
+	(void)log_since(&at);
+	authorize("two.example.com", TWO);
+	assert_int_equal(status, 500);
+	expect_log(&at, WORDS("client=" TWO, "InvalidParameters", "wsusctl downstream approve " TWO));
 }
 
 /* ---- anchors ---- */
@@ -535,6 +563,7 @@ int main(void)
 		TEST(the_log_holds_the_command_that_admits),
 		TEST(a_name_that_could_mean_another_gives_way_to_the_id),
 		TEST(one_that_could_not_be_noted_is_approved_by_its_id),
+		TEST(without_a_fleet_approved_servers_are_served),
 		TEST(an_anchor_is_of_this_server_and_not_of_the_future),
 		TEST(a_new_generation_has_other_anchors),
 		TEST(a_store_that_contradicts_itself_is_our_failure),
