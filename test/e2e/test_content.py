@@ -1,8 +1,12 @@
 """test_content.py -- /Content and /SelfUpdate as a native downloader and a hostile one use them."""
+import base64
 import hashlib
 import re
 import socket
 import unittest
+import urllib.parse
+
+from lxml import etree
 
 import harness
 from harness import Computer, find, find_all
@@ -39,7 +43,6 @@ class Content(unittest.TestCase):
             answer = computer.extended(known[i:i + 50], ("Extended",))
             locations += find_all(answer, "GetExtendedUpdateInfoResult/FileLocations/FileLocation")
         self.assertGreater(len(locations), 20)
-        import base64
         for location in locations:
             digest = base64.b64decode(find(location, "FileDigest"))
             url = find(location, "Url")
@@ -201,6 +204,24 @@ class Names(unittest.TestCase):
             self.assertEqual(head["content-range"], f"bytes {first}-{last}/{len(self.data)}")
         self.assertEqual(self.get(self.NAME, Range=f"bytes={len(self.data)}-")[0], 416)
         self.assertEqual(self.get(self.NAME, "POST")[0], 405)
+
+    # will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-03
+    def test_every_file_of_an_update_is_there_by_the_name_that_its_document_gives_it(self):
+        """From what a downstream server has: the document, and nothing of this server's disk."""
+        files = {}
+        for document in (harness.sample("--revisions", "500", "--content") / "updates").rglob("*.xml"):
+            for element in etree.parse(str(document)).iter("{*}File", "{*}EulaFile"):
+                files[element.get("Digest")] = element.get("FileName")
+        found = 0
+        for digest, name in files.items():
+            xx = base64.b64decode(digest)[-1:].hex().upper()
+            status, _, body = self.get(urllib.parse.quote(name), folder=xx)
+            if status == 200:
+                self.assertEqual(base64.b64encode(hashlib.sha1(body).digest()).decode(), digest)
+                found += 1
+        stored = len([p for p in self.content.glob("[0-9A-F][0-9A-F]/*") if len(p.name) == 40])
+        self.assertGreater(found, 20)
+        self.assertEqual(found, stored)
 
     # will hold: WSUSSS-CONTENT-11
     def test_what_is_not_there_is_404_whatever_the_link_says(self):
