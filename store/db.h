@@ -4,7 +4,7 @@
  * version byte; encoder and decoder of a record stand in one file.  All functions return enum errcode.
  *
  *  catalog/
- *  meta        name                          -> server state, counters, format version (one record each)
+ *  meta        name                          -> server state, counters, format version, config (one record each)
  *  setting     name                          -> v1 | text
  *  update      UpdateNo be32                 -> v1 | guid, flags, declined at, by
  *  update_id   guid[16]                      -> UpdateNo be32                 (never removed)
@@ -15,7 +15,7 @@
  *                                            -> v1 | packed u8, all be16, plain be32 | bytes   (<= LIMIT_CHUNK)
  *              behind a row with all > 0     -> bytes: the rest of a chunk of `all` bytes, up to where they are complete
  *              localized, locale empty       -> the same, bytes: the short ones of all languages but en, langpack.h
- *  file        sha1[20]                      -> v1 | struct file
+ *  file        sha1[20]                      -> v2 | struct file              (v1 of before: without the key)
  *  rev_file    RevisionID be32, n be16       -> v1 | sha1, kind, name, locale, geo
  *  file_rev    sha1[20]                      -> RevisionID be32               (DUPSORT)
  *  eula        guid[16]                      -> v1 | accepted at, by
@@ -27,7 +27,7 @@
  *  pending     kind u8 (PENDING_*), group be32, RevisionID be32 -> (empty)    changes not yet published
  *  waiting     GroupNo be32 RevisionID be32  -> (empty)           deployments with WAIT_* set
  *  log         epoch be32, group be32, RevisionID be32 -> (empty) what changed for whom (group 0: all)
- *  array       array u8, sub be32, chunk be16 -> bytes            the scan index, see index.c
+ *  array       array u8, sub be32, chunk be16 -> bytes            the scan index, see index.h
  *  audit       tick be64, n be32             -> v1 | admin, text
  *  admitted    ServerID[16]                  -> v1 | which downstream servers may come, downstream.c
  *

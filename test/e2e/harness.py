@@ -23,6 +23,7 @@ import uuid
 from lxml import etree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+STORE_FORMAT = int(re.search(r"#define STORE_FORMAT (\d+)u", (ROOT / "store/store.h").read_text()).group(1))
 RUN = ROOT / "scripts/run.sh"
 SPEC = pathlib.Path(os.environ.get("WSUS_SPEC") or ROOT / "../shared/spec")
 CORPUS = pathlib.Path(os.environ.get("WSUS_CORPUS") or ROOT / "../shared/corpus")

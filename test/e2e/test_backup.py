@@ -214,7 +214,7 @@ class Backup(unittest.TestCase):
     def test_a_store_of_a_newer_format_is_refused(self):
         other = self.other()
         data = (other / "catalog/data.mdb").read_bytes()
-        key = b"format\1" + (2).to_bytes(4, "big")
+        key = b"format\1" + harness.STORE_FORMAT.to_bytes(4, "big")
         self.assertEqual(data.count(key), 1)
         (other / "catalog/data.mdb").write_bytes(data.replace(key, b"format\1" + (99).to_bytes(4, "big")))
         digest = run("sha256sum", other / "catalog/data.mdb").stdout.split()[0]

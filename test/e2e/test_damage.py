@@ -279,15 +279,15 @@ class Absent(Damage):
         self.expect_answers()
 
     def test_a_newer_format(self):
-        key = b"format\1" + (2).to_bytes(4, "big")
-        newer = self.good["catalog"].replace(key, b"format\1" + (3).to_bytes(4, "big"))
+        ours, theirs = harness.STORE_FORMAT, harness.STORE_FORMAT + 1
+        newer = self.good["catalog"].replace(b"format\1" + ours.to_bytes(4, "big"), b"format\1" + theirs.to_bytes(4, "big"))
         self.put("catalog", newer)
         self.spoilt.add("catalog")
         self.expect_busy()
-        self.expect_one_line("catalog", "its format is 3, this program knows up to 2")
+        self.expect_one_line("catalog", f"its format is {theirs}, this program knows up to {ours}")
         done = self.server.ctl("update", "list", check=False)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("its format is 3", done.stderr)
+        self.assertIn(f"its format is {theirs}", done.stderr)
         self.assertEqual(self.data("catalog").read_bytes(), newer, "nothing was changed")
 
     @unittest.skipUnless(os.geteuid() == 0, "services run as their own user only where root starts them")

@@ -9,7 +9,7 @@ import harness
 from harness import Computer, Instance
 
 SAMPLES = harness.ROOT / "test/store-samples"
-NEWEST = 3
+NEWEST = harness.STORE_FORMAT
 
 
 def format_of(store, part):
@@ -61,6 +61,11 @@ class Samples(unittest.TestCase):
                                   ("computers", lambda r: [r["id"], r["name"], r["groups"]])):
                     command = {"updates": ("update", "list", "--all"), "groups": ("group", "list"), "computers": ("computer", "list")}
                     self.assertEqual(sorted(map(row, server.ctl_json(*command[noun]))), expected[noun])
+                # of format 3 and later
+                languages = server.ctl("config", "get", "sync.languages").stdout
+                self.assertEqual(languages, expected.get("languages", "all\n"))
+                downstream = sorted([r["id"], r["name"], r["state"]] for r in server.ctl_json("downstream", "list"))
+                self.assertEqual(downstream, expected.get("downstream", []))
                 with server:
                     first = min(expected["computers"])
                     computer = Computer(server, id=first[0], name=first[1]).handshake()

@@ -24,6 +24,8 @@ def answers(server, computer):
         "groups": sorted(r["name"] for r in ctl("group", "list")),
         "computers": sorted((r["id"], r["name"], r["groups"]) for r in ctl("computer", "list")),
         "counts": {k: ctl("store", "stat")[k] for k in ("server_id", "generation", "revisions", "declined", "deployments", "files")},
+        "languages": server.ctl("config", "get", "sync.languages").stdout,
+        "downstream": sorted((r["id"], r["name"], r["state"]) for r in ctl("downstream", "list")),
         "offered": {i: action for i, (_, action) in computer.offered().items()},
         "numbers": sorted(computer.known),
     }
@@ -51,6 +53,9 @@ def main(root, out):
         server.ctl("approve", offered[0], "--group", "Pilot ring")
         server.ctl("approve", offered[1], "--group", "All Computers", "--action", "detect", check=False)
         server.ctl("decline", offered[2])
+        server.ctl("config", "set", "sync.languages", "en,de")
+        server.ctl("downstream", "approve", "5a3d1e00-0000-4000-8000-0000000000d1", "--name", "branch.example.net")
+        server.ctl("downstream", "block", "5a3d1e00-0000-4000-8000-0000000000d2", "--name", "stranger.example.net")
         expected = answers(server, computer)
     with tarfile.open(out, "w:gz") as archive:
         for part in ("catalog", "fleet"):
