@@ -99,15 +99,22 @@ int content_check(const struct digests *have, const struct file *want, struct er
 	return E_OK;
 }
 
+int content_make_folder(int at, const char *name)
+{
+	if (mkdirat(at, name, 0755) == 0)
+		return fchmodat(at, name, 0755, 0);
+	return errno == EEXIST ? 0 : -1;
+}
+
 /* The content directory and its folder XX, made if missing, readable by the web server. */
 static int make_folders(const char *dir, const char *path, struct err *e)
 {
 	char folder[CONTENT_PATH];
-	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+	if (content_make_folder(AT_FDCWD, dir) != 0)
 		return err_errno(e, "%s", dir);
 	snprintf(folder, sizeof(folder), "%s", path);
 	*strrchr(folder, '/') = 0;
-	if (mkdir(folder, 0755) != 0 && errno != EEXIST)
+	if (content_make_folder(AT_FDCWD, folder) != 0)
 		return err_errno(e, "%s", folder);
 	return E_OK;
 }

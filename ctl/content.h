@@ -18,6 +18,9 @@ struct digests {
 /* DIR/XX/HEX; false if it does not fit. */
 bool content_path(const char *dir, const struct sha1 *digest, char out[CONTENT_PATH]);
 
+/* A directory that the web server and its services may enter, whatever the umask; 0 if it is there, -1 with errno. */
+int content_make_folder(int at, const char *name);
+
 /* Reads the whole file once. */
 int content_digest(const char *path, struct digests *out, struct err *e);
 /* E_OK if the bytes are what the metadata says; E_CORRUPT with the difference in words. */

@@ -12,6 +12,7 @@
 
 #include "common/arena.h"
 #include "common/text.h"
+#include "ctl/content.h"
 
 #define NAMES_MEMORY ((size_t)4 << 30)
 #define TEMPORARY ".new" /* no name begins with a dot */
@@ -186,7 +187,7 @@ static int open_folder(int names, unsigned i, bool make)
 	const uint8_t byte = (uint8_t)i;
 	char xx[3];
 	hex_text(&byte, 1, true, xx);
-	if (make && mkdirat(names, xx, 0755) != 0 && errno != EEXIST)
+	if (make && content_make_folder(names, xx) != 0)
 		return -1;
 	return openat(names, xx, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -228,7 +229,7 @@ static int open_names(const char *dir, bool make, int *out, struct err *e)
 	char path[PATH_MAX];
 	if (snprintf(path, sizeof(path), "%s/" CONTENT_NAMES, dir) >= (int)sizeof(path))
 		return err_set(e, E_LIMIT, "%s: the path is too long", dir);
-	if (make && mkdir(path, 0755) != 0 && errno != EEXIST)
+	if (make && content_make_folder(AT_FDCWD, path) != 0)
 		return err_errno(e, "%s", path);
 	*out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*out < 0 && errno == ENOENT && !make)

@@ -248,6 +248,16 @@ class Names(unittest.TestCase):
         self.assertEqual(self.get(self.NAME)[0], 200)  # harness asks by plain HTTP
 
 
+class Folders(unittest.TestCase):
+    def test_they_may_be_entered_whatever_the_umask_of_who_adds_files(self):
+        where, sample = harness.temporary(), harness.sample("--revisions", "300", "--content")
+        for command in (("store", "create"), ("update", "import", sample / "updates"), ("content", "add", sample / "content")):
+            harness.run(harness.ROOT / "bin/wsusctl", "--store", where / "store", *command, umask=0o077)
+        folders = [where / "content", *(p for p in (where / "content").rglob("*") if p.is_dir() and not p.is_symlink())]
+        self.assertGreater(len(folders), 100)
+        self.assertEqual({p.stat().st_mode & 0o777 for p in folders}, {0o755})
+
+
 class SelfUpdate(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
