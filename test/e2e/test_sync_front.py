@@ -294,6 +294,30 @@ class Certificates(unittest.TestCase):
                 self.assertIn(post(connection, SYNC_PATH)[0], (200, 500))
 
 
+class Token(unittest.TestCase):
+    """With clients.admission = token: downstream servers have no place for one in their addresses."""
+
+    def test_the_certificate_stands_in_for_it_and_no_log_has_it(self):
+        port, = free_ports(1)
+        server = Server("clients.admission = token", options=["--downstream-port", port])
+        server.start()
+        self.addCleanup(server.stop)
+        where = temporary()
+        run(TLS, "--client", server.state, "branch", where)
+        token = server.ctl_json("client", "token")[0]["token"]
+
+        def ask(client, path):
+            with contextlib.closing(over_tls(server.state / "keys/ca.crt", port, client, "127.0.0.2")) as connection:
+                return post(connection, path)[0]
+        self.assertIn(ask(where / "branch", SYNC_PATH), (200, 500))
+        self.assertEqual(ask(where / "branch", "/nothing"), 404)
+        self.assertEqual(ask(None, f"/{token}{SYNC_PATH}"), 403)
+        self.assertEqual(ask(where / "branch", f"/{token}{SYNC_PATH}"), 404)
+        lines = wait_for(lambda: len(server.log_of("127.0.0.2")) >= 3 and server.log_of("127.0.0.2"), what="the lines")
+        self.assertIn('request="POST /nothing HTTP/1.1"', lines[0])
+        self.assertNotIn(token, "".join(lines) + server.log("nginx-error"))
+
+
 class OtherStarts(unittest.TestCase):
     def test_a_new_authority_takes_all_certificates_back(self):
         port, = free_ports(1)
