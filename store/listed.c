@@ -70,6 +70,7 @@ static int put(struct listing *l, uint32_t id, bool on, bool anew)
 	return rc;
 }
 
+/* A category has no files that anybody fetches, and since when its parents hold is read from its epoch (sync.c). */
 static int judge(struct listing *l, uint32_t id, bool anew)
 {
 	bool on;
@@ -77,7 +78,7 @@ static int judge(struct listing *l, uint32_t id, bool anew)
 	if (id >= l->ix->rows)
 		return E_OK;
 	int rc = listed_is(l->t, &r, id, &on, l->e);
-	return rc == E_OK ? put(l, id, on, anew) : rc;
+	return rc == E_OK ? put(l, id, on, anew && row_type(&r) != TYPE_CATEGORY) : rc;
 }
 
 /* Deployments are asked only for a revision that may have got or lost its place by them: one that was listed, and one that

@@ -14,8 +14,9 @@
 /* What follows for a revision, from its own clauses or from a listed bundle that has it (WSUSSS-REVLIST-17, -21). */
 #define WANTED 1u
 #define WANTED_OLD 2u
-#define TAKEN 4u
-#define QUEUED 8u /* while marks spread */
+#define TOLD 4u   /* belonged to the choice at the point already */
+#define TAKEN 8u
+#define QUEUED 16u /* while marks spread */
 
 struct sync {
 	struct txn *t;
@@ -109,13 +110,15 @@ static int list_all(struct sync *s, const struct sync_filter *f, int32_t **ids, 
 
 struct choice {
 	struct sync *s;
+	const struct sync_filter *f;
 	uint8_t *update; /* by UpdateNo */
-	uint8_t *cset;   /* by clause set */
 	uint8_t *mark;   /* by RevisionID: WANTED ... */
 	uint32_t *queue; /* bundles whose members are to be marked */
-	uint32_t bundles, queued;
-	uint32_t *category; /* the highest listed revision of each category */
+	uint32_t queued;
+	uint32_t *category; /* the highest revision of each category that is listed since `until` or before */
 	size_t ncategory;
+	uint32_t until;
+	uint8_t *now, *then; /* by clause set; then: as of the point, NULL if no category changed since */
 };
 
 static int choose(struct choice *c, const struct sync_choice *v, size_t n, uint8_t in, uint8_t all, struct err *e)
@@ -147,6 +150,13 @@ static uint8_t of_cset(const struct choice *c, uint32_t cset)
 	return bits;
 }
 
+/* ---- what stands below what, now or at a point ---- */
+
+static bool is_category(const struct sync *s, uint32_t id)
+{
+	return (row_flags(row_at(&s->ix, id)) >> ROW_TYPE_AT & 3u) == TYPE_CATEGORY;
+}
+
 static int by_update(const void *pa, const void *pb, void *arg)
 {
 	const struct index *ix = arg;
@@ -160,12 +170,14 @@ static int by_update(const void *pa, const void *pb, void *arg)
 static bool find_categories(struct choice *c)
 {
 	struct sync *s = c->s;
-	uint32_t *v = NULL;
 	size_t cap = 0, kept = 0;
+	c->category = NULL;
+	c->ncategory = 0;
 	for (uint32_t id = 1; id < end_of(s); id++) {
-		if ((row_flags(row_at(&s->ix, id)) >> ROW_TYPE_AT & 3u) != TYPE_CATEGORY || listed(s, id) == 0)
+		if (!is_category(s, id) || listed(s, id) == 0 || listed(s, id) > c->until)
 			continue;
-		if (!(v = ARENA_MORE(s->a, c->category, c->ncategory, &cap)))
+		uint32_t *v = ARENA_MORE(s->a, c->category, c->ncategory, &cap);
+		if (!v)
 			return false;
 		c->category = v;
 		c->category[c->ncategory++] = id;
@@ -192,6 +204,39 @@ static void choose_below(struct choice *c)
 		}
 	}
 }
+
+/* What the choice says of each clause set, with categories as they were at `until`. */
+static int evaluate(struct choice *c, uint32_t until, uint8_t **out, struct err *e)
+{
+	const struct index *ix = &c->s->ix;
+	const struct sync_filter *f = c->f;
+	c->until = until;
+	c->update = ARENA_ARRAY(c->s->a, uint8_t, ix->updates);
+	*out = ARENA_ARRAY(c->s->a, uint8_t, ix->csets);
+	if (!c->update || !*out || !find_categories(c))
+		return no_memory(e);
+	int rc = choose(c, f->category, f->ncategory, IN_CATEGORY, ALL_OF_CATEGORY, e);
+	if (rc == E_OK)
+		rc = choose(c, f->classification, f->nclassification, IN_CLASSIFICATION, ALL_OF_CLASSIFICATION, e);
+	if (rc != E_OK)
+		return rc;
+	choose_below(c);
+	for (uint32_t i = 0; i < ix->csets; i++)
+		(*out)[i] = of_cset(c, i);
+	return E_OK;
+}
+
+/* A category that is new, or got other parents, makes revisions belong to a choice that did not before; they did not
+ * change, and the peer was not told of them. */
+static bool categories_changed(const struct choice *c)
+{
+	for (size_t i = 0; i < c->ncategory; i++)
+		if (listed(c->s, c->category[i]) > c->f->after)
+			return true;
+	return false;
+}
+
+/* ---- marks of revisions ---- */
 
 static uint8_t wanted(uint8_t bits)
 {
@@ -226,23 +271,32 @@ static void spread(struct choice *c, uint8_t which)
 	}
 }
 
-static void mark_wanted(struct choice *c, uint32_t end)
+static void mark_wanted(struct choice *c)
 {
-	for (uint32_t id = 1; id < end; id++) {
-		if (listed(c->s, id) == 0)
+	for (uint32_t id = 1; id < end_of(c->s); id++) {
+		uint32_t since = listed(c->s, id), cset = since ? ROW_U32(row_at(&c->s->ix, id), cset) : 0;
+		if (since == 0)
 			continue;
-		c->mark[id] |= wanted(c->cset[ROW_U32(row_at(&c->s->ix, id), cset)]);
-		if (c->mark[id] & (WANTED | WANTED_OLD))
+		c->mark[id] |= wanted(c->now[cset]);
+		if (c->then && since <= c->f->after && wanted(c->then[cset]) & WANTED)
+			c->mark[id] |= TOLD;
+		if (c->mark[id] & (WANTED | WANTED_OLD | TOLD))
 			enqueue(c, id);
 	}
-	spread(c, WANTED | WANTED_OLD);
+	spread(c, WANTED | WANTED_OLD | TOLD);
 }
 
-static void mark_taken(struct choice *c, uint32_t end, uint32_t after)
+/* New to the peer: the revision, or that it belongs to what the peer chose. */
+static bool is_news(const struct choice *c, uint32_t id)
 {
-	for (uint32_t id = 1; id < end; id++) {
+	return listed(c->s, id) > c->f->after || (c->then && !(c->mark[id] & TOLD));
+}
+
+static void mark_taken(struct choice *c)
+{
+	for (uint32_t id = 1; id < end_of(c->s); id++) {
 		uint8_t m = c->mark[id];
-		if (!(m & WANTED_OLD) && !(m & WANTED && listed(c->s, id) > after))
+		if (!(m & WANTED_OLD) && !(m & WANTED && is_news(c, id)))
 			continue;
 		c->mark[id] |= TAKEN;
 		enqueue(c, id);
@@ -268,25 +322,20 @@ static int taken(const struct choice *c, int32_t **ids, size_t *n, struct err *e
 static int list_chosen(struct sync *s, const struct sync_filter *f, int32_t **ids, size_t *n, struct err *e)
 {
 	const struct index *ix = &s->ix;
-	uint32_t end = end_of(s);
 	struct choice c = {.s = s,
-		.update = ARENA_ARRAY(s->a, uint8_t, ix->updates),
-		.cset = ARENA_ARRAY(s->a, uint8_t, ix->csets),
+		.f = f,
 		.mark = ARENA_ARRAY(s->a, uint8_t, ix->rows),
 		.queue = ARENA_ARRAY(s->a, uint32_t, ix->v[ARRAY_BUNDLE].bytes / sizeof(uint32_t)), /* of each bundle a count */
 	};
-	if (!c.update || !c.cset || !c.mark || !c.queue || !find_categories(&c))
+	if (!c.mark || !c.queue)
 		return no_memory(e);
-	int rc = choose(&c, f->category, f->ncategory, IN_CATEGORY, ALL_OF_CATEGORY, e);
-	if (rc == E_OK)
-		rc = choose(&c, f->classification, f->nclassification, IN_CLASSIFICATION, ALL_OF_CLASSIFICATION, e);
+	int rc = evaluate(&c, UINT32_MAX, &c.now, e);
+	if (rc == E_OK && f->after > 0 && categories_changed(&c))
+		rc = evaluate(&c, f->after, &c.then, e);
 	if (rc != E_OK)
 		return rc;
-	choose_below(&c);
-	for (uint32_t i = 0; i < ix->csets; i++)
-		c.cset[i] = of_cset(&c, i);
-	mark_wanted(&c, end);
-	mark_taken(&c, end, f->after);
+	mark_wanted(&c);
+	mark_taken(&c);
 	return taken(&c, ids, n, e);
 }
 

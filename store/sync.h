@@ -33,7 +33,8 @@ struct sync_filter {
  *   declined and expired ones like all others, bundles that lack a member not before they have it.
  * What became so later than `after`, as WSUSSS-REVLIST-14, -20, -21 say.  With a choice a revision belongs to the categories
  * that its IsCategory clauses name and to their parents, and the members of a bundle belong with it (facts 5); a bundle that is
- * listed brings its members, old or new.  Time: O(rows of the index), no record is read. */
+ * listed brings its members, old or new; what belongs to the choice only since `after`, because a category came or got other
+ * parents, is news, too.  Time: O(rows of the index), no record is read. */
 int sync_list(struct sync *s, const struct sync_filter *f, int32_t **ids, size_t *n, struct err *e) MUST_CHECK;
 /* The identity of a listed revision. */
 void sync_identity(const struct sync *s, int32_t id, struct guid *update, int32_t *number);

@@ -29,7 +29,7 @@ struct server {
 
 static struct server server[SERVERS];
 static uint32_t since[M_REVISIONS]; /* the model's LISTED */
-static uint32_t tree;               /* the last epoch in which a category changed */
+static uint32_t cut;                /* the last epoch in which a category was removed: nobody removes them yet */
 static bool file_changed[M_REVISIONS];
 static struct {
 	uint64_t lists, listed, news, deployments, dead, walks;
@@ -84,11 +84,11 @@ static void note_publish(void)
 {
 	for (int id = 1; id <= h.m.top; id++) {
 		bool is = is_listed(id);
-		if (is != (since[id] != 0) && h.m.rev[id].type == TYPE_CATEGORY)
-			tree = h.epoch;
+		if (!is && since[id] != 0 && h.m.rev[id].type == TYPE_CATEGORY)
+			cut = h.epoch;
 		if (!is)
 			since[id] = 0;
-		else if (since[id] == 0 || file_changed[id])
+		else if (since[id] == 0 || (file_changed[id] && h.m.rev[id].type != TYPE_CATEGORY))
 			since[id] = h.epoch;
 		file_changed[id] = false;
 	}
@@ -96,36 +96,40 @@ static void note_publish(void)
 
 /* ---- categories ---- */
 
-static bool chosen_below(const int *v, int n, int update, bool *seen);
+struct choice {
+	int v[CHOICES], n; /* updates */
+	uint32_t until;    /* with categories as they were then */
+	bool seen[M_UPDATES];
+};
 
-static bool names_chosen(const int *v, int n, int id, bool *seen)
+static bool chosen_below(struct choice *c, int update);
+
+static bool names_chosen(struct choice *c, int id)
 {
 	const struct m_revision *r = &h.m.rev[id];
-	for (int c = 0; c < r->clauses; c++)
-		for (int i = 0; r->clause[c].category && i < r->clause[c].n; i++)
-			if (chosen_below(v, n, r->clause[c].alternative[i], seen))
+	for (int k = 0; k < r->clauses; k++)
+		for (int i = 0; r->clause[k].category && i < r->clause[k].n; i++)
+			if (chosen_below(c, r->clause[k].alternative[i]))
 				return true;
 	return false;
 }
 
-static bool chosen_below(const int *v, int n, int update, bool *seen)
+static bool chosen_below(struct choice *c, int update)
 {
-	for (int i = 0; i < n; i++)
-		if (v[i] == update)
+	int best = 0;
+	for (int i = 0; i < c->n; i++)
+		if (c->v[i] == update)
 			return true;
-	if (seen[update])
+	if (c->seen[update])
 		return false;
-	seen[update] = true;
-	for (int id = 1; id <= h.m.top; id++)
-		if (shown(id) && h.m.rev[id].update == update && h.m.rev[id].type == TYPE_CATEGORY && highest_shown(id))
-			return names_chosen(v, n, id, seen);
-	return false;
-}
-
-static bool in_one_of(const int *v, int n, int id)
-{
-	bool seen[M_UPDATES] = {false};
-	return names_chosen(v, n, id, seen);
+	c->seen[update] = true;
+	for (int id = 1; id <= h.m.top; id++) {
+		const struct m_revision *r = &h.m.rev[id];
+		if (r->update == update && r->type == TYPE_CATEGORY && since[id] && since[id] <= c->until &&
+			(best == 0 || r->number > h.m.rev[best].number))
+			best = id;
+	}
+	return best && names_chosen(c, best);
 }
 
 struct question {
@@ -134,17 +138,19 @@ struct question {
 	bool delta[2][CHOICES];
 };
 
-/* Of a list those whose delta is not wanted, or all. */
-static bool belongs(const struct question *q, int id, bool without_delta)
+static bool in_one_of(const int *v, const bool *delta, int n, int id, bool without_delta, uint32_t until)
 {
-	int v[2][CHOICES], n[2] = {0, 0};
-	for (int i = 0; i < q->s->ncategory; i++)
-		if (!without_delta || !q->delta[0][i])
-			v[0][n[0]++] = q->s->category[i];
-	for (int i = 0; i < q->s->nclassification; i++)
-		if (!without_delta || !q->delta[1][i])
-			v[1][n[1]++] = q->s->classification[i];
-	return in_one_of(v[0], n[0], id) && in_one_of(v[1], n[1], id);
+	struct choice c = {.until = until};
+	for (int i = 0; i < n; i++)
+		if (!without_delta || !delta[i])
+			c.v[c.n++] = v[i];
+	return names_chosen(&c, id);
+}
+
+static bool belongs(const struct question *q, int id, bool without_delta, uint32_t until)
+{
+	return in_one_of(q->s->category, q->delta[0], q->s->ncategory, id, without_delta, until) &&
+		in_one_of(q->s->classification, q->delta[1], q->s->nclassification, id, without_delta, until);
 }
 
 /* Members have what a listed bundle has, at any depth. */
@@ -163,19 +169,21 @@ static void flow_down(bool *mark)
  * WSUSSS-REVLIST-19 WSUSSS-REVLIST-20 WSUSSS-REVLIST-21 */
 static void expected(const struct question *q, bool *in)
 {
-	bool wanted[M_REVISIONS] = {false}, old[M_REVISIONS] = {false};
+	bool wanted[M_REVISIONS] = {false}, old[M_REVISIONS] = {false}, told[M_REVISIONS] = {false};
 	bool all = q->s->config || (q->s->ncategory == 0 && q->s->nclassification == 0);
 	memset(in, 0, M_REVISIONS * sizeof(*in));
 	for (int id = 1; id <= h.m.top; id++) {
-		wanted[id] = since[id] && (all || belongs(q, id, false));
-		old[id] = since[id] && !all && belongs(q, id, true);
+		wanted[id] = since[id] && (all || belongs(q, id, false, UINT32_MAX));
+		old[id] = since[id] && !all && belongs(q, id, true, UINT32_MAX);
+		told[id] = since[id] && since[id] <= q->after && (all || belongs(q, id, false, q->after));
 	}
 	if (!all) {
 		flow_down(wanted);
 		flow_down(old);
+		flow_down(told);
 	}
 	for (int id = 1; id <= h.m.top; id++)
-		in[id] = old[id] || (wanted[id] && since[id] > q->after);
+		in[id] = old[id] || (wanted[id] && (since[id] > q->after || !told[id]));
 	if (!all)
 		flow_down(in);
 	for (int id = 1; id <= h.m.top; id++)
@@ -255,8 +263,7 @@ static void synchronize(struct server *s)
 	size_t n;
 	begin(TXN_READ);
 	widen(s, &q);
-	/* membership by a category that has got other parents is no change of its members */
-	q.after = tree > s->point ? 0 : s->point;
+	q.after = cut > s->point ? 0 : s->point;
 	ask(&q, &ids, &n);
 	check_list(&q, ids, n);
 	for (size_t i = 0; i < n; i++)
@@ -441,7 +448,7 @@ static void begun(void)
 	memset(since, 0, sizeof(since));
 	memset(file_changed, 0, sizeof(file_changed));
 	memset(server, 0, sizeof(server));
-	tree = 0;
+	cut = 0;
 }
 
 static void choose(struct server *s)

@@ -252,6 +252,30 @@ static void delta_is_of_each_id(void **state)
 	is_told_of(epoch, PRODUCT, -SECURITY, "10");
 }
 
+/* Nothing of the updates changes when a category comes late, or another revision of it has other parents. */
+static void what_comes_to_belong_is_news(void **state)
+{
+	(void)state;
+	fill();
+	STAGE(.update = 14, .prereq = {IN(30, 0), IN(SECURITY, 1)});      /* 10, of a product that comes later */
+	STAGE(.update = 15, .number = 3, .bundle = {HAS(14, 1)}, .prereq = {IN(OTHER, 0), IN(DRIVERS, 1)}); /* 11 */
+	uint32_t before = later();
+	is_told_of(0, FAMILY, SECURITY, "6");
+	is_told_of(0, 30, SECURITY, "10");
+	CATEGORY(30, .prereq = {IN(FAMILY, 0)}); /* 12 */
+	uint32_t came = later();
+	is_told_of(before, -FAMILY, -SECURITY, "10");
+	is_told_of(before, -30, -SECURITY, ""); /* who chose it by name has been told */
+	is_told_of(came, -FAMILY, -SECURITY, "");
+	CATEGORY(30, .number = 2, .prereq = {IN(FAMILY, 0)}); /* 13, another title */
+	CATEGORY(OTHER, .number = 2, .prereq = {IN(FAMILY, 0)}); /* 14, moved */
+	uint32_t moved = later();
+	is_told_of(came, -FAMILY, -SECURITY, "7");
+	is_told_of(came, -FAMILY, -DRIVERS, "10 11"); /* a bundle brings its members */
+	is_told_of(moved, -FAMILY, -SECURITY, "");
+	is_told_of(0, FAMILY, SECURITY, "6 7 10");
+}
+
 /* Only the bundle at the top says where it belongs. */
 static void members_belong_with_their_bundle(void **state)
 {
@@ -634,6 +658,7 @@ int main(void)
 		TEST(identities_are_those_that_a_peer_may_have),
 		TEST(a_choice_needs_a_category_and_a_classification),
 		TEST(delta_is_of_each_id),
+		TEST(what_comes_to_belong_is_news),
 		TEST(members_belong_with_their_bundle),
 		TEST(who_has_a_file_hears_of_its_address_and_key),
 		TEST(deployments_between_two_points),
