@@ -112,7 +112,7 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 		"base address of downloads; empty: that of the computer's request", \
 		CHANGES_URLS, TEXT(content_url, is_base_url, 512)) \
 	X("downstream.admission", "approval|open", "approval", "", \
-		"which servers may synchronize from this one: those that `wsusctl downstream approve` named, or all that are not blocked", \
+		"which servers may synchronize from this one: those that were approved, or all that are not blocked", \
 		0, WORD(downstream_admission, downstream_admission, downstream_words)) \
 	X("xpress", "mixed|stream|off", "mixed", "", \
 		"how answers are packed for computers that ask for it: stored blocks pass through, or all is cut anew", \
