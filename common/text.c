@@ -197,16 +197,20 @@ bool text_guid(struct slice s, struct guid *out)
 	return bad == 0;
 }
 
-static char *hex_put(char *to, const uint8_t *p, size_t n, const char *alphabet)
+/* Both digits of each byte: a list of a whole catalog writes a hundred thousand guids. */
+#define LOWER(h) h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
+#define UPPER(h) h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "A" h "B" h "C" h "D" h "E" h "F"
+#define DIGITS(row) row("0") row("1") row("2") row("3") row("4") row("5") row("6") row("7") row("8") row("9")
+static const char lower_hex[] = DIGITS(LOWER) LOWER("a") LOWER("b") LOWER("c") LOWER("d") LOWER("e") LOWER("f");
+static const char upper_hex[] = DIGITS(UPPER) UPPER("A") UPPER("B") UPPER("C") UPPER("D") UPPER("E") UPPER("F");
+static_assert(sizeof(lower_hex) == 513 && sizeof(upper_hex) == 513, "two digits of each byte");
+
+static char *hex_put(char *to, const uint8_t *p, size_t n, const char *digits)
 {
-	for (size_t i = 0; i < n; i++) {
-		*to++ = alphabet[p[i] >> 4];
-		*to++ = alphabet[p[i] & 15];
-	}
+	for (size_t i = 0; i < n; i++, to += 2)
+		memcpy(to, digits + 2 * p[i], 2);
 	return to;
 }
-
-static const char lower_hex[] = "0123456789abcdef", upper_hex[] = "0123456789ABCDEF";
 
 void hex_text(const void *p, size_t n, bool upper, char *out)
 {
@@ -215,14 +219,12 @@ void hex_text(const void *p, size_t n, bool upper, char *out)
 
 void guid_text(const struct guid *g, char out[GUID_TEXT + 1])
 {
-	static const uint8_t group[] = {4, 2, 2, 2, 6};
-	const uint8_t *from = g->b;
-	for (size_t i = 0; i < COUNTOF(group); i++) {
-		out = hex_put(out, from, group[i], lower_hex);
-		from += group[i];
-		*out++ = '-';
-	}
-	out[-1] = 0;
+	static const uint8_t at[] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+	static_assert(COUNTOF(at) == sizeof(g->b), "a place of each byte");
+	for (size_t i = 0; i < COUNTOF(at); i++)
+		memcpy(out + at[i], lower_hex + 2 * g->b[i], 2);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	out[GUID_TEXT] = 0;
 }
 
 /* ---- base64 ---- */
