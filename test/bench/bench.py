@@ -23,11 +23,12 @@ import part_processes
 import part_rates
 import part_store
 import part_storm
+import part_sync
 import part_wire
 import report
 
 PARTS = {"store": part_store, "wire": part_wire, "rates": part_rates, "need": part_need, "processes": part_processes,
-         "groups": part_groups, "policy": part_policy, "storm": part_storm}
+         "sync": part_sync, "groups": part_groups, "policy": part_policy, "storm": part_storm}
 
 
 class Bench:

@@ -158,3 +158,16 @@ class Watching:
     def __exit__(self, *_):
         self.ended.set()
         self.thread.join()
+
+
+class Anonymous(Watching):
+    """The largest RssAnon of any of these processes while the block runs; looked at so often that what is there for some
+    milliseconds is seen."""
+
+    def __init__(self, pids):
+        super().__init__(None, 0.002)
+        self.pids, self.kb = pids, 0
+
+    def look(self):
+        while not self.ended.wait(self.every):
+            self.kb = max([self.kb, *map(anonymous_kb, self.pids)])
