@@ -639,8 +639,10 @@ size_t text_ref(struct slice s, uint32_t *code)
 	return 0;
 }
 
-/* What each byte becomes inside XML text; none: itself. */
-static const struct slice xml_escape[256] = {['&'] = {"&amp;", 5}, ['<'] = {"&lt;", 4}, ['>'] = {"&gt;", 4}};
+/* What each byte becomes inside XML text; none: itself.  A reader makes a line feed of a carriage return that stands there
+ * as it is. */
+static const struct slice xml_escape[256] = {
+	['&'] = {"&amp;", 5}, ['<'] = {"&lt;", 4}, ['>'] = {"&gt;", 4}, ['\r'] = {"&#13;", 5}};
 
 /* How many bytes there are before the first that is escaped.  Documents are escaped as a whole when they are
  * imported: so eight at a time.  '<' and '>' differ in one bit, 2; the lowest byte that becomes 0 is the first. */
@@ -652,8 +654,8 @@ static size_t xml_plain(struct slice s)
 		uint64_t v;
 		memcpy(&v, s.p + n, sizeof(v));
 		v = le64toh(v);
-		uint64_t amp = v ^ ones * '&', angle = (v | ones * 2) ^ ones * '>';
-		uint64_t found = (((amp - ones) & ~amp) | ((angle - ones) & ~angle)) & high;
+		uint64_t amp = v ^ ones * '&', angle = (v | ones * 2) ^ ones * '>', cr = v ^ ones * '\r';
+		uint64_t found = (((amp - ones) & ~amp) | ((angle - ones) & ~angle) | ((cr - ones) & ~cr)) & high;
 		if (found)
 			return n + (size_t)__builtin_ctzll(found) / 8;
 	}

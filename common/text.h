@@ -64,7 +64,7 @@ size_t text_utf8_char(struct slice s);
 /* The reference at the start of s ("&amp;", "&#x41;"): its length, and the character; 0 if it is none of the
  * five entities nor a numeric one of an XML character. */
 size_t text_ref(struct slice s, uint32_t *code);
-/* Escapes & < > (quotes stay raw, as real servers do in text).  Once, never twice. */
+/* Escapes & < > and carriage returns (quotes stay raw, as real servers do in text).  Once, never twice. */
 void xml_escape_add(struct buf *b, struct slice s);
 /* The reverse: resolves the five entities and numeric references.  false on a bare & or unknown name. */
 bool xml_unescape_add(struct buf *b, struct slice s);

@@ -287,9 +287,9 @@ static void every_byte_is_escaped_or_kept_wherever_it_stands(void **state)
 			for (size_t at = 0; at < n; at++) {
 				char text[24], expected[64];
 				for (size_t i = 0; i < n; i++)
-					text[i] = "\xbc=\xa6?'%:\x7f\x01"[i % 9];
+					text[i] = "\xbc=\xa6?'%:\x7f\x01\x0c\x8d"[i % 11];
 				text[at] = (char)c;
-				const char *as = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : NULL;
+				const char *as = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '\r' ? "&#13;" : NULL;
 				size_t width = as ? strlen(as) : 1;
 				memcpy(expected, text, n);
 				memcpy(expected + at, as ? as : text + at, width);
