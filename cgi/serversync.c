@@ -85,8 +85,6 @@ int call_anchor(struct call *c, struct slice text, const char *parameter, uint32
 struct slice call_new_anchor(struct call *c, uint32_t point)
 {
 	char text[ANCHOR_MAX];
-	if (point == 0)
-		return SL("");
 	size_t n = anchor_text(&(struct anchor){point, sync_began(&c->state)}, text);
 	return arena_copy(c->a, (struct slice){text, n});
 }

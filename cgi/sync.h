@@ -23,8 +23,8 @@ int call_admitted(struct call *c, const struct guid *id, int rc) MUST_CHECK;
  * snapshot is at.  E_INVALID_PARAMETERS with the parameter's name if it has not the form of an anchor; E_SERVER_CHANGED if this
  * server cannot have given it: that of another one or another generation, or of a point yet to come (WSUSSS-FAULT-23). */
 int call_anchor(struct call *c, struct slice text, const char *parameter, uint32_t reached, uint32_t *point) MUST_CHECK;
-/* The anchor of an answer, in c->a; p == NULL: out of memory.  Empty where nothing was ever published: so it comes back as
- * none. */
+/* The anchor of an answer, in c->a; p == NULL: out of memory.  That of point 0, where nothing was ever published, is one like
+ * the others: a replica has to bring it to GetDeployments, and an empty one would be refused there. */
 struct slice call_new_anchor(struct call *c, uint32_t point);
 
 /* ---- sync_data.c ---- */

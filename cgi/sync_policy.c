@@ -9,8 +9,7 @@
 static int take_interval(struct call *c, const struct GetDeployments *in, uint32_t *after, uint32_t *until)
 {
 	int rc = call_anchor(c, in->deploymentAnchor, "deploymentAnchor", c->state.epoch, after);
-	bool nothing_yet = c->state.epoch == 0 && in->syncAnchor.p; /* then the anchor that we give is empty */
-	if (rc == E_OK && in->syncAnchor.n == 0 && !nothing_yet)
+	if (rc == E_OK && in->syncAnchor.n == 0)
 		rc = call_bad(c, "syncAnchor");
 	return rc == E_OK ? call_anchor(c, in->syncAnchor, "syncAnchor", c->state.epoch, until) : rc;
 }

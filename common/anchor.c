@@ -25,7 +25,7 @@ bool anchor_read(struct slice s, struct anchor *out)
 	char again[ANCHOR_MAX], time[TIME_PART + 1];
 	struct slice rest = s, digits = text_cut(&rest, ',');
 	int32_t point;
-	if (!rest.p || rest.n != TIME_PART || !text_i32(digits, &point) || point < 1)
+	if (!rest.p || rest.n != TIME_PART || !text_i32(digits, &point) || point < 0)
 		return false;
 	memcpy(time, rest.p, TIME_PART);
 	time[DATE_TEXT] = 'T';

@@ -8,7 +8,7 @@
 
 #define ANCHOR_MAX 40 /* bytes with the NUL: 34 are used */
 struct anchor {
-	uint32_t point; /* 1 to 2147483647 */
+	uint32_t point; /* 0 to 2147483647; the product begins with 1, ours with 0 as long as nothing was published */
 	tick_t began;   /* whole milliseconds */
 };
 /* Returns the length. */
