@@ -418,7 +418,8 @@ static int answer_fault(struct call *c, int rc, struct answer *out, char id_text
 	struct slice actor = fault_actor(c);
 	if (had_memory && c->a->failed)
 		rc = E_NOMEM; /* not a fault with something missing */
-	struct soap_fault f = {.code = err_fault(rc), .ours = err_is_ours(rc), .method = fault_method(c), .actor = actor};
+	struct soap_fault f = {.code = err_fault(rc), .ours = err_is_ours(rc), .not_understood = rc == E_NOT_UNDERSTOOD,
+		.method = fault_method(c), .actor = actor};
 	if (!f.code)
 		f.message = slice_of(err_name(rc));
 	else if (err_is_message(rc))

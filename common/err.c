@@ -43,6 +43,7 @@ static const struct {
 	[E_FILE_DIGESTS_MISSING] = {"files that no revision names", "FileDigestsMissing", false, "nothing: the downstream server begins anew; if that repeats itself, its store is of another parent"},
 	[E_NOT_ADMITTED] = {"downstream server not approved", "InvalidParameters", false, "wsusctl downstream list"},
 	[E_UNKNOWN_OPERATION] = {"unknown operation", NULL, false, NOT_FROM_WINDOWS},
+	[E_NOT_UNDERSTOOD] = {"SOAP header not understood", NULL, false, NOT_FROM_WINDOWS},
 };
 static_assert(COUNTOF(table) == E__MAX, "table and enum errcode end together");
 

@@ -42,6 +42,7 @@ enum errcode {
 	E_FILE_DIGESTS_MISSING, /* text = the digests, sent as Message */
 	E_NOT_ADMITTED,         /* a downstream server that nobody approved; text = Message */
 	E_UNKNOWN_OPERATION, /* a plain fault without ErrorCode */
+	E_NOT_UNDERSTOOD,    /* the same: a SOAP header with mustUnderstand */
 	E__MAX
 };
 

@@ -49,7 +49,29 @@ static int open_envelope(struct xml *x, enum soap_version *v, struct err *e)
 	return is_element(x, soap_ns[*v], SL("Envelope")) ? E_OK : malformed(x, e, "the root is no SOAP envelope");
 }
 
-/* Headers are skipped: no operation of ours has one (TRANSPORT-12). */
+/* Is this entry of a Header to be understood by whoever reads it?  SOAP 1.1 4.2.3, SOAP 1.2 part 1, 5.2.3. */
+static bool insists(struct xml *x, enum soap_version v)
+{
+	const struct xml_attr *a = xml_find_attr(x, soap_ns[v], SL("mustUnderstand"));
+	return a && (slice_eq(a->raw, SL("1")) || slice_eq(a->raw, SL("true")));
+}
+
+/* Headers are skipped: no operation of ours has one (TRANSPORT-12); but what has to be understood is not
+ * (WSUSSS-TRANSPORT-09). */
+static int skip_header(struct xml *x, enum soap_version v, struct err *e)
+{
+	for (;;) {
+		bool open;
+		int rc = next_tag(x, &open, e);
+		if (rc != E_OK || !open)
+			return rc;
+		if (insists(x, v))
+			return err_set(e, E_NOT_UNDERSTOOD, "an entry of the Header that must be understood");
+		if (xml_skip(x) != E_OK)
+			return xml_failed(x, e);
+	}
+}
+
 static int open_body(struct xml *x, enum soap_version v, struct err *e)
 {
 	for (;;) {
@@ -61,8 +83,9 @@ static int open_body(struct xml *x, enum soap_version v, struct err *e)
 			return E_OK;
 		if (!open || !is_element(x, soap_ns[v], SL("Header")))
 			return malformed(x, e, "the envelope has no Body");
-		if (xml_skip(x) != E_OK)
-			return xml_failed(x, e);
+		rc = skip_header(x, v, e);
+		if (rc != E_OK)
+			return rc;
 	}
 }
 
@@ -174,9 +197,14 @@ static struct slice reason(const struct soap_fault *f)
 	return f->code || f->message.n == 0 ? SL("Fault occurred") : f->message;
 }
 
+static const char *fault_code(const struct soap_fault *f, const char *ours, const char *theirs)
+{
+	return f->not_understood ? "MustUnderstand" : f->ours ? ours : theirs;
+}
+
 static void fault_11(struct buf *b, const char *p, const struct soap_fault *f)
 {
-	buf_printf(b, "<%sFault><faultcode>%s%s</faultcode>", p, p, f->ours ? "Server" : "Client");
+	buf_printf(b, "<%sFault><faultcode>%s%s</faultcode>", p, p, fault_code(f, "Server", "Client"));
 	element(b, "", "faultstring", reason(f));
 	if (f->actor.p)
 		element(b, "", "faultactor", f->actor);
@@ -190,7 +218,7 @@ static void fault_11(struct buf *b, const char *p, const struct soap_fault *f)
 static void fault_12(struct buf *b, const char *p, const struct soap_fault *f)
 {
 	buf_printf(b, "<%sFault><%sCode><%sValue>%s%s</%sValue></%sCode><%sReason><%sText xml:lang=\"en\">", p, p, p, p,
-		f->ours ? "Receiver" : "Sender", p, p, p, p);
+		fault_code(f, "Receiver", "Sender"), p, p, p, p);
 	xml_escape_add(b, reason(f));
 	buf_printf(b, "</%sText></%sReason>", p, p);
 	if (f->actor.p)

@@ -43,6 +43,7 @@ struct soap_fault {
 	struct slice actor;   /* faultactor, absent = not written */
 	struct guid id;       /* fresh per fault, logged (SOAPFAULT-07) */
 	bool ours;            /* faultcode Server (Receiver), else Client (Sender) */
+	bool not_understood;  /* ... or MustUnderstand */
 };
 void soap_write_fault(struct rope *r, enum soap_version v, enum soap_dialect d, const struct soap_fault *f);
 
