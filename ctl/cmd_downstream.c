@@ -1,4 +1,6 @@
 /* cmd_downstream.c -- servers below this one: which there are, and which may come. */
+#include <stdlib.h>
+
 #include "common/text.h"
 #include "ctl/cmd.h"
 #include "ctl/place.h"
@@ -69,15 +71,63 @@ static struct slice id_slice(struct ctl *c, const struct guid *id)
 	return arena_copy(&c->arena, slice_of(text));
 }
 
-/* What people type to name it: its name if that is plain, no id (of another, perhaps), and leads to it alone. */
-static struct slice handle(struct ctl *c, const struct downstream *d)
+/* All that match() would take for a server, in lower case, sorted: its name, and its first label if that is shorter. */
+struct words {
+	struct arena *a;
+	struct slice *v;
+	size_t n, cap;
+};
+
+static int add_word(struct words *w, struct slice s)
 {
-	struct search s = {.name = d->name};
+	char *lower = arena_alloc(w->a, s.n + 1, 1);
+	struct slice *v = lower ? ARENA_MORE(w->a, w->v, w->n, &w->cap) : NULL;
+	if (!v)
+		return E_NOMEM;
+	text_lower_to(lower, s);
+	w->v = v;
+	w->v[w->n++] = (struct slice){lower, s.n};
+	return E_OK;
+}
+
+static int add_words(const struct downstream *d, void *arg)
+{
+	struct slice rest = d->name, first = text_cut(&rest, '.');
+	int rc = add_word(arg, d->name);
+	return rc == E_OK && first.n < d->name.n ? add_word(arg, first) : rc;
+}
+
+static int by_word(const void *x, const void *y)
+{
+	return slice_cmp(*(const struct slice *)x, *(const struct slice *)y);
+}
+
+static int gather_words(struct ctl *c, struct words *w)
+{
+	*w = (struct words){.a = &c->arena};
+	int rc = downstream_each(c->txn, add_words, w, &c->err);
+	if (rc == E_OK && w->n)
+		qsort(w->v, w->n, sizeof(*w->v), by_word);
+	return rc == E_NOMEM ? err_set(&c->err, E_NOMEM, "out of memory") : rc;
+}
+
+static bool is_alone(const struct words *w, struct slice name)
+{
+	char lower[LIMIT_SERVER_NAME];
+	struct slice key = {lower, name.n};
+	if (name.n > sizeof(lower) || w->n == 0)
+		return false;
+	text_lower_to(lower, name);
+	const struct slice *v = bsearch(&key, w->v, w->n, sizeof(*w->v), by_word);
+	return v && (v == w->v || !slice_eq(v[-1], key)) && (v == w->v + w->n - 1 || !slice_eq(v[1], key));
+}
+
+/* What people type to name it: its name if that is plain, no id (of another, perhaps), and leads to it alone. */
+static struct slice handle(struct ctl *c, const struct words *w, const struct downstream *d)
+{
 	struct guid other;
-	buf_init(&s.list, 1 << 20);
-	int rc = is_plain(d->name) && !text_guid(d->name, &other) ? downstream_each(c->txn, match, &s, NULL) : E_NOTFOUND;
-	buf_free(&s.list);
-	return rc == E_OK && s.n == 1 ? arena_copy(&c->arena, d->name) : id_slice(c, &d->id);
+	bool name = is_plain(d->name) && !text_guid(d->name, &other) && is_alone(w, d->name);
+	return name ? arena_copy(&c->arena, d->name) : id_slice(c, &d->id);
 }
 
 /* ================= list ================= */
@@ -97,8 +147,16 @@ static const struct column columns[] = {
 struct listing {
 	struct ctl *c;
 	struct settings settings;
+	struct words words;
 	unsigned n, pending;
 };
+
+static int listing_begin(struct listing *l, struct ctl *c)
+{
+	*l = (struct listing){.c = c};
+	int rc = settings_get(c->txn, &l->settings, &c->err);
+	return rc == E_OK ? gather_words(c, &l->words) : rc;
+}
 
 /* Nobody decided upon it, and it may come all the same. */
 static bool is_open(const struct listing *l, const struct downstream *d)
@@ -126,7 +184,7 @@ static struct slice what_to_do(const struct listing *l, const struct downstream 
 {
 	if (d->state != DOWNSTREAM_PENDING || is_open(l, d))
 		return l->c->json ? SL0 : SL("");
-	return arena_printf(&l->c->arena, "wsusctl downstream approve %.*s", SLF(handle(l->c, d)));
+	return arena_printf(&l->c->arena, "wsusctl downstream approve %.*s", SLF(handle(l->c, &l->words, d)));
 }
 
 static int count_one(const struct downstream *d, void *arg)
@@ -180,8 +238,8 @@ static void say_how(struct ctl *c)
 
 static int run_list(struct ctl *c)
 {
-	struct listing l = {.c = c};
-	int rc = settings_get(c->txn, &l.settings, &c->err);
+	struct listing l;
+	int rc = listing_begin(&l, c);
 	if (rc == E_OK)
 		rc = downstream_each(c->txn, count_one, &l, &c->err);
 	if (rc != E_OK)
@@ -245,10 +303,10 @@ static void show_fields(const struct listing *l, const struct downstream *d, int
 
 static int show_id(struct ctl *c, const struct guid *id)
 {
-	struct listing l = {.c = c};
+	struct listing l;
 	struct downstream d;
 	int64_t wanted = 0;
-	int rc = settings_get(c->txn, &l.settings, &c->err);
+	int rc = listing_begin(&l, c);
 	if (rc == E_OK)
 		rc = downstream_get(c->txn, id, &d, &c->err);
 	if (rc == E_OK)
@@ -322,15 +380,19 @@ static int report_decision(struct ctl *c)
 {
 	const struct decided *v = c->state;
 	struct downstream d;
+	struct words words;
 	struct err unused;
 	if (c->json)
 		return show_id(c, &v->id);
+	int rc = gather_words(c, &words);
+	if (rc != E_OK)
+		return rc;
 	if (downstream_get(c->txn, &v->id, &d, &unused) != E_OK)
 		d = (struct downstream){.id = v->id, .name = SL("?"), .came = true};
 	struct slice id = id_slice(c, &v->id);
 	if (v->state == DOWNSTREAM_BLOCKED)
 		ctl_say(c, "blocked: %.*s (%.*s); its next call is refused, and `wsusctl downstream approve %.*s` lets it come again", SLF(d.name),
-			SLF(id), SLF(handle(c, &d)));
+			SLF(id), SLF(handle(c, &words, &d)));
 	else
 		ctl_say(c, "approved: %.*s (%.*s)%s", SLF(d.name), SLF(id), d.came ? "; it may synchronize from now on"
 			: "; it has not come yet, and may synchronize when it does");

@@ -118,8 +118,8 @@ class Servers(unittest.TestCase):
         self.assertIn('no downstream server "nobody" has come yet', self.wrong("approve", "nobody"))
         self.assertEqual({r["state"] for r in self.list()}, {"pending"})
 
+    # will partly hold: WSUSSS-TRANSPORT-29 (names of other forms are refused before they are kept)
     def test_a_name_that_is_an_id_of_another_admits_nobody_else(self):
-        """will partly hold: WSUSSS-TRANSPORT-29 (names of other forms are refused before they are kept)"""
         self.come(str(uuid.UUID(int=7)), 6)
         row = self.row(6)
         self.assertEqual(row["name"], str(uuid.UUID(int=7)))
@@ -222,8 +222,8 @@ class Wanted(unittest.TestCase):
         s = self.server.ctl_json("content", "status")
         return s["wanted_files"], s["wanted_bytes"]
 
-    # will partly hold: WSUSSS-DOWNLOADFILES-12 (a file that is here)
     # will hold: WSUSSS-DOWNLOADFILES-13
+    # will partly hold: WSUSSS-DOWNLOADFILES-12 (a file that is here; the empty list is the service's)
     def test_what_is_asked_for_is_listed_until_it_is_here(self):
         self.assertEqual(self.server.ctl("content", "wanted").stdout, "no downstream server waits for a file\n")
         a, b, c = self.files[:3]
@@ -280,9 +280,7 @@ class Wanted(unittest.TestCase):
 
 
 class Names(unittest.TestCase):
-    """content/names/XX/<name in lower case>: a symbolic link whose text is the digest.
-
-    will partly hold: WSUSSS-CONTENT-03 (that they are served is test_content.py), WSUSSS-CONTENT-09 (what is on disk)"""
+    """content/names/XX/<name in lower case>: a symbolic link whose text is the digest."""
 
     def setUp(self):
         self.place = Place(filled=False)
@@ -330,6 +328,7 @@ class Names(unittest.TestCase):
         done = json.loads(self.place("content", "verify", "--json", status=status).stdout)
         return done["names_made"], done["names_removed"], done["names_ambiguous"]
 
+    # will partly hold: WSUSSS-CONTENT-03 (that they are served is test_content.py) WSUSSS-CONTENT-09 (names; the files are test_wsusctl.py)
     def test_each_stored_file_has_its_names_in_lower_case(self):
         place = Place()
         place("content", "add", documents() / "content")
@@ -380,8 +379,8 @@ class Names(unittest.TestCase):
         self.place("content", "add", self.files)
         self.assertEqual(self.links(), {f"{one[-2:]}/same.cab": one, f"{two[-2:]}/same.cab": two})
 
+    # will partly hold: WSUSSS-TRANSPORT-29 (names of files)
     def test_what_is_no_name_has_no_link_and_leads_nowhere(self):
-        """will partly hold: WSUSSS-TRANSPORT-29 (names of files)"""
         bad = ("../../../evil", "a/b.cab", "/tmp/evil", ".hidden", "..", ".", "a\\b.cab", "tab\tname", "x" * 256,
                "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 128)
         good = ("x" * 255, "sp ace.cab", "a&b<c>.cab", "\N{LATIN CAPITAL LETTER U WITH DIAERESIS}.cab")
@@ -410,8 +409,8 @@ class Names(unittest.TestCase):
         self.assertEqual((folder / "a file of somebody").read_text(), "stays")
         self.assertEqual(self.verify(), (0, 0, 0))
 
+    # will partly hold: WSUSSS-CONTENT-10 (content add refuses in test_wsusctl.py)
     def test_the_link_goes_and_comes_with_its_file(self):
-        """will partly hold: WSUSSS-CONTENT-10 (content add refuses in test_wsusctl.py)"""
         one, first = self.make_file("first")
         self.load(("a.cab", one, first))
         self.place("content", "add", first)
@@ -436,7 +435,8 @@ class Names(unittest.TestCase):
         self.names.write_text("in the way")
         done = self.place("content", "add", first, "--json")
         self.assertEqual(json.loads(done.stdout)["added"], 1)
-        self.assertIn("downstream servers that ask for files by name will not find all of them; `wsusctl content verify` tries again", done.stderr)
+        self.assertIn("downstream servers that ask for files by name will not find all of them; `wsusctl content verify` tries again",
+                      done.stderr)
         self.names.unlink()
         self.assertEqual(self.verify(), (1, 0, 0))
 
@@ -451,8 +451,8 @@ class Names(unittest.TestCase):
         self.assertEqual((done["added"], done["unknown"], done["bad"]), (1, 0, 0))
         self.assertEqual(os.readlink(other.state / "content/names" / one[-2:] / "a.cab"), one)
 
+    # will partly hold: WSUSSS-CONTENT-12 (that nothing partial is served follows: a file appears by rename)
     def test_killed_in_the_middle_it_is_whole_after_the_next(self):
-        """will partly hold: WSUSSS-CONTENT-12 (that nothing partial is served follows: a file appears by rename)"""
         place = Place()
         command = [str(CTL), "--store", str(place.store), "content", "add", str(documents() / "content")]
         for part in range(1, 7):

@@ -1,4 +1,6 @@
 /* t_downstream.c -- servers below this one: rows, decisions, limits, and the files that they want. */
+#include "ctl/cmd.h"
+#include "ctl/content.h"
 #include "store/downstream.h"
 #include "test/unit/store_fixture.h"
 
@@ -452,6 +454,27 @@ static void a_wanted_file_stays_marked_until_it_is_stored(void **state)
 	assert_wanted(f, "");
 }
 
+/* What a command does after it stored files, and the tick, whoever stored them. */
+static void commands_sweep_what_is_stored_by_now(void **state)
+{
+	struct fixture *f = *state;
+	struct ctl c = {.store = f->store};
+	struct sha1 first = fx_sha1(1);
+	struct wanted v;
+	fx_stage(fx_begin(f, TXN_CATALOG), (struct fx_revision){.update = 1, .files = {1, 2}});
+	fx_publish(f);
+	want(f, 1, 7, 1000);
+	want(f, 2, 7, 1000);
+	content_sweep_wanted(&c);
+	assert_wanted(f, "2 by 7 at 1000 times 1\n1 by 7 at 1000 times 1\n");
+	store_file(f, 1, true);
+	content_sweep_wanted(&c);
+	assert_wanted(f, "2 by 7 at 1000 times 1\n");
+	IS(E_NOTFOUND, wanted_get(fx_begin(f, TXN_READ), &first, &v));
+	txn_end(&f->t);
+	assert_int_equal(c.err.code, E_OK);
+}
+
 static void the_sweep_takes_what_no_revision_names_and_thousands_of_them(void **state)
 {
 	struct fixture *f = *state;
@@ -520,6 +543,7 @@ int main(void)
 		TEST(ids_that_somebody_makes_up_are_noted_so_many_and_others_always),
 		TEST(a_full_fleet_takes_no_new_ones_and_still_writes_those_that_are_known),
 		TEST(a_wanted_file_stays_marked_until_it_is_stored),
+		TEST(commands_sweep_what_is_stored_by_now),
 		TEST(the_sweep_takes_what_no_revision_names_and_thousands_of_them),
 		TEST(rows_that_cannot_be_read_are_found_and_admit_nobody),
 	};
