@@ -102,6 +102,31 @@ class Routes(unittest.TestCase):
                 fault = self.assert_asmx_fault(post(connection, path, b"x" * ((8 << 20) + 1)), "InvalidParameters", "Client")
             self.assertEqual(harness.find(fault, "detail/Message"), "Content-Length")
 
+    # will partly hold: WSUSSS-TRANSPORT-07 WSUSSS-FAULT-04 (what nginx answers)
+    def test_such_a_fault_is_of_the_version_of_the_message(self):
+        """As the service would say it: the same element names in the same order."""
+        envelope12 = "http://www.w3.org/2003/05/soap-envelope"
+        for kind in ("application/soap+xml; charset=utf-8", 'application/soap+xml;action="x"', "Application/SOAP+XML"):
+            for path in (SYNC_PATH, AUTH_PATH):
+                with contextlib.closing(self.server.connect()) as connection:
+                    connection.request("POST", path, b"x" * ((8 << 20) + 1), {"Content-Type": kind})
+                    answer = connection.getresponse()
+                    body = answer.read()
+                self.assertEqual((answer.status, answer.getheader("Content-Type")), (500, "application/soap+xml; charset=utf-8"))
+                fault = harness.payload(body)
+                self.assertEqual(fault.tag, f"{{{envelope12}}}Fault")
+                self.assertEqual(harness.find(fault, "Code/Value"), "soap:Sender")
+                self.assertEqual([c.tag for c in fault if harness.local(c) == "Detail"], [f"{{{envelope12}}}Detail", "Detail"])
+                self.assertEqual([harness.find(d, "ErrorCode") for d in harness.find_all(fault, "Detail")], ["InvalidParameters"] * 2)
+        with contextlib.closing(self.server.connect()) as connection:
+            body = f'<e:Envelope xmlns:e="{envelope12}"><e:Body><GetCookie xmlns="{SYNC}"/></e:Body></e:Envelope>'
+            connection.request("POST", SYNC_PATH, body, {"Content-Type": "application/soap+xml"})
+            answer = connection.getresponse()
+            own = harness.payload(answer.read())
+        self.assertEqual(answer.getheader("Content-Type"), "application/soap+xml; charset=utf-8")
+        names = [[c.tag for c in f.iter() if harness.local(c) not in ("Role", "Method")] for f in (own, fault)]
+        self.assertEqual(names[0], names[1])
+
     def test_a_whole_synchronization_in_parallel_is_slowed_by_nothing(self):
         """250 batches by each of eight, all from one address that is not the machine's own."""
         def batches(n):
@@ -127,6 +152,10 @@ class Stopped(unittest.TestCase):
                     return post(connection, SYNC_PATH)
             wait_for(lambda: b"ServerBusy" in answer()[2], what="the end of the service")
             self.assert_asmx_fault(answer(), "ServerBusy", "Server")
+            with contextlib.closing(server.connect()) as connection:
+                connection.request("POST", SYNC_PATH, BODY, {"Content-Type": "application/soap+xml"})
+                fault = harness.payload(connection.getresponse().read())
+            self.assertEqual((harness.find(fault, "Code/Value"), harness.find(fault, "Detail/ErrorCode")), ("soap:Receiver", "ServerBusy"))
             with contextlib.closing(server.connect()) as connection:  # the other service of downstream servers goes on
                 self.assertNotIn(b"ServerBusy", post(connection, AUTH_PATH)[2])
             found = server.ctl("health", "--json", check=False).stdout
