@@ -271,7 +271,6 @@ static void test_expired_is_a_publication_state(void **state)
 }
 
 /* will hold: WSUSSS-POPULATE-02 */
-/* will partly hold: WSUSSS-ADM-22 (of a file: its kinds) */
 static void test_secured_fragments_and_kinds_of_files(void **state)
 {
 	(void)state;

@@ -308,7 +308,6 @@ static struct sha1 name_file(int32_t id)
 }
 
 /* will hold: WSUSSS-POPULATE-05 */
-/* will partly hold: WSUSSS-ADM-22 (of a file: address and key) */
 static void who_has_a_file_hears_of_its_address_and_key(void **state)
 {
 	(void)state;
@@ -543,7 +542,7 @@ static void a_list_without_memory_is_an_error(void **state)
 	assert_true(failed > 0);
 }
 
-/* ================= stores of before ================= */
+/* ================= what a document leaves ================= */
 
 static void import(const char *text)
 {
@@ -555,6 +554,86 @@ static void import(const char *text)
 	assert_int_equal(r.outcome, IMPORT_NEW);
 	OK(import_end(&i, false, &S.e));
 }
+
+static void close_and_open(enum store_role role)
+{
+	txn_end(&S.t);
+	store_close(&S.store);
+	OK(store_open(&S.store, S.dir, role, &S.e));
+	OK(txn_begin(S.store, role == STORE_ADMIN ? TXN_CATALOG : TXN_READ, &S.t, &S.e));
+}
+
+#define WITH_FILE(id, n, more) \
+	UPDATE(IDENTITY(id, n) PROPERTIES("UpdateType=\"Software\" EulaID=\"" ID_D "\"", more) ENGLISH \
+		"<Files><File Digest=\"" DIGEST_1 "\" FileName=\"a.psf\" Size=\"5\" PatchingType=\"Express\" IsEncrypted=\"true\">" \
+		"<AdditionalDigest Algorithm=\"SHA256\">" DIGEST_256 "</AdditionalDigest></File></Files>")
+
+static struct file first_file(int32_t id)
+{
+	struct revision_file *rf;
+	struct file f;
+	size_t n;
+	OK(revision_files(S.t, id, &rf, &n, &S.e));
+	assert_int_equal(n, 1);
+	assert_true(slice_eq(rf->name, SL("a.psf")));
+	OK(file_get(S.t, &rf->digest, &f, &S.e));
+	return f;
+}
+
+/* All columns of the Revision Table, and again after a start. */
+/* will hold: WSUSSS-ADM-22 WSUSSS-POPULATE-04 */
+/* will partly hold: WSUSSS-ADM-02 (catalog and policy; what servers tell is t_downstream.c) */
+static void a_revision_has_its_columns(void **state)
+{
+	(void)state;
+	struct revision r;
+	struct guid *hidden;
+	size_t n;
+	OK(txn_commit(&S.t, &S.e));
+	import(WITH_FILE(ID_A, "7", "<SecuredFragment>FileURL</SecuredFragment>"));
+	OK(txn_begin(S.store, TXN_CATALOG, &S.t, &S.e));
+	struct sha1 d = first_file(1).digest;
+	assert_int_equal(first_file(1).mu_url.n + first_file(1).key.n, 0);
+	OK(file_set_url(S.t, &d, SL("http://example/a.psf"), &S.e));
+	OK(file_set_key(S.t, &d, SL("c2VjcmV0"), &S.e));
+	OK(update_decline(S.t, 1, true, SL("test"), &S.e));
+	uint32_t epoch = later();
+	OK(txn_commit(&S.t, &S.e));
+	close_and_open(STORE_SERVICE);
+	struct file f = first_file(1);
+	assert_true(f.express && f.encrypted && f.has_sha256 && f.sha256.b[31] == 32);
+	assert_true(slice_eq(f.mu_url, SL("http://example/a.psf")) && slice_eq(f.key, SL("c2VjcmV0")));
+	OK(revision_get(S.t, 1, &r, &S.e));
+	assert_int_equal(r.flags & (REV_SECURE_URL | REV_SECURE_KEY), REV_SECURE_URL);
+	is_told(epoch - 1, "1");
+	OK(sync_hidden(S.t, txn_arena(S.t), &hidden, &n, &S.e));
+	assert_true(n == 1 && guid_cmp(hidden, &r.update) == 0);
+}
+
+/* will hold: WSUSSS-POPULATE-06 WSUSSS-ADM-24 WSUSSS-DEPLOYMENTS-16 */
+static void a_eula_is_one_whoever_names_it(void **state)
+{
+	(void)state;
+	struct revision a, b;
+	struct guid *eulas;
+	size_t n;
+	OK(txn_commit(&S.t, &S.e));
+	import(WITH_FILE(ID_A, "7", ""));
+	import(WITH_FILE(ID_B, "7", ""));
+	OK(txn_begin(S.store, TXN_CATALOG, &S.t, &S.e));
+	OK(revision_get(S.t, 1, &a, &S.e));
+	struct guid eula = a.eula;
+	OK(revision_get(S.t, 2, &b, &S.e));
+	assert_int_equal(guid_cmp(&eula, &b.eula), 0);
+	OK(sync_eulas(S.t, txn_arena(S.t), &eulas, &n, &S.e));
+	assert_int_equal(n, 0);
+	OK(eula_accept(S.t, &eula, SL("test"), &S.e));
+	OK(eula_accept(S.t, &eula, SL("other"), &S.e));
+	OK(sync_eulas(S.t, txn_arena(S.t), &eulas, &n, &S.e));
+	assert_true(n == 1 && guid_cmp(eulas, &eula) == 0);
+}
+
+/* ================= stores of before ================= */
 
 /* As a program of format 2 would have left it. */
 static void age(void)
@@ -668,6 +747,8 @@ int main(void)
 		TEST(a_generation_began_at_its_own_time),
 		TEST(an_approval_leaves_the_list_alone),
 		TEST(a_list_without_memory_is_an_error),
+		TEST(a_revision_has_its_columns),
+		TEST(a_eula_is_one_whoever_names_it),
 		TEST(an_older_store_learns_what_it_did_not_keep),
 	};
 	return cmocka_run_group_tests_name("sync", tests, NULL, NULL);
