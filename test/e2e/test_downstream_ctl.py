@@ -236,6 +236,11 @@ class Wanted(unittest.TestCase):
         self.assertRegex(row["name"], r"\.\w+$")
         self.assertEqual(self.status(), (3, sum(p.stat().st_size for p in (a, b, c))))
         self.assertEqual(self.server.ctl_json("downstream", "show", "asks")["wanted_files"], 3)
+        metrics = self.server.state / "metrics"
+        self.server.ctl("health", "--metrics", metrics, check=False)
+        for line in ("wsus_files_wanted 3", f"wsus_files_wanted_bytes {self.status()[1]}", "wsus_downstream_servers 1",
+                     "wsus_downstream_servers_pending 0"):
+            self.assertIn(f"\n{line}\n", metrics.read_text())
         self.assertIn(" asks.example.net  ", self.server.ctl("content", "wanted").stdout)
 
         self.server.ctl("content", "add", a)
@@ -253,6 +258,20 @@ class Wanted(unittest.TestCase):
         self.assertEqual(len(self.wanted()), 3)
         self.server.ctl("content", "add", *(self.files))
         self.assertEqual((self.wanted(), self.status()), ({}, (0, 0)))
+
+    # will hold: WSUSSS-CONTENT-03
+    # will partly hold: WSUSSS-CONTENT-11 (by name; test_content.py has the rest)
+    def test_a_file_is_served_by_both_its_names_once_it_is_here(self):
+        path = self.files[5]
+        digest = self.digest[path].hex().upper()
+        self.download(path)
+        name = self.wanted()[digest]["name"]
+        addresses = [f"/Content/{digest[-2:]}/{n}" for n in (name, name.upper(), name.lower(), f"{digest}.{name.rpartition('.')[2]}")]
+        self.assertEqual([self.server.http("GET", a)[0] for a in addresses], [404] * 4)
+        self.server.ctl("content", "add", path)
+        for address in addresses:
+            status, _, body = self.server.http("GET", address)
+            self.assertEqual((status, body == path.read_bytes()), (200, True), address)
 
     def test_the_list_of_updates_and_of_approvals_tells_the_mode(self):
         def row():
