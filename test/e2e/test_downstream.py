@@ -332,9 +332,10 @@ class Synchronization(unittest.TestCase):
         self.run_all()
         self.assertEqual(len(self.replica.hidden), 1)
 
-    # will hold: WSUSSS-DEPLOYMENTS-16
+    # will hold: WSUSSS-DEPLOYMENTS-16 WSUSSS-POPULATE-06
     def test_09_licence_terms(self):
         rows = self.server.ctl_json("eula", "list")
+        self.assertEqual({e["eula"] for e in rows}, {self.world.document(k).eula for k in self.world.published()} - {None})
         self.ctl("eula", "accept", rows[0]["update"])
         self.run_all()
         self.assertEqual(self.replica.accepted, {rows[0]["eula"]})

@@ -1,10 +1,13 @@
-"""test_sanitized.py -- services and tools built with sanitizers, behind the real nginx: a scan from beginning to end.
+"""test_sanitized.py -- services and tools built with sanitizers, behind the real nginx: a scan from beginning to end,
+and downstream servers that synchronize.
 
 scripts/check.sh builds them (group sanitized); without them the test says so and is skipped."""
+import contextlib
 import os
 import unittest
 
-from harness import ROOT, Instance, run
+from downstream import PING, SYNC, Downstream, SoapFault, identity_xml
+from harness import ROOT, Instance, run, unpress
 
 PROGRAMS = ROOT / "build/1/bin"
 
@@ -30,6 +33,29 @@ class Sanitized(unittest.TestCase):
         for _ in range(2):
             done = run(PROGRAMS / "wsus-probe", f"http://127.0.0.1:{self.server.port}", "--state", state, "--download")
             self.assertIn("all of it held", done.stdout)
+        self.no_finding()
+
+    def test_downstream_servers_leave_no_finding(self):
+        self.server.ctl("config", "set", "downstream.admission", "open")
+        group = ["--group", "all"]
+        for row in self.server.ctl_json("update", "list")[:5]:
+            self.server.ctl("approve", row["id"], *group)
+        peers = [Downstream("127.0.0.1", self.server.port, f"p{i}.example.net", replica=bool(i), content=bool(i),
+                            unpress=(None, unpress)[i]) for i in range(2)]
+        for peer in peers * 2:
+            peer.run()
+        self.assertTrue(peers[1].content)
+        for inner in ("<filter><Anchor>x</Anchor></filter>", "<filter><Categories/><Classifications/></filter>", ""):
+            with contextlib.suppress(SoapFault):
+                peers[0].call(SYNC, "GetRevisionIdList", peers[0].cookie_xml() + inner)
+        for operation in ("GetUpdateDecryptionData", "GetUpdateData"):
+            ids = "".join(map(identity_xml, list(peers[0].documents)[:100]))
+            peers[0].call(SYNC, operation, f"{peers[0].cookie_xml()}<updateIds>{ids}</updateIds>")
+        peers[0].call(SYNC, "GetRelatedRevisionsForUpdates", peers[0].cookie_xml())
+        peers[0].call(PING, "Ping", "<pingLevel>1</pingLevel>")
+        self.no_finding()
+
+    def no_finding(self):
         pids = [pid for part in ("auth", "client", "content", "serversync") for pid in self.server.workers(part)]
         self.server.stop()
         self.assertTrue(pids)
