@@ -498,7 +498,39 @@ static void the_sweep_takes_what_no_revision_names_and_thousands_of_them(void **
 	assert_wanted(f, "1 by 7 at 1000 times 1\n");
 }
 
-/* ================= damage ================= */
+/* ================= damage, and no memory ================= */
+
+static int change_all(struct txn *t, bool fleet)
+{
+	const struct guid id = fx_guid(1);
+	struct downstream d = server(1, "renamed.example");
+	int rc = fleet ? downstream_contact(t, &d, &fx_err)
+		       : downstream_decide(t, &id, SL("dss.example"), DOWNSTREAM_BLOCKED, ADMIN, &fx_err);
+	if (rc == E_OK && fleet)
+		rc = downstreams_seen(t, &(struct downstream_seen){id, 9000, 1, 20, DOWNSTREAM_LISTED}, 1, &fx_err);
+	return rc;
+}
+
+static void without_memory_each_change_fails_and_says_so(void **state)
+{
+	struct fixture *f = *state;
+	contact(f, server(1, "dss.example"));
+	for (int fleet = 0; fleet < 2; fleet++) {
+		long n = 0;
+		for (int rc = E_NOMEM; rc != E_OK;) {
+			fx_begin(f, fleet ? TXN_FLEET : TXN_CATALOG);
+			alloc_fail_at = ++n;
+			rc = change_all(f->t, fleet);
+			alloc_fail_at = 0;
+			assert_true(rc == E_OK || rc == E_NOMEM);
+			assert_true(n < 100);
+			txn_end(&f->t);
+		}
+		assert_true(n > 1);
+	}
+	assert_true(slice_eq(get(f, 1).name, SL("dss.example")) && get(f, 1).state == DOWNSTREAM_PENDING);
+	txn_end(&f->t);
+}
 
 static void rows_that_cannot_be_read_are_found_and_admit_nobody(void **state)
 {
@@ -545,6 +577,7 @@ int main(void)
 		TEST(a_wanted_file_stays_marked_until_it_is_stored),
 		TEST(commands_sweep_what_is_stored_by_now),
 		TEST(the_sweep_takes_what_no_revision_names_and_thousands_of_them),
+		TEST(without_memory_each_change_fails_and_says_so),
 		TEST(rows_that_cannot_be_read_are_found_and_admit_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
