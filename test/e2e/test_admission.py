@@ -358,7 +358,7 @@ class Exposure(unittest.TestCase):
             self.assertTrue(any(re.search(pattern, p, re.I) if kind[:1] == "~" else p.startswith(pattern) if kind == "^~" else p == pattern
                                 for p in self.paths), pattern)
 
-    # will partly hold: WSUSSS-TRANSPORT-33 (the plain port that others reach refuses downstream servers)
+    # partly: WSUSSS-TRANSPORT-33 (the plain port that others reach refuses downstream servers)
     def test_networks(self):
         self.server.write("clients.networks = 127.0.0.1 127.0.0.3")
         self.server.reload()

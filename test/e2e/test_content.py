@@ -186,7 +186,7 @@ class Names(unittest.TestCase):
     def get(self, name, method="GET", folder=None, **headers):
         return self.server.http(method, f"/Content/{folder or self.folder}/{name}", None, {k.replace("_", "-"): v for k, v in headers.items()})
 
-    # will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-04 WSUSSS-CONTENT-06 WSUSSS-CONTENT-07
+    # holds: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-04 WSUSSS-CONTENT-06 WSUSSS-CONTENT-07
     def test_a_file_by_its_name_is_the_file_by_its_digest(self):
         by_digest = self.get(f"{self.file.name}.cab")
         self.assertEqual(by_digest[::2], (200, self.data))
@@ -205,7 +205,7 @@ class Names(unittest.TestCase):
         self.assertEqual(self.get(self.NAME, Range=f"bytes={len(self.data)}-")[0], 416)
         self.assertEqual(self.get(self.NAME, "POST")[0], 405)
 
-    # will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-03
+    # holds: WSUSSS-CONTENT-01 WSUSSS-CONTENT-03
     def test_every_file_of_an_update_is_there_by_the_name_that_its_document_gives_it(self):
         """From what a downstream server has: the document, and nothing of this server's disk."""
         files = {}
@@ -223,7 +223,7 @@ class Names(unittest.TestCase):
         self.assertGreater(found, 20)
         self.assertEqual(found, stored)
 
-    # will hold: WSUSSS-CONTENT-11
+    # holds: WSUSSS-CONTENT-11
     def test_what_is_not_there_is_404_whatever_the_link_says(self):
         gone = "0" * 38 + self.folder
         for name, text in (("gone.cab", gone), ("passwd.cab", "/etc/passwd"), ("up.cab", "../../../VERSION"), ("key.cab", "../../../keys/master"),
@@ -239,7 +239,7 @@ class Names(unittest.TestCase):
         self.assertEqual(self.get(self.NAME, folder="00" if self.folder != "00" else "01")[0], 404)
         self.assertEqual(self.get(f"{self.folder}/{self.NAME}", folder="names")[0], 404)
 
-    # will hold: WSUSSS-CONTENT-05
+    # holds: WSUSSS-CONTENT-05
     def test_where_a_downstream_server_looks_is_the_plain_port(self):
         """By TLS at port N it asks for files by HTTP at N-1, by HTTP at the same port."""
         template = self.server.ctl("config", "template").stdout

@@ -223,19 +223,19 @@ class Synchronization(unittest.TestCase):
 
     # The order of these is that of their names: one story.
 
-    # will hold: WSUSSS-REVLIST-26 WSUSSS-DEPLOYMENTS-17 WSUSSS-UPDATEDATA-17
+    # holds: WSUSSS-REVLIST-26 WSUSSS-DEPLOYMENTS-17 WSUSSS-UPDATEDATA-17
     def test_01_a_server_that_has_nothing_yet(self):
         self.run_all()
         self.assertEqual(self.replica.documents, {})
 
-    # will hold: WSUSSS-REVLIST-01 WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-UPDATEDATA-06 WSUSSS-UPDATEDATA-22 WSUSSS-POPULATE-05
+    # holds: WSUSSS-REVLIST-01 WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-UPDATEDATA-06 WSUSSS-UPDATEDATA-22 WSUSSS-POPULATE-05
     def test_02_the_first_documents(self):
         self.world.bring(self.lowest())
         self.run_all()
         self.assertGreater(len(self.replica.documents), 250)
         self.nothing_new()
 
-    # will hold: WSUSSS-REVLIST-13 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-ADM-27
+    # holds: WSUSSS-REVLIST-13 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-ADM-27
     def test_03_new_revisions(self):
         later = set(self.world.pool) - self.world.imported
         self.assertGreater(len(later), 8)
@@ -246,7 +246,7 @@ class Synchronization(unittest.TestCase):
         self.assertTrue(any('PublicationState="Expired"' in self.replica.documents[k] for k in told), "an expired one among them")
         self.nothing_new()
 
-    # will hold: WSUSSS-REVLIST-20 WSUSSS-REVLIST-17 WSUSSS-REVLIST-21
+    # holds: WSUSSS-REVLIST-20 WSUSSS-REVLIST-17 WSUSSS-REVLIST-21
     def test_04_a_filter_that_becomes_wider(self):
         categories = collections.Counter(c for k in self.world.updates() for c in self.world.document(k).categories)
         kinds = {k[0]: self.world.document(k).category_type for k in self.world.configuration()}
@@ -267,7 +267,7 @@ class Synchronization(unittest.TestCase):
         self.assertEqual(peer.listed["updates"], [])
         type(self).peers = self.peers + [peer]
 
-    # will hold: WSUSSS-REVLIST-17 WSUSSS-REVLIST-20
+    # holds: WSUSSS-REVLIST-17 WSUSSS-REVLIST-20
     def test_05_parents_of_categories_are_chosen_too(self):
         families = [k[0] for k in self.world.configuration() if self.world.document(k).category_type == "ProductFamily"]
         classes = [k[0] for k in self.world.configuration() if self.world.document(k).category_type == "UpdateClassification"]
@@ -277,8 +277,8 @@ class Synchronization(unittest.TestCase):
         self.world.compare(self, peer)
         self.assertTrue(peer.listed["updates"])
 
-    # will hold: WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-19 WSUSSS-DEPLOYMENTS-20 WSUSSS-DEPLOYMENTS-21
-    # will hold: WSUSSS-ADM-25 WSUSSS-ADM-29
+    # holds: WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-19 WSUSSS-DEPLOYMENTS-20 WSUSSS-DEPLOYMENTS-21
+    # holds: WSUSSS-ADM-25 WSUSSS-ADM-29
     def test_06_approvals_come_change_and_go(self):
         self.ctl("group", "create", "Pilots")
         self.ctl("group", "create", "Branch <&> Söhne", "--parent", "Pilots")
@@ -307,7 +307,7 @@ class Synchronization(unittest.TestCase):
         self.assertEqual(self.replica.last_deployments["live"], [])
         self.nothing_new()
 
-    # will hold: WSUSSS-DEPLOYMENTS-13
+    # holds: WSUSSS-DEPLOYMENTS-13
     def test_07_a_time_to_go_live(self):
         update = self.offered()[0]
         self.ctl("approve", update, "--group", "Pilots", "--go-live", "2031-05-06T07:08:09")
@@ -317,7 +317,7 @@ class Synchronization(unittest.TestCase):
         self.ctl("unapprove", update, "--group", "Pilots")
         self.run_all()
 
-    # will hold: WSUSSS-REVLIST-24 WSUSSS-DEPLOYMENTS-15 WSUSSS-ADM-23
+    # holds: WSUSSS-REVLIST-24 WSUSSS-DEPLOYMENTS-15 WSUSSS-ADM-23
     def test_08_declined_and_not_any_more(self):
         update = next(iter(d["update"] for d in self.replica.deployments.values()))
         self.ctl("decline", update, self.offered()[5])
@@ -332,7 +332,7 @@ class Synchronization(unittest.TestCase):
         self.run_all()
         self.assertEqual(len(self.replica.hidden), 1)
 
-    # will hold: WSUSSS-DEPLOYMENTS-16 WSUSSS-POPULATE-06
+    # holds: WSUSSS-DEPLOYMENTS-16 WSUSSS-POPULATE-06
     def test_09_licence_terms(self):
         rows = self.server.ctl_json("eula", "list")
         self.assertEqual({e["eula"] for e in rows}, {self.world.document(k).eula for k in self.world.published()} - {None})
@@ -340,7 +340,7 @@ class Synchronization(unittest.TestCase):
         self.run_all()
         self.assertEqual(self.replica.accepted, {rows[0]["eula"]})
 
-    # will hold: WSUSSS-DEPLOYMENTS-08 WSUSSS-DEPLOYMENTS-09 WSUSSS-DEPLOYMENTS-10 WSUSSS-ADM-10
+    # holds: WSUSSS-DEPLOYMENTS-08 WSUSSS-DEPLOYMENTS-09 WSUSSS-DEPLOYMENTS-10 WSUSSS-ADM-10
     def test_10_groups_move_and_go(self):
         self.ctl("group", "create", "Deep", "--parent", "Branch <&> Söhne")
         self.ctl("approve", self.offered()[0], "--group", "Deep")
@@ -356,7 +356,7 @@ class Synchronization(unittest.TestCase):
         self.run_all()
         self.nothing_new()
 
-    # will hold: WSUSSS-CONFIGDATA-07 WSUSSS-CONFIGDATA-10 WSUSSS-CONFIGDATA-12 WSUSSS-ADM-06 WSUSSS-ADM-07
+    # holds: WSUSSS-CONFIGDATA-07 WSUSSS-CONFIGDATA-10 WSUSSS-CONFIGDATA-12 WSUSSS-ADM-06 WSUSSS-ADM-07
     def test_11_languages(self):
         self.ctl("config", "set", "sync.languages", "en,de,pt-br")
         self.run_all()
@@ -367,7 +367,7 @@ class Synchronization(unittest.TestCase):
         self.run_all()
         self.nothing_new()
 
-    # will hold: WSUSSS-DEPLOYMENTS-13 WSUSSS-DEPLOYMENTS-18 WSUSSS-ADM-28 WSUSSS-REVLIST-25
+    # holds: WSUSSS-DEPLOYMENTS-13 WSUSSS-DEPLOYMENTS-18 WSUSSS-ADM-28 WSUSSS-REVLIST-25
     def test_12_changes_in_the_midst_of_a_run_wait_for_the_next(self):
         known, later = self.offered()[:2]
         self.ctl("approve", known, "--group", "Pilots")
@@ -382,7 +382,7 @@ class Synchronization(unittest.TestCase):
         self.run_all()
         self.nothing_new()
 
-    # will hold: WSUSSS-UPDATEDATA-06
+    # holds: WSUSSS-UPDATEDATA-06
     def test_13_a_deployment_of_an_older_revision(self):
         keys = self.world.published()
         old = [k for k in keys if k not in self.world.updates() and self.world.document(k).type == "Software"]
@@ -396,7 +396,7 @@ class Synchronization(unittest.TestCase):
         self.assertIn(old[0], fresh.documents)
         self.run_all()
 
-    # will hold: WSUSSS-FAULT-23 WSUSSS-ADM-30 WSUSSS-COOKIE-16
+    # holds: WSUSSS-FAULT-23 WSUSSS-ADM-30 WSUSSS-COOKIE-16
     def test_90_restarts_and_restores(self):
         cookie = self.replica.cookie_xml()
         self.server.stop()
@@ -435,7 +435,7 @@ class Synchronization(unittest.TestCase):
             self.world.compare(self, peer)
         self.nothing_new()
 
-    # will hold: WSUSSS-ADM-30
+    # holds: WSUSSS-ADM-30
     def test_91_an_adopted_store(self):
         self.ctl("store", "adopt")
         for peer in self.peers:
@@ -450,8 +450,8 @@ class Chance(unittest.TestCase):
     maxDiff = 3000
     SEED, ROUNDS = 20261122, 40
 
-    # will hold: WSUSSS-REVLIST-14 WSUSSS-REVLIST-25 WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-15
-    # will hold: WSUSSS-DEPLOYMENTS-16 WSUSSS-DEPLOYMENTS-23 WSUSSS-ADM-27
+    # holds: WSUSSS-REVLIST-14 WSUSSS-REVLIST-25 WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-15
+    # holds: WSUSSS-DEPLOYMENTS-16 WSUSSS-DEPLOYMENTS-23 WSUSSS-ADM-27
     def test_random_histories(self):
         self.random = random.Random(self.SEED)
         self.world = world()
@@ -593,7 +593,7 @@ class Delta(unittest.TestCase):
         self.assertEqual(len(ids), len(set(ids)))
         return set(ids)
 
-    # will hold: WSUSSS-REVLIST-17 WSUSSS-REVLIST-19
+    # holds: WSUSSS-REVLIST-17 WSUSSS-REVLIST-19
     def test_both_lists_or_none(self):
         everything = set(self.old.values()) | set(self.new.values()) | {self.both}
         self.assertEqual(self.ask(), everything)
@@ -605,33 +605,33 @@ class Delta(unittest.TestCase):
                          "without an anchor Delta has no effect")
         self.assertEqual(self.ask({str(uuid.uuid4()): False}, {DEFINITIONS: False}), set())
 
-    # will hold: WSUSSS-REVLIST-14 WSUSSS-REVLIST-20
+    # holds: WSUSSS-REVLIST-14 WSUSSS-REVLIST-20
     def test_an_anchor_and_one_id_each(self):
         old, new = self.old[PRODUCT, SECURITY], self.new[PRODUCT, SECURITY]
         self.assertEqual(self.ask({PRODUCT: True}, {SECURITY: True}, self.anchor), {new})
         self.assertEqual(self.ask({PRODUCT: False}, {SECURITY: False}, self.anchor), {old, new})
         self.assertEqual(self.ask(None, None, self.anchor), set(self.new.values()))
 
-    # will hold: WSUSSS-REVLIST-21
+    # holds: WSUSSS-REVLIST-21
     def test_one_list_with_and_one_without_delta(self):
         new = self.new[PRODUCT, SECURITY]
         for a, b in ((True, False), (False, True)):
             self.assertEqual(self.ask({PRODUCT: a}, {SECURITY: b}, self.anchor), {new})
 
-    # will hold: WSUSSS-REVLIST-21
+    # holds: WSUSSS-REVLIST-21
     def test_a_revision_of_several_ids_is_taken_if_any_admits_it(self):
         # the old one is of both products; without Delta of one of them it comes again
         got = self.ask({PRODUCT: True, self.other: False}, {DEFINITIONS: False}, self.anchor)
         self.assertEqual(got, {self.new[PRODUCT, DEFINITIONS], self.old[self.other, DEFINITIONS], self.new[self.other, DEFINITIONS], self.both})
 
-    # will hold: WSUSSS-REVLIST-16
+    # holds: WSUSSS-REVLIST-16
     def test_the_configuration_list_knows_no_choice(self):
         everything = set(self.peer.revision_ids(True, None)[1])
         self.assertEqual(everything, self.world.configuration())
         rows = f"<Categories><IdAndDelta>{tag('Id', PRODUCT)}{tag('Delta', 'true')}</IdAndDelta></Categories>"
         self.assertEqual(set(self.peer.revision_ids(True, None, tag("GetConfig", "true") + rows)[1]), everything)
 
-    # will hold: WSUSSS-REVLIST-06 WSUSSS-REVLIST-22 WSUSSS-REVLIST-09
+    # holds: WSUSSS-REVLIST-06 WSUSSS-REVLIST-22 WSUSSS-REVLIST-09
     def test_languages_and_versions_choose_nothing(self):
         everything = self.ask()
         language = f"<Languages><LanguageAndDelta>{tag('Id', 1031)}{tag('Delta', 'true')}</LanguageAndDelta></Languages>"
@@ -654,8 +654,9 @@ class Content(unittest.TestCase):
     def tearDownClass(cls):
         cls.server.stop()
 
-    # will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-07 WSUSSS-CONTENT-11 WSUSSS-DOWNLOADFILES-05
-    # will hold: WSUSSS-DOWNLOADFILES-08 WSUSSS-DOWNLOADFILES-11 WSUSSS-DOWNLOADFILES-12 WSUSSS-DOWNLOADFILES-13 WSUSSS-ADM-04
+    # holds: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-07 WSUSSS-CONTENT-11 WSUSSS-DOWNLOADFILES-05
+    # partly: WSUSSS-DOWNLOADFILES-08 (they are queued; what downloads them comes with the downstream role)
+    # holds: WSUSSS-DOWNLOADFILES-11 WSUSSS-DOWNLOADFILES-12 WSUSSS-DOWNLOADFILES-13 WSUSSS-ADM-04
     def test_files_come_when_they_are_there(self):
         peer = peer_of(self.server, "content.example.net", replica=True, content=True)
         tops = [r["id"] for r in self.server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered"][:6]
@@ -688,7 +689,7 @@ class Content(unittest.TestCase):
             status, part = peer.get(by_name, {"Range": "bytes=1-5"})
             self.assertEqual((status, part), (206, peer.content[digest][1:6]))
 
-    # will hold: WSUSSS-CONTENT-03 WSUSSS-CONTENT-04
+    # holds: WSUSSS-CONTENT-03 WSUSSS-CONTENT-04
     def test_two_files_of_one_name_in_one_folder_are_had_by_digest_alone(self):
         base = next(t for k, (t, d) in self.world.pool.items() if len(d.files) == 1 and not d.members and d.type == "Software")
         document = Document(base)
@@ -726,7 +727,7 @@ class Content(unittest.TestCase):
         peer.files({one: "Same Name.exe", two: "Same Name.exe"})
         self.assertEqual(peer.content, {one: first, two: second})
 
-    # will hold: WSUSSS-UPDATEDATA-18 WSUSSS-UPDATEDATA-19
+    # holds: WSUSSS-UPDATEDATA-18 WSUSSS-UPDATEDATA-19
     def test_addresses_at_the_vendor(self):
         key = next(k for k, (t, d) in self.world.pool.items() if len(d.files) > 1 and d.type == "Software")
         digest = self.world.document(key).files[0][0]
@@ -736,7 +737,7 @@ class Content(unittest.TestCase):
         self.assertEqual(peer.urls[digest], url)
         self.assertEqual({u for d, u in peer.urls.items() if d != digest}, {None})
 
-    # will hold: WSUSSS-CONFIGDATA-06 WSUSSS-CONTENT-08
+    # holds: WSUSSS-CONFIGDATA-06 WSUSSS-CONTENT-08
     def test_content_at_the_vendor_makes_it_catalog_only(self):
         peer = peer_of(self.server, "vendor.example.net").run()
         self.assertIs(peer.config["CatalogOnlySync"], False)
@@ -745,7 +746,7 @@ class Content(unittest.TestCase):
         peer.run()
         self.assertIs(peer.config["CatalogOnlySync"], True)
 
-    # will hold: WSUSSS-DECRYPTION-07 WSUSSS-DECRYPTION-08
+    # holds: WSUSSS-DECRYPTION-07 WSUSSS-DECRYPTION-08
     def test_keys_of_encrypted_files(self):
         key = next(k for k, (t, d) in self.world.pool.items() if d.files and d.type == "Software")
         digest = self.world.document(key).files[0][0]
@@ -761,7 +762,7 @@ class Content(unittest.TestCase):
 class Documents(unittest.TestCase):
     """Documents that are not like others."""
 
-    # will hold: WSUSSS-UPDATEDATA-22 WSUSSS-UPDATEDATA-11
+    # holds: WSUSSS-UPDATEDATA-22 WSUSSS-UPDATEDATA-11
     def test_every_character_comes_back(self):
         with Instance("none") as server:
             serve_all(server)
@@ -785,7 +786,7 @@ class Documents(unittest.TestCase):
                     # what stands around the root element is no part of the metadata
                     self.assertEqual(peer.documents[key].strip(), text.strip())
 
-    # will hold: WSUSSS-UPDATEDATA-23 WSUSSS-TRANSPORT-28
+    # holds: WSUSSS-UPDATEDATA-23 WSUSSS-TRANSPORT-28
     def test_answers_are_short_when_documents_are_long(self):
         options = ("--revisions", "300", "--languages", "8", "--big-document", "3")
         rows = pool(*options)
@@ -801,7 +802,7 @@ class Documents(unittest.TestCase):
             packed = peer_of(server, "long-packed.example.net", unpress=harness.unpress).run()
             self.assertEqual((packed.documents, packed.rounds), (peer.documents, peer.rounds))
 
-    # will hold: WSUSSS-DECRYPTION-06
+    # holds: WSUSSS-DECRYPTION-06
     def test_members_that_come_late(self):
         with Instance("none") as server:
             serve_all(server)
@@ -846,7 +847,7 @@ class Life(unittest.TestCase):
                 time.sleep(0.1)
         raise AssertionError(f"{tries} runs in vain")
 
-    # will hold: WSUSSS-TRANSPORT-28
+    # holds: WSUSSS-TRANSPORT-28
     def test_workers_killed_all_the_time(self):
         killed, peers = [], []
         stop = threading.Event()
@@ -875,7 +876,7 @@ class Life(unittest.TestCase):
         wait_for(lambda: len(self.server.workers("serversync")) >= 4, what="the workers that were killed")
         self.assertEqual(set(self.server.workers("serversync")) & set(killed), set())
 
-    # will hold: WSUSSS-ADM-02
+    # holds: WSUSSS-ADM-02
     def test_the_service_killed_in_the_midst(self):
         peer = peer_of(self.server, "stubborn.example.net", replica=True, batch=9)
         once = []
@@ -898,7 +899,7 @@ class Life(unittest.TestCase):
         self.assertEqual(peer.listed["categories"], [], "what was there before the kill is not told again")
         self.world.compare(self, peer)
 
-    # will hold: WSUSSS-ADM-28 WSUSSS-REVLIST-25
+    # holds: WSUSSS-ADM-28 WSUSSS-REVLIST-25
     def test_lists_while_the_catalog_grows(self):
         server = Instance("none")
         server.start()
@@ -945,7 +946,7 @@ class Examples(unittest.TestCase):
         """The calls without the repetitions of a series."""
         return [c for i, c in enumerate(calls) if i == 0 or calls[i - 1] != c]
 
-    # will hold: WSUSSS-AUTHCOOKIE-07 WSUSSS-ADM-12 WSUSSS-UPDATEDATA-06
+    # holds: WSUSSS-AUTHCOOKIE-07 WSUSSS-ADM-12 WSUSSS-UPDATEDATA-06
     def test_example_3_1_update_synchronization_to_dss(self):
         peer = peer_of(self.server, "dss.example.net")
         self.assertEqual([r for r in self.server.ctl_json("downstream", "list") if r["id"] == peer.id], [])
@@ -967,7 +968,7 @@ class Examples(unittest.TestCase):
         self.assertEqual(peer.calls[:5], ["GetAuthConfig", "GetAuthorizationCookie", "GetCookie", "GetConfigData", "GetRevisionIdList"])
         self.world.compare(self, peer)
 
-    # will hold: WSUSSS-DEPLOYMENTS-03 WSUSSS-DEPLOYMENTS-08 WSUSSS-DEPLOYMENTS-11
+    # holds: WSUSSS-DEPLOYMENTS-03 WSUSSS-DEPLOYMENTS-08 WSUSSS-DEPLOYMENTS-11
     def test_example_3_2_initial_deployment_synchronization_to_replica_dss(self):
         self.server.ctl("group", "create", "Example")
         tops = [r["id"] for r in self.server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered"]

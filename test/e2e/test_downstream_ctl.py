@@ -62,7 +62,7 @@ class Servers(unittest.TestCase):
         self.assertRegex(words, rf"host \S+, port {self.server.tls_port}, with TLS")
         self.assertIn("Update Source and Proxy Server", words)
 
-    # will hold: WSUSSS-AUTHCOOKIE-06 WSUSSS-AUTHCOOKIE-07 WSUSSS-AUTHCOOKIE-09
+    # holds: WSUSSS-AUTHCOOKIE-06 WSUSSS-AUTHCOOKIE-07 WSUSSS-AUTHCOOKIE-09
     def test_a_server_comes_is_approved_blocked_and_forgotten(self):
         code, message = self.come("dss1.example.net", 1)
         self.assertEqual(code, "InvalidParameters")
@@ -118,7 +118,7 @@ class Servers(unittest.TestCase):
         self.assertIn('no downstream server "nobody" has come yet', self.wrong("approve", "nobody"))
         self.assertEqual({r["state"] for r in self.list()}, {"pending"})
 
-    # will partly hold: WSUSSS-TRANSPORT-29 (names of other forms are refused before they are kept)
+    # partly: WSUSSS-TRANSPORT-29 (names of other forms are refused before they are kept)
     def test_a_name_that_is_an_id_of_another_admits_nobody_else(self):
         self.come(str(uuid.UUID(int=7)), 6)
         row = self.row(6)
@@ -222,8 +222,8 @@ class Wanted(unittest.TestCase):
         s = self.server.ctl_json("content", "status")
         return s["wanted_files"], s["wanted_bytes"]
 
-    # will hold: WSUSSS-DOWNLOADFILES-13
-    # will partly hold: WSUSSS-DOWNLOADFILES-12 (a file that is here; the empty list is the service's)
+    # holds: WSUSSS-DOWNLOADFILES-13
+    # partly: WSUSSS-DOWNLOADFILES-12 (a file that is here; the empty list is the service's)
     def test_what_is_asked_for_is_listed_until_it_is_here(self):
         self.assertEqual(self.server.ctl("content", "wanted").stdout, "no downstream server waits for a file\n")
         a, b, c = self.files[:3]
@@ -259,8 +259,8 @@ class Wanted(unittest.TestCase):
         self.server.ctl("content", "add", *(self.files))
         self.assertEqual((self.wanted(), self.status()), ({}, (0, 0)))
 
-    # will hold: WSUSSS-CONTENT-03
-    # will partly hold: WSUSSS-CONTENT-11 (by name; test_content.py has the rest)
+    # holds: WSUSSS-CONTENT-03
+    # partly: WSUSSS-CONTENT-11 (by name; test_content.py has the rest)
     def test_a_file_is_served_by_both_its_names_once_it_is_here(self):
         path = self.files[5]
         digest = self.digest[path].hex().upper()
@@ -347,7 +347,7 @@ class Names(unittest.TestCase):
         done = json.loads(self.place("content", "verify", "--json", status=status).stdout)
         return done["names_made"], done["names_removed"], done["names_ambiguous"]
 
-    # will partly hold: WSUSSS-CONTENT-03 (that they are served is test_content.py) WSUSSS-CONTENT-09 (names; the files are test_wsusctl.py)
+    # partly: WSUSSS-CONTENT-03 (that they are served is test_content.py) WSUSSS-CONTENT-09 (names; the files are test_wsusctl.py)
     def test_each_stored_file_has_its_names_in_lower_case(self):
         place = Place()
         place("content", "add", documents() / "content")
@@ -398,7 +398,7 @@ class Names(unittest.TestCase):
         self.place("content", "add", self.files)
         self.assertEqual(self.links(), {f"{one[-2:]}/same.cab": one, f"{two[-2:]}/same.cab": two})
 
-    # will partly hold: WSUSSS-TRANSPORT-29 (names of files)
+    # partly: WSUSSS-TRANSPORT-29 (names of files)
     def test_what_is_no_name_has_no_link_and_leads_nowhere(self):
         bad = ("../../../evil", "a/b.cab", "/tmp/evil", ".hidden", "..", ".", "a\\b.cab", "tab\tname", "x" * 256,
                "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 128)
@@ -428,7 +428,7 @@ class Names(unittest.TestCase):
         self.assertEqual((folder / "a file of somebody").read_text(), "stays")
         self.assertEqual(self.verify(), (0, 0, 0))
 
-    # will partly hold: WSUSSS-CONTENT-10 (content add refuses in test_wsusctl.py)
+    # partly: WSUSSS-CONTENT-10 (content add refuses in test_wsusctl.py)
     def test_the_link_goes_and_comes_with_its_file(self):
         one, first = self.make_file("first")
         self.load(("a.cab", one, first))
@@ -470,7 +470,7 @@ class Names(unittest.TestCase):
         self.assertEqual((done["added"], done["unknown"], done["bad"]), (1, 0, 0))
         self.assertEqual(os.readlink(other.state / "content/names" / one[-2:] / "a.cab"), one)
 
-    # will partly hold: WSUSSS-CONTENT-12 (that nothing partial is served follows: a file appears by rename)
+    # holds: WSUSSS-CONTENT-12
     def test_killed_in_the_middle_it_is_whole_after_the_next(self):
         place = Place()
         command = [str(CTL), "--store", str(place.store), "content", "add", str(documents() / "content")]
@@ -481,6 +481,9 @@ class Names(unittest.TestCase):
             child.wait()
             for link in (place.state / "content").glob("names/*/*"):
                 self.assertTrue(link.name == ".new" or re.fullmatch("[0-9A-F]{40}", os.readlink(link)), link)
+            for file in (place.state / "content").glob("[0-9A-F][0-9A-F]/*"):  # what nginx serves under its own name
+                if re.fullmatch("[0-9A-F]{40}", file.name):
+                    self.assertEqual(hashlib.sha1(file.read_bytes()).hexdigest().upper(), file.name)
         place("content", "add", documents() / "content")
         self.assertEqual([place.json("content", "verify")[k] for k in ("bad", "names_made", "names_removed")], [0, 0, 0])
 

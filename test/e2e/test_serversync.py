@@ -193,40 +193,40 @@ class Replay(unittest.TestCase):
     def ids(text):
         return {(u, int(n)) for u, n in re.findall(r"<UpdateID>([^<]+)</UpdateID><RevisionNumber>(\d+)<", text)}
 
-    # will hold: WSUSSS-TRANSPORT-01 WSUSSS-TRANSPORT-04 WSUSSS-TRANSPORT-08 WSUSSS-TRANSPORT-10 WSUSSS-TRANSPORT-20
-    # will hold: WSUSSS-TRANSPORT-21 WSUSSS-TRANSPORT-30 WSUSSS-TRANSPORT-31 WSUSSS-AUTHCONFIG-01 WSUSSS-AUTHCONFIG-02
-    # will hold: WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCONFIG-05 WSUSSS-AUTHCONFIG-06 WSUSSS-AUTHCOOKIE-01 WSUSSS-AUTHCOOKIE-10
-    # will hold: WSUSSS-AUTHCOOKIE-13 WSUSSS-COOKIE-01
+    # holds: WSUSSS-TRANSPORT-01 WSUSSS-TRANSPORT-04 WSUSSS-TRANSPORT-08 WSUSSS-TRANSPORT-10 WSUSSS-TRANSPORT-20
+    # holds: WSUSSS-TRANSPORT-21 WSUSSS-TRANSPORT-30 WSUSSS-TRANSPORT-31 WSUSSS-AUTHCONFIG-01 WSUSSS-AUTHCONFIG-02
+    # holds: WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCONFIG-05 WSUSSS-AUTHCONFIG-06 WSUSSS-AUTHCOOKIE-01 WSUSSS-AUTHCOOKIE-10
+    # holds: WSUSSS-AUTHCOOKIE-13 WSUSSS-COOKIE-01
     def test_01_to_03_handshake(self):
         for number in (1, 2, 3):
             self.compare(number)
 
-    # will hold: WSUSSS-COOKIE-13
+    # holds: WSUSSS-COOKIE-13
     def test_03_the_cookie_lives_as_long_as_the_recorded_one(self):
         _, _, text = self.exchange(3)
         left = downstream_time(re.search("<Expiration>([^<]+)<", text)[1]) - time.time()
         self.assertLess(abs(left - 240 * 60), 60)
 
-    # will hold: WSUSSS-CONFIGDATA-01 WSUSSS-CONFIGDATA-06 WSUSSS-CONFIGDATA-08 WSUSSS-CONFIGDATA-09 WSUSSS-CONFIGDATA-11
-    # will hold: WSUSSS-CONFIGDATA-13 WSUSSS-CONFIGDATA-14 WSUSSS-CONFIGDATA-15
+    # holds: WSUSSS-CONFIGDATA-01 WSUSSS-CONFIGDATA-06 WSUSSS-CONFIGDATA-08 WSUSSS-CONFIGDATA-09 WSUSSS-CONFIGDATA-11
+    # holds: WSUSSS-CONFIGDATA-13 WSUSSS-CONFIGDATA-14 WSUSSS-CONFIGDATA-15
     def test_05_configuration(self):
         self.compare(5)
 
-    # will hold: WSUSSS-CONFIGDATA-10
+    # holds: WSUSSS-CONFIGDATA-10
     def test_04_configuration_since_an_anchor(self):
         self.assertIn("<LanguageUpdateList />", self.compare(4))
 
-    # will hold: WSUSSS-REVLIST-01 WSUSSS-REVLIST-11 WSUSSS-TRANSPORT-19 WSUSSS-TRANSPORT-18
+    # holds: WSUSSS-REVLIST-01 WSUSSS-REVLIST-11 WSUSSS-TRANSPORT-19 WSUSSS-TRANSPORT-18
     def test_06_list_of_categories(self):
         rows = self.server.ctl_json("update", "list", "--all")
         self.assertEqual(self.ids(self.compare(6)), {(r["id"].lower(), r["revision"]) for r in rows if r["type"] in ("Category", "Detectoid")})
 
-    # will hold: WSUSSS-REVLIST-17 WSUSSS-REVLIST-19 WSUSSS-REVLIST-26
+    # holds: WSUSSS-REVLIST-17 WSUSSS-REVLIST-19 WSUSSS-REVLIST-26
     def test_07_and_08_filters_that_leave_nothing(self):
         for number in (7, 8):
             self.compare(number)
 
-    # will hold: WSUSSS-REVLIST-17
+    # holds: WSUSSS-REVLIST-17
     def test_09_product_and_classification(self):
         ids = self.ids(self.compare(9))
         top = ("a2fef9b0-7951-4c2c-a42b-9e351dd1c1fe", 200)
@@ -234,22 +234,22 @@ class Replay(unittest.TestCase):
         self.assertLessEqual({top}, ids)
         self.assertLessEqual(members, ids, "the recorded list has the members that name the product alone")
 
-    # will hold: WSUSSS-REVLIST-14 WSUSSS-REVLIST-20
+    # holds: WSUSSS-REVLIST-14 WSUSSS-REVLIST-20
     def test_10_to_12_delta_and_anchor(self):
         again = self.compare(10)
         self.assertEqual(self.ids(again), self.ids(self.exchange(9)[2]))
         for number in (11, 12):
             self.assertIn("<NewRevisions />", self.compare(number))
 
-    # will hold: WSUSSS-UPDATEDATA-01 WSUSSS-UPDATEDATA-07 WSUSSS-UPDATEDATA-09 WSUSSS-UPDATEDATA-11 WSUSSS-UPDATEDATA-16
-    # will hold: WSUSSS-UPDATEDATA-17 WSUSSS-UPDATEDATA-18 WSUSSS-UPDATEDATA-22
+    # holds: WSUSSS-UPDATEDATA-01 WSUSSS-UPDATEDATA-07 WSUSSS-UPDATEDATA-09 WSUSSS-UPDATEDATA-11 WSUSSS-UPDATEDATA-16
+    # holds: WSUSSS-UPDATEDATA-17 WSUSSS-UPDATEDATA-18 WSUSSS-UPDATEDATA-22
     def test_13_to_16_documents_to_the_byte(self):
         for number in (13, 14, 15, 16):
             with self.subTest(exchange=number):
                 self.compare(number, same_ids=True)
 
-    # will hold: WSUSSS-FAULT-01 WSUSSS-FAULT-02 WSUSSS-FAULT-03 WSUSSS-FAULT-08 WSUSSS-FAULT-09 WSUSSS-UPDATEDATA-08
-    # will hold: WSUSSS-REVLIST-04 WSUSSS-COOKIE-21
+    # holds: WSUSSS-FAULT-01 WSUSSS-FAULT-02 WSUSSS-FAULT-03 WSUSSS-FAULT-08 WSUSSS-FAULT-09 WSUSSS-UPDATEDATA-08
+    # holds: WSUSSS-REVLIST-04 WSUSSS-COOKIE-21
     def test_17_to_19_faults(self):
         for number in (17, 18, 19):
             with self.subTest(exchange=number):
@@ -257,7 +257,7 @@ class Replay(unittest.TestCase):
         actor = re.search("<faultactor>([^<]+)<", self.exchange(17)[2])[1]
         self.assertEqual(actor, f"http://127.0.0.1:{self.server.port}{SYNC_PATH}")
 
-    # will hold: WSUSSS-FAULT-07
+    # holds: WSUSSS-FAULT-07
     def test_each_fault_has_an_id_of_its_own(self):
         ids = {re.search(r"<ID>([^<]+)<", self.exchange(n)[2])[1] for n in (17, 18, 19)}
         self.assertEqual(len(ids), 3)
@@ -361,7 +361,7 @@ class Toolkit(unittest.TestCase):
         result = self.call("sync", "GetRevisionIdList", cookie=self.cookie, filter={"GetConfig": config, "Get63LanguageOnly": False} | filter)
         return result["Anchor"], [(r["UpdateID"].lower(), r["RevisionNumber"]) for r in result["NewRevisions"] or []]
 
-    # will hold: WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCOOKIE-10 WSUSSS-TRANSPORT-10
+    # holds: WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCOOKIE-10 WSUSSS-TRANSPORT-10
     def test_handshake(self):
         self.assertEqual([p["PlugInID"] for p in self.auth_config["AuthInfo"]], ["DssTargeting"])
         self.assertEqual(self.auth_config["AuthInfo"][0]["ServiceUrl"], "DssAuthWebService/DssAuthWebService.asmx")
@@ -369,13 +369,13 @@ class Toolkit(unittest.TestCase):
         self.assertGreater(len(self.auth_cookie["CookieData"]), 32)
         self.assertGreater(len(self.cookie["EncryptedData"]), 32)
 
-    # will hold: WSUSSS-AUTHCOOKIE-06 WSUSSS-AUTHCOOKIE-07 WSUSSS-ADM-12
+    # holds: WSUSSS-AUTHCOOKIE-06 WSUSSS-AUTHCOOKIE-07 WSUSSS-ADM-12
     def test_the_server_is_known_with_what_it_said(self):
         row = self.server.ctl_json("downstream", "show", self.guid)
         self.assertEqual((row["id"], row["name"]), (self.guid, "kit.example.net"))
         self.assertEqual(self.server.ctl_json("downstream", "show", "kit.example.net")["id"], self.guid)
 
-    # will hold: WSUSSS-CONFIGDATA-06 WSUSSS-CONFIGDATA-12
+    # holds: WSUSSS-CONFIGDATA-06 WSUSSS-CONFIGDATA-12
     def test_configuration(self):
         data = self.call("sync", "GetConfigData", cookie=self.cookie)
         settings = {s["name"]: s["value"] for s in self.server.ctl_json("config", "show")}
@@ -390,7 +390,7 @@ class Toolkit(unittest.TestCase):
         self.assertEqual([r["LanguageID"] for r in rows], sorted(r["LanguageID"] for r in rows))
         self.assertEqual(rows[0], {"LanguageID": 0, "ShortLanguage": "all", "LongLanguage": "all", "Enabled": settings["sync.languages"] == "all"})
 
-    # will hold: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-13 WSUSSS-REVLIST-24 WSUSSS-REVLIST-27
+    # holds: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-13 WSUSSS-REVLIST-24 WSUSSS-REVLIST-27
     def test_lists(self):
         anchor, config = self.list(True)
         self.assertEqual(set(config), {k for k, t in self.texts.items() if Document(t).type in ("Category", "Detectoid")})
@@ -404,8 +404,8 @@ class Toolkit(unittest.TestCase):
         self.assertTrue(any("Expired" in self.texts[k] for k in updates), "expired ones are listed")
         self.assertTrue({r["id"].lower() for r in self.server.ctl_json("update", "list", "--all", "--declined")} <= {u for u, _ in updates})
 
-    # will hold: WSUSSS-UPDATEDATA-06 WSUSSS-UPDATEDATA-07 WSUSSS-UPDATEDATA-16 WSUSSS-UPDATEDATA-19 WSUSSS-UPDATEDATA-22
-    # will hold: WSUSSS-POPULATE-03
+    # holds: WSUSSS-UPDATEDATA-06 WSUSSS-UPDATEDATA-07 WSUSSS-UPDATEDATA-16 WSUSSS-UPDATEDATA-19 WSUSSS-UPDATEDATA-22
+    # holds: WSUSSS-POPULATE-03
     def test_every_document_is_the_imported_one(self):
         with_url = self.server.ctl_json("update", "show", self.approved[0])
         for at in range(0, len(self.texts), 60):
@@ -433,8 +433,8 @@ class Toolkit(unittest.TestCase):
     def deployments(self, anchor, **more):
         return self.call("sync", "GetDeployments", cookie=self.cookie, syncAnchor=anchor, **more)
 
-    # will hold: WSUSSS-DEPLOYMENTS-01 WSUSSS-DEPLOYMENTS-08 WSUSSS-DEPLOYMENTS-09 WSUSSS-DEPLOYMENTS-10 WSUSSS-DEPLOYMENTS-11
-    # will hold: WSUSSS-DEPLOYMENTS-15 WSUSSS-DEPLOYMENTS-16 WSUSSS-DEPLOYMENTS-20 WSUSSS-DEPLOYMENTS-21 WSUSSS-DEPLOYMENTS-02
+    # holds: WSUSSS-DEPLOYMENTS-01 WSUSSS-DEPLOYMENTS-08 WSUSSS-DEPLOYMENTS-09 WSUSSS-DEPLOYMENTS-10 WSUSSS-DEPLOYMENTS-11
+    # holds: WSUSSS-DEPLOYMENTS-15 WSUSSS-DEPLOYMENTS-16 WSUSSS-DEPLOYMENTS-20 WSUSSS-DEPLOYMENTS-21 WSUSSS-DEPLOYMENTS-02
     def test_deployments_groups_hidden_and_eulas(self):
         anchor, _ = self.list(False)
         data = self.deployments(anchor)
@@ -460,7 +460,7 @@ class Toolkit(unittest.TestCase):
                          sorted({r["id"].lower() for r in self.server.ctl_json("update", "list", "--all", "--declined")}))
         self.assertEqual([g.lower() for g in data["AcceptedEulas"]], [self.eula["eula"]])
 
-    # will hold: WSUSSS-DECRYPTION-01 WSUSSS-DECRYPTION-06 WSUSSS-DECRYPTION-07 WSUSSS-DECRYPTION-09
+    # holds: WSUSSS-DECRYPTION-01 WSUSSS-DECRYPTION-06 WSUSSS-DECRYPTION-07 WSUSSS-DECRYPTION-09
     def test_decryption_data(self):
         some = [k for k in self.texts if Document(self.texts[k]).files][:5] + [k for k in self.texts if not Document(self.texts[k]).files][:2]
         rows = self.call("sync", "GetUpdateDecryptionData", cookie=self.cookie, updateIds={"UpdateIdentity": [
@@ -472,13 +472,13 @@ class Toolkit(unittest.TestCase):
             self.assertLessEqual({d for d, _, _ in Document(self.texts[key]).files}, digests)
             self.assertEqual({f["DecryptionKey"] for f in row["FileDecryptionData"]}, {None})
 
-    # will hold: WSUSSS-DOWNLOADFILES-01 WSUSSS-DOWNLOADFILES-12
+    # holds: WSUSSS-DOWNLOADFILES-01 WSUSSS-DOWNLOADFILES-12
     def test_download_files(self):
         digest = next(d for t in self.texts.values() for d, _, _ in Document(t).files)
         self.assertIsNone(self.call("sync", "DownloadFiles", cookie=self.cookie, fileDigestList={"base64Binary": [digest, digest]}))
         self.assertIsNone(self.call("sync", "DownloadFiles", cookie=self.cookie, fileDigestList={"base64Binary": []}))
 
-    # will hold: WSUSSS-DOWNLOADFILES-06 WSUSSS-DOWNLOADFILES-07
+    # holds: WSUSSS-DOWNLOADFILES-06 WSUSSS-DOWNLOADFILES-07
     def test_files_nobody_names(self):
         digest = next(d for t in self.texts.values() for d, _, _ in Document(t).files)
         unknown = [bytes(range(20)), bytes(20)]
@@ -488,14 +488,14 @@ class Toolkit(unittest.TestCase):
         self.assertEqual(detail.findtext("ErrorCode"), "FileDigestsMissing")
         self.assertEqual(detail.findtext("Message"), "|".join(base64.b64encode(u).decode() for u in unknown))
 
-    # will hold: WSUSSS-RELATED-01 WSUSSS-RELATED-02
+    # holds: WSUSSS-RELATED-01 WSUSSS-RELATED-02
     def test_related_revisions(self):
         before = self.server.ctl_json("store", "stat")
         result = self.call("sync", "GetRelatedRevisionsForUpdates", cookie=self.cookie, updateIDs={"guid": [next(iter(self.texts))[0]]})
         self.assertIn(result, (None, []))
         self.assertEqual(self.server.ctl_json("store", "stat")["epoch"], before["epoch"])
 
-    # will hold: WSUSSS-PING-02 WSUSSS-PING-03
+    # holds: WSUSSS-PING-02 WSUSSS-PING-03
     def test_ping(self):
         for service in ("sync", "auth"):
             said = self.call(service, "Ping", pingLevel=1)
@@ -507,7 +507,7 @@ class Toolkit(unittest.TestCase):
     def test_zz_every_operation_of_the_wsdls_was_called(self):
         self.assertEqual({s: self.operations[s] - self.used[s] for s in self.used}, {"sync": set(), "auth": set()})
 
-    # will hold: WSUSSS-FAULT-06
+    # holds: WSUSSS-FAULT-06
     def test_a_fault_is_one_that_a_toolkit_reads(self):
         with self.assertRaises(zeep.exceptions.Fault) as caught:
             self.sync.GetConfigData(cookie={"Expiration": "2026-10-04T15:03:36Z", "EncryptedData": b"nonsense"})
@@ -524,7 +524,7 @@ class Habits(unittest.TestCase):
     def setUpClass(cls):
         cls.server, _ = open_server()
 
-    # will hold: WSUSSS-VERSION-03 WSUSSS-COOKIE-09 WSUSSS-COOKIE-10
+    # holds: WSUSSS-VERSION-03 WSUSSS-COOKIE-09 WSUSSS-COOKIE-10
     def test_versions(self):
         for version in ("1.1", "1.2", "1.3", "1.7", "1.8", "1.20", "1.21", "1.0", "1.99"):
             with self.subTest(version=version):
@@ -541,7 +541,7 @@ class Habits(unittest.TestCase):
             if code == "InvalidParameters":
                 self.assertIn("protocolVersion", caught.exception.message)
 
-    # will hold: WSUSSS-COOKIE-11
+    # holds: WSUSSS-COOKIE-11
     def test_old_cookies_are_never_looked_at(self):
         peer = dss(self.server)
         peer.authorize()
@@ -550,8 +550,8 @@ class Habits(unittest.TestCase):
             peer.get_cookie()
             peer.configuration()
 
-    # will hold: WSUSSS-TRANSPORT-02 WSUSSS-AUTHCONFIG-08
-    # will partly hold: WSUSSS-TRANSPORT-03 (as a real server: the paths of the WSDL are not there)
+    # holds: WSUSSS-TRANSPORT-02 WSUSSS-AUTHCONFIG-08
+    # partly: WSUSSS-TRANSPORT-03 (as a real server: the paths of the WSDL are not there)
     def test_spellings_of_the_paths(self):
         peer = dss(self.server)
         peer.authorize()
@@ -567,14 +567,14 @@ class Habits(unittest.TestCase):
             self.assertEqual(self.server.http("POST", path, b"x", {"Content-Type": "text/xml"})[0], 404, path)
         dss(self.server, double_slash=True).run()
 
-    # will hold: WSUSSS-TRANSPORT-06 WSUSSS-TRANSPORT-07
+    # holds: WSUSSS-TRANSPORT-06 WSUSSS-TRANSPORT-07
     def test_a_whole_run_in_soap_1_2(self):
         peer = dss(self.server, soap=SOAP12, replica=True).run()
         self.assertGreater(len(peer.documents), 400)
         plain = dss(self.server, replica=True).run()
         self.assertEqual(plain.documents, peer.documents)
 
-    # will hold: WSUSSS-FAULT-04
+    # holds: WSUSSS-FAULT-04
     def test_a_fault_in_soap_1_2(self):
         peer = dss(self.server, soap=SOAP12)
         peer.authorize()
@@ -585,7 +585,7 @@ class Habits(unittest.TestCase):
         self.assertIsNotNone(direct, "an element Detail without namespace below Fault")
         self.assertEqual(direct.findtext("ErrorCode"), "InvalidParameters")
 
-    # will hold: WSUSSS-TRANSPORT-11 WSUSSS-TRANSPORT-13 WSUSSS-TRANSPORT-14 WSUSSS-TRANSPORT-09
+    # holds: WSUSSS-TRANSPORT-11 WSUSSS-TRANSPORT-13 WSUSSS-TRANSPORT-14 WSUSSS-TRANSPORT-09
     def test_what_a_request_may_look_like(self):
         ns = f'xmlns:e="{downstream.SOAP11}" xmlns:q="{SYNC}"'
         peer = dss(self.server)
@@ -601,7 +601,7 @@ class Habits(unittest.TestCase):
                 self.assertEqual(status, 200, body[:500])
                 self.assertIn(b"<NewRevisions><UpdateIdentity>", body)
 
-    # will hold: WSUSSS-TRANSPORT-17 WSUSSS-AUTHCOOKIE-09 WSUSSS-AUTHCOOKIE-05
+    # holds: WSUSSS-TRANSPORT-17 WSUSSS-AUTHCOOKIE-09 WSUSSS-AUTHCOOKIE-05
     def test_the_same_server_in_another_case_and_by_another_name(self):
         peer = dss(self.server, "first.example.net")
         peer.authorize()
@@ -612,7 +612,7 @@ class Habits(unittest.TestCase):
         peer.call(AUTH, "GetAuthorizationCookie", tag("accountName", peer.name) + tag("accountGuid", peer.id)
                   + f"<programKeys>{tag('guid', uuid.uuid4())}</programKeys>", AUTH_PATH)
 
-    # will hold: WSUSSS-TRANSPORT-05 WSUSSS-TRANSPORT-33
+    # holds: WSUSSS-TRANSPORT-05 WSUSSS-TRANSPORT-33
     def test_over_tls(self):
         body = dss(self.server).envelope(SYNC, "GetAuthConfig", "")
         place = harness.temporary() / "request"
@@ -622,7 +622,7 @@ class Habits(unittest.TestCase):
                            f"https://127.0.0.1:{self.server.tls_port}{SYNC_PATH}")
         self.assertIn("<PlugInID>DssTargeting</PlugInID>", done.stdout)
 
-    # will hold: WSUSSS-TRANSPORT-23 WSUSSS-TRANSPORT-24 WSUSSS-TRANSPORT-22
+    # holds: WSUSSS-TRANSPORT-23 WSUSSS-TRANSPORT-24 WSUSSS-TRANSPORT-22
     def test_packed_and_plain_answers_hold_the_same(self):
         plain, packed = dss(self.server, replica=True).run(), dss(self.server, replica=True, unpress=harness.unpress).run()
         self.assertEqual(packed.documents, plain.documents)
@@ -657,8 +657,8 @@ class Bad(unittest.TestCase):
              "GetUpdateDecryptionData": "<updateIds/>", "GetDeployments": "<syncAnchor>1,2026-01-01 00:00:00.000</syncAnchor>",
              "DownloadFiles": "<fileDigestList/>", "GetDriverIdList": "<filter/>", "GetDriverSetData": "<driverSets/>"}
 
-    # will hold: WSUSSS-COOKIE-21 WSUSSS-COOKIE-22 WSUSSS-CONFIGDATA-04 WSUSSS-REVLIST-03 WSUSSS-UPDATEDATA-03 WSUSSS-DECRYPTION-04
-    # will hold: WSUSSS-DEPLOYMENTS-05 WSUSSS-DOWNLOADFILES-03 WSUSSS-DRIVERIDLIST-03 WSUSSS-DRIVERSET-03 WSUSSS-FAULT-21
+    # holds: WSUSSS-COOKIE-21 WSUSSS-COOKIE-22 WSUSSS-CONFIGDATA-04 WSUSSS-REVLIST-03 WSUSSS-UPDATEDATA-03 WSUSSS-DECRYPTION-04
+    # holds: WSUSSS-DEPLOYMENTS-05 WSUSSS-DOWNLOADFILES-03 WSUSSS-DRIVERIDLIST-03 WSUSSS-DRIVERSET-03 WSUSSS-FAULT-21
     def test_cookies_that_are_none(self):
         expiration, data = self.peer.cookie
         raw = bytearray(base64.b64decode(data))
@@ -672,12 +672,12 @@ class Bad(unittest.TestCase):
                 with self.subTest(operation=operation, cookie=cookie[:90]):
                     self.assertEqual(self.fault(operation, cookie + inner), ("InvalidCookie", ""))
 
-    # will hold: WSUSSS-COOKIE-15
+    # holds: WSUSSS-COOKIE-15
     def test_the_expiry_that_counts_is_the_sealed_one(self):
         for expiration in ("2001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999"):
             self.peer.call(SYNC, "GetConfigData", self.peer.cookie_xml(cookie=(expiration, self.peer.cookie[1])))
 
-    # will hold: WSUSSS-COOKIE-06 WSUSSS-COOKIE-07
+    # holds: WSUSSS-COOKIE-06 WSUSSS-COOKIE-07
     def test_authorization_cookies_that_are_none(self):
         good = f"<AuthorizationCookie>{tag('PlugInId', 'X')}{tag('CookieData', self.peer.auth_cookie)}</AuthorizationCookie>"
         version = tag("protocolVersion", "1.20")
@@ -690,7 +690,7 @@ class Bad(unittest.TestCase):
             code, _ = self.fault("GetCookie", f"<authCookies>{broken}</authCookies>{version}")
             self.assertEqual(code, "InvalidAuthorizationCookie", data[:20])
 
-    # will hold: WSUSSS-AUTHCOOKIE-03 WSUSSS-AUTHCOOKIE-04
+    # holds: WSUSSS-AUTHCOOKIE-03 WSUSSS-AUTHCOOKIE-04
     def test_names_and_ids_of_servers_that_are_none(self):
         good_id, good_name = str(uuid.uuid4()), "a.example.net"
         for name in ("", "a b", "a..b", "x" * 64 + ".net", "a." * 130 + "b", "a/b", "ä.example", "a\x09b"):
@@ -703,8 +703,8 @@ class Bad(unittest.TestCase):
         self.assertEqual(self.fault("GetAuthorizationCookie", tag("accountGuid", good_id), AUTH, AUTH_PATH)[0], "InvalidParameters")
         self.assertNotIn(good_id, [r["id"] for r in self.server.ctl_json("downstream", "list")])
 
-    # will hold: WSUSSS-REVLIST-04 WSUSSS-REVLIST-05 WSUSSS-DEPLOYMENTS-06 WSUSSS-DEPLOYMENTS-07 WSUSSS-CONFIGDATA-05
-    # will hold: WSUSSS-FAULT-23 WSUSSS-DRIVERIDLIST-04
+    # holds: WSUSSS-REVLIST-04 WSUSSS-REVLIST-05 WSUSSS-DEPLOYMENTS-06 WSUSSS-DEPLOYMENTS-07 WSUSSS-CONFIGDATA-05
+    # holds: WSUSSS-FAULT-23 WSUSSS-DRIVERIDLIST-04
     def test_anchors_that_are_none(self):
         mine = self.peer.revision_ids(False, None)[0]
         point, began = mine.split(",")
@@ -733,8 +733,8 @@ class Bad(unittest.TestCase):
         self.assertEqual(self.fault("GetRevisionIdList", cookie), ("InvalidParameters", "filter"))
         self.assertEqual(self.fault("GetDriverIdList", cookie + f"<filter>{tag('Anchor', 'garbage')}<Categories/><PnpHardwareIds/></filter>")[0], "InvalidParameters")
 
-    # will hold: WSUSSS-UPDATEDATA-04 WSUSSS-UPDATEDATA-05 WSUSSS-UPDATEDATA-08 WSUSSS-DECRYPTION-05 WSUSSS-DOWNLOADFILES-04
-    # will hold: WSUSSS-DRIVERSET-04 WSUSSS-DRIVERSET-05 WSUSSS-DRIVERIDLIST-05 WSUSSS-TRANSPORT-28
+    # holds: WSUSSS-UPDATEDATA-04 WSUSSS-UPDATEDATA-05 WSUSSS-UPDATEDATA-08 WSUSSS-DECRYPTION-05 WSUSSS-DOWNLOADFILES-04
+    # holds: WSUSSS-DRIVERSET-04 WSUSSS-DRIVERSET-05 WSUSSS-DRIVERIDLIST-05 WSUSSS-TRANSPORT-28
     def test_too_many_and_none(self):
         cookie = self.peer.cookie_xml()
         hundred = "".join(map(downstream.identity_xml, self.ids[:100]))
@@ -754,8 +754,8 @@ class Bad(unittest.TestCase):
             self.assertEqual(self.fault("GetUpdateData", f"{cookie}<updateIds>{one}{downstream.identity_xml(unknown)}</updateIds>"),
                              ("InternalServerError", ""))
 
-    # will hold: WSUSSS-DRIVERIDLIST-01 WSUSSS-DRIVERIDLIST-11 WSUSSS-DRIVERIDLIST-12 WSUSSS-DRIVERSET-01
-    # will partly hold: WSUSSS-DRIVERIDLIST-06 WSUSSS-DRIVERSET-06 (no driver operations are offered: the empty answers)
+    # holds: WSUSSS-DRIVERIDLIST-01 WSUSSS-DRIVERIDLIST-11 WSUSSS-DRIVERIDLIST-12 WSUSSS-DRIVERSET-01
+    # partly: WSUSSS-DRIVERIDLIST-06 WSUSSS-DRIVERSET-06 (no driver operations are offered: the empty answers)
     def test_driver_operations_without_ids(self):
         answer = self.peer.sync("GetDriverIdList", "<filter><Categories/><ComputerIds/><PnpHardwareIds/></filter>",
                                 ("Anchor", "NewRevisions", "NewDriverSets", "RemovedDriverSets"))
@@ -767,7 +767,7 @@ class Bad(unittest.TestCase):
         code, _ = self.fault("GetDriverIdList", f"{self.peer.cookie_xml()}<filter><Categories/><PnpHardwareIds>{hardware}</PnpHardwareIds></filter>")
         self.assertEqual(code, "InvalidParameters")
 
-    # will hold: WSUSSS-UPDATEDATA-07
+    # holds: WSUSSS-UPDATEDATA-07
     def test_a_repeated_identity_gives_repeated_items(self):
         one, two = self.ids[:2]
         rows = "".join(map(downstream.identity_xml, (one, two, one)))
@@ -775,7 +775,7 @@ class Bad(unittest.TestCase):
         got = [downstream.identity(downstream.Node(e[0], SYNC, ("UpdateID", "RevisionNumber"))) for e in answer.get("updates")]
         self.assertEqual(got, [one, two, one])
 
-    # will hold: WSUSSS-TRANSPORT-28 WSUSSS-FAULT-10
+    # holds: WSUSSS-TRANSPORT-28 WSUSSS-FAULT-10
     def test_what_is_no_request(self):
         good = self.peer.envelope(SYNC, "GetAuthConfig", "")
         deep = f'<Envelope xmlns="{downstream.SOAP11}"><Body>{"<a>" * 5000}{"</a>" * 5000}</Body></Envelope>'.encode()
@@ -792,7 +792,7 @@ class Bad(unittest.TestCase):
         self.assertIn(status, (403, 404, 405, 500))
         self.peer.call(SYNC, "GetAuthConfig", "")
 
-    # will hold: WSUSSS-TRANSPORT-28
+    # holds: WSUSSS-TRANSPORT-28
     def test_bodies_beyond_all_measure(self):
         for size in ((8 << 20) + 1, 60 << 20):
             with socket.create_connection(("127.0.0.1", self.server.port), 20) as s:
@@ -808,7 +808,7 @@ class Bad(unittest.TestCase):
         status, _, body = self.peer.raw(SYNC, operation, inner)
         return (harness.fault_code(body) or None, status) if status == 500 else (status, status)
 
-    # will hold: WSUSSS-AUTHCOOKIE-12 WSUSSS-COOKIE-14
+    # holds: WSUSSS-AUTHCOOKIE-12 WSUSSS-COOKIE-14
     def test_cookies_and_anchors_of_another_server(self):
         with Instance("none") as other:
             serve_all(other)
@@ -823,7 +823,7 @@ class Bad(unittest.TestCase):
                 stranger.revision_ids(False, mine)
             self.assertEqual(caught.exception.code, "ServerChanged")
 
-    # will hold: WSUSSS-TRANSPORT-28
+    # holds: WSUSSS-TRANSPORT-28
     def test_a_peer_that_goes_away_in_the_midst_of_the_answer(self):
         for _ in range(8):
             self.leave_in_the_midst(read=4096)
@@ -844,7 +844,7 @@ class Bad(unittest.TestCase):
                 self.assertTrue(s.recv(read).startswith(b"HTTP/1.1 200"))
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # away with a reset
 
-    # will hold: WSUSSS-TRANSPORT-28
+    # holds: WSUSSS-TRANSPORT-28
     def test_peers_that_read_slowly_keep_nobody_waiting(self):
         workers = len(self.server.workers("serversync"))
         slow = []
@@ -861,7 +861,7 @@ class Bad(unittest.TestCase):
         for s in slow:
             s.close()
 
-    # will hold: WSUSSS-TRANSPORT-29
+    # holds: WSUSSS-TRANSPORT-29
     def test_names_in_the_log_stay_in_their_line(self):
         evil = "a.example\nreq service=x"
         with self.assertRaises(SoapFault):
@@ -928,7 +928,7 @@ class Admission(unittest.TestCase):
         self.assertTrue(lines, "no line with the command")
         return re.search(r"wsusctl (downstream approve [^\"\s]+)", lines[-1])[1].split()
 
-    # will hold: WSUSSS-AUTHCOOKIE-14
+    # holds: WSUSSS-AUTHCOOKIE-14
     def test_refused_with_the_command_that_lets_it_in(self):
         self.refused()
         self.assertEqual(self.state(), "pending")

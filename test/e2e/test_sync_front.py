@@ -52,8 +52,8 @@ class Routes(unittest.TestCase):
         answer = act()
         return answer, len(self.server.requests(service)) - before
 
-    # will hold: WSUSSS-TRANSPORT-02 WSUSSS-TRANSPORT-04 WSUSSS-TRANSPORT-05
-    # will partly hold: WSUSSS-TRANSPORT-01 (Server Sync and DSS Authorization)
+    # holds: WSUSSS-TRANSPORT-02 WSUSSS-TRANSPORT-04 WSUSSS-TRANSPORT-05
+    # partly: WSUSSS-TRANSPORT-01 (Server Sync and DSS Authorization)
     def test_both_services_answer_on_both_ports_in_any_spelling(self):
         spellings = {
             "serversync": (SYNC_PATH, SYNC_PATH.lower(), SYNC_PATH.upper(), "//ServerSyncWebService//serversyncwebservice.asmx", SYNC_PATH + "?x=1"),
@@ -95,14 +95,14 @@ class Routes(unittest.TestCase):
         self.assertEqual(harness.find(fault, "detail/Method"), f'"{SYNC}/GetAuthConfig"')
         return fault
 
-    # will partly hold: WSUSSS-FAULT-01 WSUSSS-FAULT-02 (what nginx answers)
+    # partly: WSUSSS-FAULT-01 WSUSSS-FAULT-02 (what nginx answers)
     def test_a_body_over_the_limit_is_a_fault_that_names_the_length(self):
         for path in (SYNC_PATH, AUTH_PATH):
             with contextlib.closing(self.server.connect()) as connection:
                 fault = self.assert_asmx_fault(post(connection, path, b"x" * ((8 << 20) + 1)), "InvalidParameters", "Client")
             self.assertEqual(harness.find(fault, "detail/Message"), "Content-Length")
 
-    # will partly hold: WSUSSS-TRANSPORT-07 WSUSSS-FAULT-04 (what nginx answers)
+    # partly: WSUSSS-TRANSPORT-07 WSUSSS-FAULT-04 (what nginx answers)
     def test_such_a_fault_is_of_the_version_of_the_message(self):
         """As the service would say it: the same element names in the same order."""
         envelope12 = "http://www.w3.org/2003/05/soap-envelope"
@@ -142,7 +142,7 @@ class Routes(unittest.TestCase):
 class Stopped(unittest.TestCase):
     assert_asmx_fault = Routes.assert_asmx_fault
 
-    # will partly hold: WSUSSS-FAULT-01 WSUSSS-FAULT-10 (while a service is down)
+    # partly: WSUSSS-FAULT-01 WSUSSS-FAULT-10 (while a service is down)
     def test_a_service_that_does_not_run_is_a_fault_and_health_and_log_name_it(self):
         with Instance("none") as server:
             os.kill(server.pid("serversync"), signal.SIGTERM)
@@ -227,7 +227,7 @@ class Certificates(unittest.TestCase):
     def bad(self, name, signer, days=90, extensions=("extendedKeyUsage=clientAuth",)):
         return certificate(temporary(), name, signer, days=days, extensions=extensions)
 
-    # will partly hold: WSUSSS-TRANSPORT-33 (our side)
+    # partly: WSUSSS-TRANSPORT-33 (our side)
     def test_whoever_has_no_good_certificate_gets_nothing_and_the_log_says_why(self):
         other = certificate(temporary(), "other-ca", extensions=AUTHORITY)
         mine = self.keys / "downstream-ca"

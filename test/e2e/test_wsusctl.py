@@ -911,7 +911,7 @@ class Content(unittest.TestCase):
     def held(self):
         return {str(p.relative_to(self.content)) for p in self.content.rglob("*") if p.is_file()}
 
-    # will hold: WSUSSS-CONTENT-09
+    # holds: WSUSSS-CONTENT-09
     def test_files_go_by_their_digest_and_not_by_name(self):
         for i, path in enumerate(self.some):
             shutil.copy(path, self.folder / f"whatever {i}.bin")
@@ -946,7 +946,7 @@ class Content(unittest.TestCase):
         wanted = base64.b64decode(digest)
         return next(p for p in (documents() / "content").rglob("*") if p.is_file() and hashlib.sha1(p.read_bytes()).digest() == wanted)
 
-    # will partly hold: WSUSSS-CONTENT-10 (the size; digests below)
+    # partly: WSUSSS-CONTENT-10 (the size; digests below)
     def test_a_file_of_wrong_size_is_refused(self):
         path = self.import_changed(r'(<upd:File [^>]*Size=")\d+"', r'\g<1>7"')
         done = self.place("content", "add", path, "--json", status=1)
@@ -954,7 +954,8 @@ class Content(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout)["bad"], 1)
         self.assertEqual([p for p in (self.place.state / "content").rglob("*") if p.is_file()], [])
 
-    # will hold: WSUSSS-CONTENT-10
+    # holds: WSUSSS-CONTENT-10
+    # partly: WSUSSS-DOWNLOADFILES-10 (of files that are added; downloads come with the downstream role)
     def test_a_file_whose_sha256_differs_is_not_trusted(self):
         other = base64.b64encode(bytes(32)).decode()
         path = self.import_changed(r'(Algorithm="SHA256">)[^<]+', rf"\g<1>{other}")

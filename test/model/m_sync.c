@@ -79,7 +79,7 @@ static bool is_listed(int id)
 	return false;
 }
 
-/* will hold: WSUSSS-POPULATE-05 */
+/* holds: WSUSSS-POPULATE-05 */
 static void note_publish(void)
 {
 	for (int id = 1; id <= h.m.top; id++) {
@@ -165,7 +165,7 @@ static void flow_down(bool *mark)
 	}
 }
 
-/* will hold: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-REVLIST-16 WSUSSS-REVLIST-17
+/* holds: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-REVLIST-16 WSUSSS-REVLIST-17
  * WSUSSS-REVLIST-19 WSUSSS-REVLIST-20 WSUSSS-REVLIST-21 */
 static void expected(const struct question *q, bool *in)
 {
@@ -254,7 +254,7 @@ static void widen(struct server *s, struct question *q)
 		q->delta[other][i] = false;
 }
 
-/* will hold: WSUSSS-REVLIST-13 WSUSSS-REVLIST-24 WSUSSS-REVLIST-25 WSUSSS-ADM-27 WSUSSS-ADM-28 */
+/* holds: WSUSSS-REVLIST-13 WSUSSS-REVLIST-24 WSUSSS-REVLIST-25 WSUSSS-ADM-27 WSUSSS-ADM-28 */
 static void synchronize(struct server *s)
 {
 	struct question q = {.s = s}, first = {.s = s};
@@ -306,7 +306,7 @@ static void check_live(const struct sync_deployment *l, const struct deployment 
 	CHECK(l->d.action == d->action && l->d.deadline == d->deadline && l->d.go_live == d->go_live, "deployment %u", d->id);
 }
 
-/* will hold: WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-13 WSUSSS-DEPLOYMENTS-14 WSUSSS-DEPLOYMENTS-23 */
+/* holds: WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-13 WSUSSS-DEPLOYMENTS-14 WSUSSS-DEPLOYMENTS-23 */
 static void check_window(const struct sync_deployments *o, uint32_t after, uint32_t until)
 {
 	size_t live = 0, dead = 0;
@@ -389,7 +389,7 @@ static bool update_shown(int update)
 	return false;
 }
 
-/* will hold: WSUSSS-DEPLOYMENTS-15 WSUSSS-DEPLOYMENTS-16 WSUSSS-ADM-24 */
+/* holds: WSUSSS-DEPLOYMENTS-15 WSUSSS-DEPLOYMENTS-16 WSUSSS-ADM-24 */
 static void check_lists_of_guids(void)
 {
 	struct guid *v;

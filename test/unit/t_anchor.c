@@ -18,7 +18,7 @@ static tick_t at(const char *text)
 	return t;
 }
 
-/* will hold: WSUSSS-CONFIGDATA-17 */
+/* holds: WSUSSS-CONFIGDATA-17 */
 static void an_anchor_is_written_as_the_product_writes_it(void **state)
 {
 	(void)state;

@@ -140,7 +140,7 @@ static void other_names_are_no_files(void **state)
 	goes_nowhere("");
 }
 
-/* will hold: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-04 */
+/* holds: WSUSSS-CONTENT-01 WSUSSS-CONTENT-02 WSUSSS-CONTENT-03 WSUSSS-CONTENT-04 */
 static void the_name_of_a_file_in_its_folder_names_it(void **state)
 {
 	static const char target[] = "/_content/0A/" HEX;
@@ -154,7 +154,7 @@ static void the_name_of_a_file_in_its_folder_names_it(void **state)
 	goes_to("/Content/0A/0000000000000000000000000000000000000000.cab", target); /* a digest of another folder is a name */
 }
 
-/* will hold: WSUSSS-CONTENT-11 */
+/* holds: WSUSSS-CONTENT-11 */
 static void a_name_that_is_none_or_a_link_that_says_something_else_is_no_file(void **state)
 {
 	char to[CONTENT_TARGET];

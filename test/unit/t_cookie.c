@@ -166,7 +166,7 @@ static struct dss_cookie dss_sample(void)
 	return (struct dss_cookie){server, 0x01020304, 0x1112131415161718, 1, 20, 0x21222324, dss};
 }
 
-/* will hold: WSUSSS-AUTHCOOKIE-11 WSUSSS-AUTHCOOKIE-12 */
+/* holds: WSUSSS-AUTHCOOKIE-11 WSUSSS-AUTHCOOKIE-12 */
 static void a_downstream_server_s_authorization_cookie_keeps_its_fields(void **state)
 {
 	(void)state;
@@ -183,7 +183,7 @@ static void a_downstream_server_s_authorization_cookie_keeps_its_fields(void **s
 	assert_null(memmem(sealed, n, dss.b, sizeof(dss.b))); /* opaque */
 }
 
-/* will hold: WSUSSS-COOKIE-14 */
+/* holds: WSUSSS-COOKIE-14 */
 static void a_downstream_server_s_cookie_keeps_its_fields(void **state)
 {
 	(void)state;
@@ -221,7 +221,7 @@ static void the_layouts_for_downstream_servers_are_as_documented(void **state)
 	assert_memory_equal(plain, cookie, n);
 }
 
-/* will hold: WSUSSS-COOKIE-22 WSUSSS-COOKIE-07 */
+/* holds: WSUSSS-COOKIE-22 WSUSSS-COOKIE-07 */
 static void any_altered_byte_of_a_downstream_server_is_refused(void **state)
 {
 	(void)state;

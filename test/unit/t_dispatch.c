@@ -73,7 +73,7 @@ static void fault_id(char to[GUID_TEXT + 1])
 }
 
 /* partly: WUSP-SOAPFAULT-07 (that the log line names the id is seen end to end) */
-/* will hold: WSUSSS-FAULT-07 */
+/* holds: WSUSSS-FAULT-07 */
 static void every_fault_has_an_id_of_its_own(void **state)
 {
 	char a[GUID_TEXT + 1], b[GUID_TEXT + 1];

@@ -270,7 +270,7 @@ static void test_expired_is_a_publication_state(void **state)
 	assert_false(got->facts.rev.flags & REV_EXPIRED);
 }
 
-/* will hold: WSUSSS-POPULATE-02 */
+/* holds: WSUSSS-POPULATE-02 */
 static void test_secured_fragments_and_kinds_of_files(void **state)
 {
 	(void)state;

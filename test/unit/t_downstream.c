@@ -49,8 +49,8 @@ static void assert_sound(struct fixture *f)
 	txn_end(&f->t);
 }
 
-/* will hold: WSUSSS-AUTHCOOKIE-06 WSUSSS-AUTHCOOKIE-07 WSUSSS-AUTHCOOKIE-08
- * will partly hold: WSUSSS-ADM-11 (what rollups fill stays nothing) WSUSSS-ADM-12 (rollups make no rows yet) */
+/* holds: WSUSSS-AUTHCOOKIE-06 WSUSSS-AUTHCOOKIE-07 WSUSSS-AUTHCOOKIE-08
+ * partly: WSUSSS-ADM-11 (what rollups fill stays nothing) WSUSSS-ADM-12 (rollups make no rows yet) */
 static void the_first_contact_makes_a_row_of_this_server_whose_figures_are_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -81,7 +81,7 @@ static uint64_t rows(struct fixture *f)
 	return n;
 }
 
-/* will hold: WSUSSS-AUTHCOOKIE-09 */
+/* holds: WSUSSS-AUTHCOOKIE-09 */
 static void another_name_is_taken_into_the_same_row(void **state)
 {
 	struct fixture *f = *state;
@@ -209,7 +209,7 @@ static void a_decision_comes_before_the_server_and_keeps_its_name(void **state)
 	txn_end(&f->t);
 }
 
-/* will partly hold: WSUSSS-ADM-12 (there are no computers below it yet) */
+/* partly: WSUSSS-ADM-12 (there are no computers below it yet) */
 static void what_is_forgotten_is_gone_and_may_come_again(void **state)
 {
 	struct fixture *f = *state;
@@ -271,7 +271,7 @@ static void all_are_told_by_id_whether_they_came_or_were_decided_upon(void **sta
 
 /* ================= strings and numbers of strangers ================= */
 
-/* will partly hold: WSUSSS-TRANSPORT-29 (what people see and the log holds is test_downstream_ctl.py and t_log.c) */
+/* partly: WSUSSS-TRANSPORT-29 (what people see and the log holds is test_downstream_ctl.py and t_log.c) */
 static void names_that_are_too_long_are_refused_and_hostile_ones_kept_as_bytes(void **state)
 {
 	struct fixture *f = *state;
@@ -421,8 +421,8 @@ static void store_file(struct fixture *f, unsigned file, bool stored)
 	fx_publish(f);
 }
 
-/* will hold: WSUSSS-DOWNLOADFILES-13
- * will partly hold: WSUSSS-DOWNLOADFILES-12 (the empty list is the service's) */
+/* holds: WSUSSS-DOWNLOADFILES-13
+ * partly: WSUSSS-DOWNLOADFILES-12 (the empty list is the service's) */
 static void a_wanted_file_stays_marked_until_it_is_stored(void **state)
 {
 	struct fixture *f = *state;

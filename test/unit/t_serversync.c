@@ -275,7 +275,7 @@ static struct slice replay(struct worker *w, const char *number, int want, struc
 	return got;
 }
 
-/* will hold: WSUSSS-TRANSPORT-10 WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCOOKIE-10 WSUSSS-COOKIE-13 WSUSSS-CONFIGDATA-10 WSUSSS-CONFIGDATA-11
+/* holds: WSUSSS-TRANSPORT-10 WSUSSS-AUTHCONFIG-03 WSUSSS-AUTHCOOKIE-10 WSUSSS-COOKIE-13 WSUSSS-CONFIGDATA-10 WSUSSS-CONFIGDATA-11
  * WSUSSS-CONFIGDATA-14 WSUSSS-REVLIST-04 WSUSSS-FAULT-02 WSUSSS-FAULT-03 WSUSSS-FAULT-08 WSUSSS-FAULT-09 */
 static void recorded_exchanges_come_out_as_a_real_server_s(void **state)
 {
@@ -311,7 +311,7 @@ static struct slice get_cookie(struct slice auth_cookie, const char *version)
 		"</AuthorizationCookie></authCookies><protocolVersion>%s</protocolVersion></GetCookie>", SLF(auth_cookie), version);
 }
 
-/* will hold: WSUSSS-AUTHCOOKIE-11 WSUSSS-COOKIE-12 WSUSSS-COOKIE-14 WSUSSS-VERSION-02 */
+/* holds: WSUSSS-AUTHCOOKIE-11 WSUSSS-COOKIE-12 WSUSSS-COOKIE-14 WSUSSS-VERSION-02 */
 static void cookies_say_who_it_is_and_until_when(void **state)
 {
 	struct dss_auth_cookie a;
@@ -338,7 +338,7 @@ static void cookies_say_who_it_is_and_until_when(void **state)
 	assert_int_equal(k.minor, 20); /* and not 2: two integers */
 }
 
-/* will hold: WSUSSS-COOKIE-16 WSUSSS-AUTHCOOKIE-12 */
+/* holds: WSUSSS-COOKIE-16 WSUSSS-AUTHCOOKIE-12 */
 static void cookies_hold_in_every_process_with_the_same_secret(void **state)
 {
 	(void)state;
@@ -482,8 +482,8 @@ static struct call a_call(struct txn **t)
 	return c;
 }
 
-/* will hold: WSUSSS-FAULT-23
- * will partly hold: WSUSSS-REVLIST-04 (what an anchor is; that the list asks is a case) */
+/* holds: WSUSSS-FAULT-23
+ * partly: WSUSSS-REVLIST-04 (what an anchor is; that the list asks is a case) */
 static void an_anchor_is_of_this_server_and_not_of_the_future(void **state)
 {
 	struct txn *t;
@@ -540,7 +540,7 @@ static void a_new_generation_has_other_anchors(void **state)
 
 /* ---- our own failures ---- */
 
-/* will hold: WSUSSS-AUTHCONFIG-07 WSUSSS-FAULT-03 */
+/* holds: WSUSSS-AUTHCONFIG-07 WSUSSS-FAULT-03 */
 static void a_store_that_contradicts_itself_is_our_failure(void **state)
 {
 	struct txn *t;

@@ -192,7 +192,7 @@ static bool is_one_of(const char *const *codes, size_t n, const char *sent)
 
 /* Two more are of the server-server protocol alone, for results that no service for computers has. */
 /* holds: WUSP-SOAPFAULT-03 WUSP-SOAPFAULT-04 */
-/* will hold: WSUSSS-FAULT-06 */
+/* holds: WSUSSS-FAULT-06 */
 static void every_errorcode_is_one_of_the_eleven(void **state)
 {
 	static const char *const codes[] = {"InvalidCookie", "ConfigChanged", "RegistrationRequired",

@@ -65,7 +65,7 @@ static uint32_t later(void)
 
 /* ================= lists ================= */
 
-/* will hold: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-16 WSUSSS-ADM-21 */
+/* holds: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-16 WSUSSS-ADM-21 */
 static void categories_and_updates_are_two_lists(void **state)
 {
 	(void)state;
@@ -89,7 +89,7 @@ static void categories_and_updates_are_two_lists(void **state)
 	is_told(epoch, "8");
 }
 
-/* will hold: WSUSSS-REVLIST-13 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-REVLIST-24 WSUSSS-REVLIST-25 */
+/* holds: WSUSSS-REVLIST-13 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-REVLIST-24 WSUSSS-REVLIST-25 */
 static void an_older_revision_is_listed_if_something_needs_it(void **state)
 {
 	(void)state;
@@ -122,7 +122,7 @@ static void an_older_revision_is_listed_if_something_needs_it(void **state)
 	is_told(again - 1, "3");
 }
 
-/* will hold: WSUSSS-REVLIST-24 */
+/* holds: WSUSSS-REVLIST-24 */
 static void declined_ones_are_listed_like_others(void **state)
 {
 	(void)state;
@@ -207,7 +207,7 @@ static uint32_t fill(void)
 	return later();
 }
 
-/* will hold: WSUSSS-REVLIST-17 WSUSSS-REVLIST-19 WSUSSS-POPULATE-07 */
+/* holds: WSUSSS-REVLIST-17 WSUSSS-REVLIST-19 WSUSSS-POPULATE-07 */
 static void a_choice_needs_a_category_and_a_classification(void **state)
 {
 	(void)state;
@@ -231,7 +231,7 @@ static void a_choice_needs_a_category_and_a_classification(void **state)
 	is_told_of(0, FAMILY, SECURITY, "6");
 }
 
-/* will hold: WSUSSS-REVLIST-20 WSUSSS-REVLIST-21 */
+/* holds: WSUSSS-REVLIST-20 WSUSSS-REVLIST-21 */
 static void delta_is_of_each_id(void **state)
 {
 	(void)state;
@@ -307,7 +307,7 @@ static struct sha1 name_file(int32_t id)
 	return f.digest;
 }
 
-/* will hold: WSUSSS-POPULATE-05 */
+/* holds: WSUSSS-POPULATE-05 */
 static void who_has_a_file_hears_of_its_address_and_key(void **state)
 {
 	(void)state;
@@ -352,7 +352,7 @@ static const char *window(uint32_t after, uint32_t until)
 	return text;
 }
 
-/* will hold: WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-13 WSUSSS-DEPLOYMENTS-14 WSUSSS-DEPLOYMENTS-23 WSUSSS-ADM-25 */
+/* holds: WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-13 WSUSSS-DEPLOYMENTS-14 WSUSSS-DEPLOYMENTS-23 WSUSSS-ADM-25 */
 static void deployments_between_two_points(void **state)
 {
 	(void)state;
@@ -442,7 +442,7 @@ static void set(const char *name, const char *value)
 	OK(setting_set(S.t, slice_of(name), slice_of(value), &S.e));
 }
 
-/* will hold: WSUSSS-CONFIGDATA-12 WSUSSS-ADM-06 WSUSSS-ADM-07 */
+/* holds: WSUSSS-CONFIGDATA-12 WSUSSS-ADM-06 WSUSSS-ADM-07 */
 static void a_change_of_the_configuration_raises_its_point(void **state)
 {
 	(void)state;
@@ -581,8 +581,8 @@ static struct file first_file(int32_t id)
 }
 
 /* All columns of the Revision Table, and again after a start. */
-/* will hold: WSUSSS-ADM-22 WSUSSS-POPULATE-04 */
-/* will partly hold: WSUSSS-ADM-02 (catalog and policy; what servers tell is t_downstream.c) */
+/* holds: WSUSSS-ADM-22 WSUSSS-POPULATE-04 */
+/* partly: WSUSSS-ADM-02 (catalog and policy; what servers tell is t_downstream.c) */
 static void a_revision_has_its_columns(void **state)
 {
 	(void)state;
@@ -610,7 +610,7 @@ static void a_revision_has_its_columns(void **state)
 	assert_true(n == 1 && guid_cmp(hidden, &r.update) == 0);
 }
 
-/* will hold: WSUSSS-POPULATE-06 WSUSSS-ADM-24 WSUSSS-DEPLOYMENTS-16 */
+/* holds: WSUSSS-POPULATE-06 WSUSSS-ADM-24 WSUSSS-DEPLOYMENTS-16 */
 static void a_eula_is_one_whoever_names_it(void **state)
 {
 	(void)state;
@@ -693,7 +693,7 @@ static const char *long_document(void)
 	return text;
 }
 
-/* will hold: WSUSSS-POPULATE-03 */
+/* holds: WSUSSS-POPULATE-03 */
 static void an_older_store_learns_what_it_did_not_keep(void **state)
 {
 	(void)state;

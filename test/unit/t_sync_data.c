@@ -250,8 +250,8 @@ static void read_stored(int32_t id, struct buf *text, unsigned *packed, unsigned
 	assert_int_equal(text->rc, E_OK);
 }
 
-/* will hold: WSUSSS-UPDATEDATA-22 WSUSSS-UPDATEDATA-11 WSUSSS-UPDATEDATA-09
- * will partly hold: WSUSSS-TRANSPORT-23 WSUSSS-TRANSPORT-24 (of one operation) */
+/* holds: WSUSSS-UPDATEDATA-22 WSUSSS-UPDATEDATA-11 WSUSSS-UPDATEDATA-09
+ * partly: WSUSSS-TRANSPORT-23 WSUSSS-TRANSPORT-24 (of one operation) */
 static void documents_leave_as_they_are_stored(void **unused)
 {
 	struct buf doc, text, plain;
@@ -291,7 +291,7 @@ static size_t item_at(unsigned n)
 	return p ? (size_t)(p - s.body.p) : SIZE_MAX;
 }
 
-/* will hold: WSUSSS-UPDATEDATA-23 WSUSSS-UPDATEDATA-07 */
+/* holds: WSUSSS-UPDATEDATA-23 WSUSSS-UPDATEDATA-07 */
 static void answers_stop_at_their_size(void **unused)
 {
 	struct buf doc;
@@ -349,7 +349,7 @@ static void fill_catalog(void)
 	assert_true(rep.shown >= MANY);
 }
 
-/* will hold: WSUSSS-REVLIST-27 */
+/* holds: WSUSSS-REVLIST-27 */
 static void a_list_is_one_answer(void **unused)
 {
 	(void)unused;
@@ -379,7 +379,7 @@ static void repeat(struct buf *b, const char *open, const char *item, const char
 	assert_int_equal(b->rc, E_OK);
 }
 
-/* will partly hold: WSUSSS-TRANSPORT-28 (of lists) */
+/* partly: WSUSSS-TRANSPORT-28 (of lists) */
 static void lists_are_bounded(void **unused)
 {
 	static const char id[] = "<IdAndDelta><Id>" ID_A "</Id><Delta>false</Delta></IdAndDelta>";
@@ -588,7 +588,7 @@ static void faults(struct recorded *x)
 	}
 }
 
-/* will partly hold: WSUSSS-REVLIST-04 WSUSSS-REVLIST-17 WSUSSS-REVLIST-19 WSUSSS-REVLIST-20 WSUSSS-UPDATEDATA-08 (one request of each) */
+/* partly: WSUSSS-REVLIST-04 WSUSSS-REVLIST-17 WSUSSS-REVLIST-19 WSUSSS-REVLIST-20 WSUSSS-UPDATEDATA-08 (one request of each) */
 static void recorded_exchanges(void **unused)
 {
 	struct recorded x;

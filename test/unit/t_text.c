@@ -166,7 +166,7 @@ static void assert_time(const char *in, const char *out)
 	assert_string_equal(z, out);
 }
 
-/* holds: WUSP-TRANSPORT-23 WUSP-TRANSPORT-24 */
+/* holds: WUSP-TRANSPORT-23 WUSP-TRANSPORT-24 WSUSSS-TRANSPORT-32 */
 static void times_have_fractions_and_zones_and_leave_in_utc(void **state)
 {
 	(void)state;
