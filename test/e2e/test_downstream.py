@@ -289,6 +289,7 @@ class Synchronization(unittest.TestCase):
         self.ctl("approve", updates[2], "--group", "Pilots", "--action", "block", "--priority", "low")
         self.run_all()
         self.assertEqual(len(self.replica.deployments), 4)
+        self.assertEqual(sorted(d["deadline"] for d in self.replica.deployments.values())[1:], [NO_DEADLINE] * 3, "written so, and without a zone")
         before = {(d["update"], d["group"]): g for g, d in self.replica.deployments.items()}
         self.ctl("approve", updates[0], "--group", "Pilots", "--deadline", "2032-01-01")
         self.run_all()
