@@ -238,10 +238,13 @@ static bool categories_changed(const struct choice *c)
 
 /* ---- marks of revisions ---- */
 
+/* One entry without Delta is enough for what is old: a peer that chose another product asks for all of that alone, and for what
+ * is new of its classifications (WSUSSS-DSS-META-12).  To want it of both lists, as WSUSSS-REVLIST-21 reads, would keep the
+ * product's back catalogue from it for ever. */
 static uint8_t wanted(uint8_t bits)
 {
 	bool in = (bits & IN_CATEGORY) && (bits & IN_CLASSIFICATION);
-	bool all = (bits & ALL_OF_CATEGORY) && (bits & ALL_OF_CLASSIFICATION);
+	bool all = in && bits & (ALL_OF_CATEGORY | ALL_OF_CLASSIFICATION);
 	return (uint8_t)((in ? WANTED : 0) | (all ? WANTED_OLD : 0));
 }
 

@@ -31,7 +31,7 @@ struct sync_filter {
  * - config: every published revision of a category or detectoid;
  * - else: of each update the highest published revision, and those that a published bundle or a live deployment names;
  *   declined and expired ones like all others, bundles that lack a member not before they have it.
- * What became so later than `after`, as WSUSSS-REVLIST-14, -20, -21 say.  With a choice a revision belongs to the categories
+ * What became so later than `after` (WSUSSS-REVLIST-14), and older ones of a choice without delta (-20).  With a choice a revision belongs to the categories
  * that its IsCategory clauses name and to their parents, and the members of a bundle belong with it (facts 5); a bundle that is
  * listed brings its members, old or new; what belongs to the choice only since `after`, because a category came or got other
  * parents, is news, too.  Time: O(rows of the index), no record is read. */

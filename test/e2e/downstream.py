@@ -357,12 +357,12 @@ class Downstream:
         if self.version != "1.1":
             parts.append(tag("Get63LanguageOnly", "false"))
         if not config and self.filter:
-            # An id that is new in one list brings what the other list holds of old, too: all of that list goes without Delta.
+            # DSS-META-12: what is chosen since the last run is wanted whole, of the others what is new.
             old = self.previous_filter or ((), ())
             widened = [set(mine) - set(theirs) for mine, theirs in zip(self.filter, old)]
             for name, at in (("Categories", 0), ("Classifications", 1)):
                 rows = "".join(
-                    f"<IdAndDelta>{tag('Id', i)}{tag('Delta', boolean(anchor and i not in widened[at] and not widened[1 - at]))}</IdAndDelta>"
+                    f"<IdAndDelta>{tag('Id', i)}{tag('Delta', boolean(anchor and i not in widened[at]))}</IdAndDelta>"
                     for i in self.filter[at])
                 parts.append(f"<{name}>{rows}</{name}>")
         return "".join(parts)

@@ -147,10 +147,16 @@ static bool in_one_of(const int *v, const bool *delta, int n, int id, bool witho
 	return names_chosen(&c, id);
 }
 
-static bool belongs(const struct question *q, int id, bool without_delta, uint32_t until)
+static bool belongs(const struct question *q, int id, uint32_t until)
 {
-	return in_one_of(q->s->category, q->delta[0], q->s->ncategory, id, without_delta, until) &&
-		in_one_of(q->s->classification, q->delta[1], q->s->nclassification, id, without_delta, until);
+	return in_one_of(q->s->category, q->delta[0], q->s->ncategory, id, false, until) &&
+		in_one_of(q->s->classification, q->delta[1], q->s->nclassification, id, false, until);
+}
+
+static bool is_wanted_again(const struct question *q, int id)
+{
+	return in_one_of(q->s->category, q->delta[0], q->s->ncategory, id, true, UINT32_MAX) ||
+		in_one_of(q->s->classification, q->delta[1], q->s->nclassification, id, true, UINT32_MAX);
 }
 
 /* Members have what a listed bundle has, at any depth. */
@@ -166,16 +172,16 @@ static void flow_down(bool *mark)
 }
 
 /* holds: WSUSSS-REVLIST-11 WSUSSS-REVLIST-12 WSUSSS-REVLIST-14 WSUSSS-REVLIST-15 WSUSSS-REVLIST-16 WSUSSS-REVLIST-17
- * WSUSSS-REVLIST-19 WSUSSS-REVLIST-20 WSUSSS-REVLIST-21 */
+ * WSUSSS-REVLIST-19 WSUSSS-REVLIST-20 */
 static void expected(const struct question *q, bool *in)
 {
 	bool wanted[M_REVISIONS] = {false}, old[M_REVISIONS] = {false}, told[M_REVISIONS] = {false};
 	bool all = q->s->config || (q->s->ncategory == 0 && q->s->nclassification == 0);
 	memset(in, 0, M_REVISIONS * sizeof(*in));
 	for (int id = 1; id <= h.m.top; id++) {
-		wanted[id] = since[id] && (all || belongs(q, id, false, UINT32_MAX));
-		old[id] = since[id] && !all && belongs(q, id, true, UINT32_MAX);
-		told[id] = since[id] && since[id] <= q->after && (all || belongs(q, id, false, q->after));
+		wanted[id] = since[id] && (all || belongs(q, id, UINT32_MAX));
+		old[id] = since[id] && !all && belongs(q, id, UINT32_MAX) && is_wanted_again(q, id);
+		told[id] = since[id] && since[id] <= q->after && (all || belongs(q, id, q->after));
 	}
 	if (!all) {
 		flow_down(wanted);
@@ -244,14 +250,11 @@ static void widen(struct server *s, struct question *q)
 			q->delta[k][i] = !chance(10);
 	if (s->config || *n[0] == 0 || *n[1] == 0 || !chance(10))
 		return;
-	int k = rnd(2), other = !k;
+	int k = rnd(2);
 	if (*n[k] == CHOICES)
 		return;
-	/* what is new in one list counts with all of the other */
 	v[k][*n[k]] = random_update_of(TYPE_CATEGORY);
 	q->delta[k][(*n[k])++] = false;
-	for (int i = 0; i < *n[other]; i++)
-		q->delta[other][i] = false;
 }
 
 /* holds: WSUSSS-REVLIST-13 WSUSSS-REVLIST-24 WSUSSS-REVLIST-25 WSUSSS-ADM-27 WSUSSS-ADM-28 */
