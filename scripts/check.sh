@@ -147,27 +147,35 @@ torture() {
 }
 
 # A target's findings go to build/check, its new inputs too; test/fuzz/seed is only read.
+fuzz_one() { # NAME
+	mkdir -p "$logs/fuzz-$1"
+	seed=
+	[ ! -d "test/fuzz/seed/$1" ] || seed=test/fuzz/seed/$1
+	# shellcheck disable=SC2086 # one word or none
+	"build/fuzz/f_$1" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+		-artifact_prefix="$logs/fuzz-$1-" "$logs/fuzz-$1" $seed >"$logs/fuzz-$1.log" 2>&1 </dev/null || : >"$logs/fuzz-$1.failed"
+}
+
+# As many at a time as there are processors: each uses one.
 fuzz() {
-	since=$(date +%s) p=0 f=0 s=0
+	since=$(date +%s) p=0 f=0 s=0 running=0 names=
 	for target in build/fuzz/f_*; do
-		case $target in
-		*.o | *.d) continue ;;
-		esac
+		case $target in *.o | *.d) continue ;; esac
 		[ -f "$target" ] || continue
-		name=${target##*/f_}
-		mkdir -p "$logs/fuzz-$name"
-		seed=
-		[ ! -d "test/fuzz/seed/$name" ] || seed=test/fuzz/seed/$name
-		log=$logs/fuzz-$name.log
-		# shellcheck disable=SC2086 # one word or none
-		if "$target" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-			-artifact_prefix="$logs/fuzz-$name-" "$logs/fuzz-$name" $seed >"$log" 2>&1 </dev/null; then
+		names="$names ${target##*/f_}"
+		fuzz_one "${target##*/f_}" &
+		running=$((running + 1))
+		[ $((running % $(nproc))) -ne 0 ] || wait
+	done
+	wait
+	for name in $names; do
+		if [ ! -e "$logs/fuzz-$name.failed" ]; then
 			p=$((p + 1))
-		else
-			f=$((f + 1))
-			printf '  FAILED: %s\n' "$target"
-			explain "$log"
+			continue
 		fi
+		f=$((f + 1))
+		printf '  FAILED: build/fuzz/f_%s\n' "$name"
+		explain "$logs/fuzz-$name.log"
 	done
 	report fuzz "$p" "$f" "$s" "$since"
 }

@@ -68,6 +68,7 @@ class DropIn(unittest.TestCase):
         self.assertEqual(self.get(self.here.port, "/ClientWebService/client.asmx")[0], 405)
         log = self.here.root / "var/log/wsus-fcgi/access.log"
         self.assertEqual(log.stat().st_mode & 0o777, 0o640)
+        wait_for(lambda: " status=405 " in log.read_text(), 5)  # nginx answers first and writes then
         log = log.read_text()
         self.assertRegex(log, r' status=405 .* request="GET /ClientWebService/client.asmx HTTP/1.[01]"')
         self.assertNotIn('"POST ', log)  # what a service answered is in its own log alone
