@@ -447,8 +447,9 @@ class Job(unittest.TestCase):
             try:
                 wait_for(lambda: len(answered) > 20, what="answers before")
                 before = ssl.get_server_certificate(("127.0.0.1", server.tls_port))
-                (server.state / "keys/server.crt").unlink()
-                (server.state / "keys/server.crt").write_text(pathlib.Path(f"{ending}.crt").read_text())
+                fresh = server.state / "keys/fresh.crt"  # at once, or a look of the job in between finds none
+                fresh.write_text(pathlib.Path(f"{ending}.crt").read_text())
+                fresh.replace(server.state / "keys/server.crt")
                 wait_for(lambda: ssl.get_server_certificate(("127.0.0.1", server.tls_port)) != before, 60, "the renewal")
                 n = len(answered)
                 wait_for(lambda: len(answered) > n + 20, what="answers after")
