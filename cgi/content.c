@@ -48,20 +48,11 @@ static bool is_digest(struct slice rest, const uint8_t *folder, struct sha1 *out
 	return !folder || *folder == d.b[19];
 }
 
-/* One component of a path that no rule of a file system can mean otherwise; dots before a name are no vendor's. */
-static bool is_file_name(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f || s.p[i] == '/' || s.p[i] == '\\')
-			return false;
-	return s.n > 0 && s.n <= NAME_MAX && s.p[0] != '.';
-}
-
 /* What the link says, which must fit the folder that it is in. */
 static bool find_name(const char *names, uint8_t folder, struct slice name, struct sha1 *out)
 {
 	char lower[NAME_MAX + 1], path[PATH_MAX], text[41];
-	if (!names || !is_file_name(name))
+	if (!names || !text_file_name(name))
 		return false;
 	text_lower_to(lower, name);
 	int n = snprintf(path, sizeof(path), "%s/%02X/%.*s", names, folder, (int)name.n, lower);

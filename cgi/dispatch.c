@@ -473,17 +473,26 @@ static int use_store(struct worker *w, bool idle, struct err *e)
 	return w->store ? E_OK : E_DAMAGED;
 }
 
+/* A cookie that cannot even be read is none of ours, and no bad parameter. */
+static int judge_malformed(struct call *c, bool cookie)
+{
+	struct slice path = slice_of(c->err.text);
+	if (text_starts(path, SL("authCookies.")))
+		return call_fail(c, E_INVALID_AUTH_COOKIE, "malformed authorization cookie");
+	if (cookie && text_starts(path, SL("cookie")))
+		return call_fail(c, E_INVALID_COOKIE, "malformed cookie");
+	return E_INVALID_PARAMETERS;
+}
+
 static int answer_soap(struct call *c, struct answer *out)
 {
 	void *in = NULL, *msg = NULL;
 	int rc = decode(c, &in);
 	bool cookie = c->op && (c->op->flags & OP_COOKIE);
-	if (rc == E_INVALID_PARAMETERS && text_starts(slice_of(c->err.text), SL("authCookies.")))
-		return call_fail(c, E_INVALID_AUTH_COOKIE, "malformed authorization cookie");
+	if (rc == E_INVALID_PARAMETERS)
+		rc = judge_malformed(c, cookie);
 	if (rc != E_OK && !(rc == E_INVALID_PARAMETERS && cookie))
 		return rc;
-	if (rc != E_OK && text_starts(slice_of(c->err.text), SL("cookie")))
-		return call_fail(c, E_INVALID_COOKIE, "malformed cookie");
 	struct err first = c->err;
 	int rc2 = use_store(c->w, false, &c->err);
 	if (rc2 == E_OK)
@@ -601,24 +610,30 @@ void worker_sent(struct worker *w)
 
 /* ---- last contact ---- */
 
+/* Its row among those that wait, or the end of them. */
+static struct seen_row *find_seen(struct worker *w, const struct client_id *id)
+{
+	struct seen_row *s = w->seen;
+	while (s < w->seen + w->nseen && (s->id.n != id->n || memcmp(s->id.s, id->s, id->n) != 0))
+		s++;
+	return s;
+}
+
 void worker_seen(struct worker *w, const struct client_id *id, uint32_t major, uint32_t minor)
 {
-	size_t i = 0;
-	while (i < w->nseen && (w->seen[i].id.n != id->n || memcmp(w->seen[i].id.s, id->s, id->n) != 0))
-		i++;
-	if (i == SEEN_BATCH)
+	struct seen_row *s = find_seen(w, id);
+	if (s == w->seen + SEEN_BATCH)
 		return; /* worker_sent() makes room; the computer's next call counts */
-	size_t was = w->nseen;
-	if (i == was)
-		w->nseen++;
-	w->seen[i] = (struct seen_row){*id, w->now(), major, minor, i < was ? w->seen[i].did : 0};
+	bool fresh = s == w->seen + w->nseen;
+	w->nseen += fresh;
+	*s = (struct seen_row){*id, w->now(), major, minor, fresh ? 0 : s->did};
 }
 
 void worker_saw(struct worker *w, const struct client_id *id, unsigned did)
 {
-	for (size_t i = 0; i < w->nseen; i++)
-		if (w->seen[i].id.n == id->n && memcmp(w->seen[i].id.s, id->s, id->n) == 0)
-			w->seen[i].did |= did;
+	struct seen_row *s = find_seen(w, id);
+	if (s < w->seen + w->nseen)
+		s->did |= did;
 }
 
 static int write_computers_seen(struct txn *t, const struct seen_row *rows, size_t n, struct err *e)

@@ -1,6 +1,7 @@
 /* text.c -- one reader and one writer per kind of text value. */
 #include "common/text.h"
 
+#include <limits.h>
 #include <endian.h>
 #include <time.h>
 
@@ -48,6 +49,14 @@ struct slice text_trim(struct slice s)
 		s.n--;
 	}
 	return s;
+}
+
+bool text_file_name(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f || s.p[i] == '/' || s.p[i] == '\\')
+			return false;
+	return s.n > 0 && s.n <= NAME_MAX && s.p[0] != '.';
 }
 
 bool text_starts(struct slice s, struct slice prefix)

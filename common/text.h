@@ -16,6 +16,9 @@ bool text_ieq(struct slice a, struct slice b); /* equal without regard to ASCII 
 int text_icmp(struct slice a, struct slice b);
 void text_lower_to(char *to, struct slice s); /* writes s.n bytes */
 struct slice text_trim(struct slice s);
+/* May it be one component of a path, which no rule of a file system means otherwise?  1 to 255 bytes, no separator, no control
+ * character, no dot in front: the names of content files, where links are made and where they are looked up. */
+bool text_file_name(struct slice s);
 bool text_starts(struct slice s, struct slice prefix);
 /* Cuts *s at the first c: returns what stands before, *s becomes what follows (absent at the end). */
 struct slice text_cut(struct slice *s, char c);

@@ -108,6 +108,9 @@ int name_revision(struct ctl *c, const char *id, struct revision *out);
 int name_group(struct ctl *c, const char *name, uint32_t *out);
 /* A computer by id or by its unique name (full, or first label); the id lies in the arena. */
 int name_computer(struct ctl *c, const char *name, struct slice *out);
+/* The end of such a search, whose result is rc: n fit, and list, which is freed, has them for people.  E_AMBIGUOUS with words;
+ * E_NOTFOUND, whose words are the caller's. */
+int name_found(struct ctl *c, int rc, unsigned n, struct buf *list, const char *many, const char *name);
 /* 2026-12-24, 2026-12-24T18:00[:00][Z], or from now: +30m +12h +7d +2w. */
 int name_time(struct ctl *c, const char *text, tick_t *out);
 /* The same two, or ago: 30m 12h 7d 2w. */

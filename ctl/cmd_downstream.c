@@ -50,18 +50,13 @@ static int name_downstream(struct ctl *c, const char *name, struct guid *out)
 		return E_OK;
 	buf_init(&s.list, 1 << 20);
 	int rc = downstream_each(c->txn, match, &s, &c->err);
-	if (s.n > 1)
-		c->candidates = arena_copy(&c->arena, buf_bytes(&s.list));
-	buf_free(&s.list);
-	if (rc != E_OK)
-		return rc;
-	if (s.n > 1)
-		return err_set(&c->err, E_AMBIGUOUS, "%u downstream servers are called \"%s\"; give the id:", s.n, name);
-	if (s.n == 0)
+	rc = name_found(c, rc, s.n, &s.list, "downstream servers", name);
+	if (rc == E_NOTFOUND)
 		return err_set(&c->err, E_NOTFOUND, "no downstream server \"%s\" has come yet; `wsusctl downstream list` shows those that did, "
 			"and one that did not is approved by its id, with --name", name);
-	*out = s.id;
-	return E_OK;
+	if (rc == E_OK)
+		*out = s.id;
+	return rc;
 }
 
 static struct slice id_slice(struct ctl *c, const struct guid *id)

@@ -39,18 +39,10 @@ static uint8_t folder_of(const struct sha1 *d)
 	return d->b[sizeof(d->b) - 1];
 }
 
-static bool is_name(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7F || s.p[i] == '/' || s.p[i] == '\\')
-			return false;
-	return s.n > 0 && s.n <= NAME_MAX && s.p[0] != '.';
-}
-
 static int add_name(const struct revision_file *rf, void *arg)
 {
 	struct names *w = arg;
-	if ((w->folder && !w->folder[folder_of(&rf->digest)]) || !is_name(rf->name))
+	if ((w->folder && !w->folder[folder_of(&rf->digest)]) || !text_file_name(rf->name))
 		return E_OK;
 	char *lower = arena_alloc(&w->arena, rf->name.n, 1);
 	struct name *v = lower ? ARENA_MORE(&w->arena, w->v, w->n, &w->cap) : NULL;

@@ -158,6 +158,16 @@ static int match_computer(const struct computer *k, void *arg)
 	return 0;
 }
 
+int name_found(struct ctl *c, int rc, unsigned n, struct buf *list, const char *many, const char *name)
+{
+	if (n > 1)
+		c->candidates = arena_copy(&c->arena, buf_bytes(list));
+	buf_free(list);
+	if (rc == E_OK && n > 1)
+		return err_set(&c->err, E_AMBIGUOUS, "%u %s are called \"%s\"; give the id:", n, many, name);
+	return rc == E_OK && n == 0 ? E_NOTFOUND : rc;
+}
+
 int name_computer(struct ctl *c, const char *name, struct slice *out)
 {
 	struct slice id = slice_of(name);
@@ -172,17 +182,12 @@ int name_computer(struct ctl *c, const char *name, struct slice *out)
 	struct computer_search s = {.name = id, .a = &c->arena};
 	buf_init(&s.list, 1 << 20);
 	int rc = computer_each(c->txn, match_computer, &s, &c->err);
-	if (s.n > 1)
-		c->candidates = arena_copy(&c->arena, buf_bytes(&s.list));
-	buf_free(&s.list);
-	if (rc != E_OK)
-		return rc;
-	if (s.n > 1)
-		return err_set(&c->err, E_AMBIGUOUS, "%u computers are called \"%s\"; give the id:", s.n, name);
-	if (s.n == 0)
+	rc = name_found(c, rc, s.n, &s.list, "computers", name);
+	if (rc == E_NOTFOUND)
 		return err_set(&c->err, E_NOTFOUND, "no computer \"%s\" has contacted this server yet", name);
-	*out = s.id;
-	return E_OK;
+	if (rc == E_OK)
+		*out = s.id;
+	return rc;
 }
 
 static const struct {

@@ -357,7 +357,7 @@ tell() {
 
 		wsus-fcgi is running.
 		  plain HTTP   $plain_url$(loopback || [ -n "$plain_http" ] || echo "   (content only)")
-		  TLS          $tls_url   (authority: $state/keys/ca.crt)$([ -z "$downstream_port" ] || printf '\n  downstream   https://%s   (with a certificate: scripts/tls.sh --client)' "$host:$downstream_port")
+		  TLS          $tls_url   (authority: $state/keys/ca.crt)$([ -z "$downstream_port" ] || printf '\n  downstream   https://%s   (with a certificate, see below)' "$host:$downstream_port")
 		  state        $state
 		  logs         $state/log
 		  processes    $(for part in $PARTS; do printf '%s %s  ' "$part" "$(pid_of "$part")"; done)
@@ -365,7 +365,7 @@ tell() {
 		Try next:
 		  bin/wsus-probe $tls_url --ca $(typed "$state/keys/ca.crt")
 		  bin/wsusctl --store $(typed "$state/store") update list
-		  bin/wsusctl --store $(typed "$state/store") computer list
+		  bin/wsusctl --store $(typed "$state/store") computer list$([ -z "$downstream_port" ] || printf '\n  scripts/tls.sh --client %s branch.example.org .' "$(typed "$state/keys")")
 		  $again --stop
 	END
 }

@@ -399,11 +399,6 @@ static bool mark_nonleaf(struct builder *b)
 
 /* ---- what downstream servers are told of (WSUSSS-REVLIST-11 to -13, -24): declined or not, expired or not ---- */
 
-static bool may_be_listed(const struct index_row *r)
-{
-	return visible(r) && !(r->flags & ROW_HELD);
-}
-
 static bool of_config(const struct index_row *r)
 {
 	return row_type(r) == TYPE_CATEGORY || row_type(r) == TYPE_DETECTOID;
@@ -417,7 +412,7 @@ static bool mark_listed(struct builder *b)
 		return false;
 	for (uint32_t id = 1; id < b->rows; id++) {
 		struct index_row *r = &b->row[id];
-		if (!may_be_listed(r))
+		if (!row_may_be_listed(r))
 			continue;
 		uint32_t n, *top = &best[r->update_no];
 		const uint32_t *m = members(b, id, &n);

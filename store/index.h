@@ -64,6 +64,12 @@ static inline enum category_type row_category(const struct index_row *r)
 	return (enum category_type)(r->flags >> ROW_CATEGORY_AT & 7u);
 }
 
+/* Published, not removed, and no bundle that lacks a member: downstream servers may be told of it. */
+static inline bool row_may_be_listed(const struct index_row *r)
+{
+	return r->update_no != 0 && !(r->flags & (ROW_REMOVED | ROW_HELD));
+}
+
 /* An array as its chunks lie in the map (or in memory, while it is built). */
 struct view {
 	const char **chunk; /* each LIMIT_CHUNK long, but for the last */

@@ -8,11 +8,6 @@
 #include "store/index.h"
 #include "store/publish.h"
 
-static bool visible(const struct index_row *r)
-{
-	return r->update_no != 0 && !(r->flags & (ROW_REMOVED | ROW_HELD));
-}
-
 static int names_it(const struct deployment *d, void *arg)
 {
 	(void)arg;
@@ -21,8 +16,8 @@ static int names_it(const struct deployment *d, void *arg)
 
 int listed_is(struct txn *t, const struct index_row *r, uint32_t id, bool *out, struct err *e)
 {
-	*out = visible(r) && (r->flags & ROW_LISTED);
-	if (*out || !visible(r))
+	*out = row_may_be_listed(r) && (r->flags & ROW_LISTED);
+	if (*out || !row_may_be_listed(r))
 		return E_OK;
 	int rc = deployment_each(t, (int32_t)id, names_it, NULL, e);
 	*out = rc == -1;
@@ -88,10 +83,10 @@ static int judge_rows(struct listing *l)
 	int rc = E_OK;
 	for (uint32_t id = 1; rc == E_OK && id < l->ix->rows; id++) {
 		struct index_row is = index_row(l->ix, id), was = index_row(l->c->old, id);
-		bool on = visible(&is) && (is.flags & ROW_LISTED);
-		if (on || !visible(&is))
+		bool on = row_may_be_listed(&is) && (is.flags & ROW_LISTED);
+		if (on || !row_may_be_listed(&is))
 			rc = put(l, id, on, false);
-		else if (was_listed(l, id) != 0 || !visible(&was))
+		else if (was_listed(l, id) != 0 || !row_may_be_listed(&was))
 			rc = judge(l, id, false);
 	}
 	return rc;

@@ -434,11 +434,11 @@ static void put_members(struct import *i, struct slice doc)
 	static const char name[] = "UpdateIdentity UpdateID=\"";
 	const char *p = memmem(doc.p, doc.n, "BundledUpdates>", 15), *end = doc.p + doc.n;
 	for (; p && (p = memmem(p, (size_t)(end - p), name, sizeof(name) - 1)) != NULL; p++) {
-		char stub[512];
+		char text[512];
 		const char *close = memchr(p, '/', (size_t)(end - p));
 		assert_non_null(close);
-		snprintf(stub, sizeof(stub), "<Update xmlns=\"" NS_UPD "\"><%.*s/>" SOFTWARE ENGLISH "</Update>", (int)(close - p), p);
-		import_one(i, slice_of(stub));
+		snprintf(text, sizeof(text), "<Update xmlns=\"" NS_UPD "\"><%.*s/>" SOFTWARE ENGLISH "</Update>", (int)(close - p), p);
+		import_one(i, slice_of(text));
 	}
 }
 

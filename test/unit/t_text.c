@@ -166,6 +166,23 @@ static void assert_time(const char *in, const char *out)
 	assert_string_equal(z, out);
 }
 
+static void a_file_name_is_one_component_of_a_path(void **state)
+{
+	(void)state;
+	char name[257];
+	static const char *const good[] = {"a", "setup.exe", "a b.cab", "\303\244.msu", "-x", "a..b"};
+	static const char *const bad[] = {"", ".", "..", ".new", "a/b", "/", "a\\b", "a\nb", "\177", "\001"};
+	for (size_t i = 0; i < COUNTOF(good); i++)
+		assert_true(text_file_name(slice_of(good[i])));
+	for (size_t i = 0; i < COUNTOF(bad); i++)
+		assert_false(text_file_name(slice_of(bad[i])));
+	assert_false(text_file_name((struct slice){"a\0b", 3}));
+	assert_false(text_file_name(SL0));
+	memset(name, 'n', sizeof(name));
+	assert_true(text_file_name((struct slice){name, 255}));
+	assert_false(text_file_name((struct slice){name, 256}));
+}
+
 /* holds: WUSP-TRANSPORT-23 WUSP-TRANSPORT-24 WSUSSS-TRANSPORT-32 */
 static void times_have_fractions_and_zones_and_leave_in_utc(void **state)
 {
@@ -337,6 +354,7 @@ int main(void)
 		cmocka_unit_test(hex_has_exactly_the_digits_asked_for),
 		cmocka_unit_test(base64_may_hold_white_space_anywhere),
 		cmocka_unit_test(base64_of_every_length_comes_back),
+		cmocka_unit_test(a_file_name_is_one_component_of_a_path),
 		cmocka_unit_test(times_have_fractions_and_zones_and_leave_in_utc),
 		cmocka_unit_test(every_day_of_800_years_is_written_in_order),
 		cmocka_unit_test(slices_are_cut_trimmed_and_compared),
