@@ -30,9 +30,11 @@ COMMON = $(wildcard common/*.c)
 STORE = $(wildcard store/*.c)
 CGI = $(filter-out cgi/main_%.c,$(wildcard cgi/*.c))
 CTL = $(filter-out ctl/main_%.c,$(wildcard ctl/*.c))
+SYNC = $(filter-out sync/main_%.c,$(wildcard sync/*.c))
 READERS = ctl/health.c ctl/health_state.c ctl/json.c  # of CTL, what is fuzzed
 SERVICES = $(patsubst cgi/main_%.c,$(BIN)/wsus-%,$(wildcard cgi/main_*.c))
 TOOLS = $(patsubst ctl/main_%.c,$(BIN)/%,$(wildcard ctl/main_*.c))
+JOBS = $(patsubst sync/main_%.c,$(BIN)/%,$(wildcard sync/main_*.c))
 UNIT = $(patsubst test/unit/t_%.c,$(BUILD)/test/t_%,$(wildcard test/unit/t_*.c))
 MODEL = $(patsubst test/model/m_%.c,$(BUILD)/test/m_%,$(wildcard test/model/m_*.c))
 BENCH = $(patsubst test/bench/b_%.c,$(BUILD)/test/b_%,$(wildcard test/bench/b_*.c))
@@ -42,7 +44,7 @@ FUZZ = $(patsubst test/fuzz/f_%.c,build/fuzz/f_%,$(wildcard test/fuzz/f_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-all: $(SERVICES) $(TOOLS) $(CATALOG)
+all: $(SERVICES) $(TOOLS) $(JOBS) $(CATALOG)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -59,6 +61,10 @@ $(SERVICES): $(BIN)/wsus-%: $(BUILD)/cgi/main_%.o $(call obj,$(CGI)) $(BUILD)/li
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
 
+$(JOBS): $(BIN)/%: $(BUILD)/sync/main_%.o $(call obj,$(SYNC)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcurl -lmspack $(LDLIBS)
+
 # Of ctl/ each takes what it needs: libcurl comes with thirty libraries, and to load them is most of what a command
 # of wsusctl, which has no use for it, would take.
 $(TOOLS): $(BIN)/%: $(BUILD)/ctl/main_%.o $(BUILD)/libctl.a $(BUILD)/libstore.a $(BUILD)/libcommon.a
@@ -66,9 +72,9 @@ $(TOOLS): $(BIN)/%: $(BUILD)/ctl/main_%.o $(BUILD)/libctl.a $(BUILD)/libstore.a 
 	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lfcgi -lcurl $(LDLIBS)
 
 $(UNIT) $(MODEL): $(BUILD)/test/%: $(BUILD)/libstore.a $(BUILD)/libcommon.a
-$(UNIT): $(BUILD)/test/t_%: $(BUILD)/test/unit/t_%.o $(call obj,$(CGI)) $(call obj,$(CTL))
+$(UNIT): $(BUILD)/test/t_%: $(BUILD)/test/unit/t_%.o $(call obj,$(CGI)) $(call obj,$(CTL)) $(call obj,$(SYNC))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka -lfcgi -lcurl $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka -lfcgi -lcurl -lmspack $(LDLIBS)
 $(MODEL): $(BUILD)/test/m_%: $(BUILD)/test/model/m_%.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka $(LDLIBS)
@@ -94,10 +100,10 @@ FUZZ_FLAGS = -std=c11 -g -O1 $(WARN) -fsanitize=fuzzer-no-link,address,undefined
 build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
-build/fuzz/libwsus.a: $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI) $(READERS))
+build/fuzz/libwsus.a: $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI) $(SYNC) $(READERS))
 	$(AR) rcs $@ $^
 $(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o build/fuzz/libwsus.a
-	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi $(LDLIBS)
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi -lcurl -lmspack $(LDLIBS)
 fuzz: $(FUZZ)
 
 # The shipped configuration file; a test compares it with what the program prints.
@@ -143,7 +149,7 @@ SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
 STARTED = $(SOCKETS) $(filter %.timer,$(UNITS))
 
 INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
-	$(foreach f,$(SERVICES),755|$(f)|$(libexec)/$(notdir $(f))) \
+	$(foreach f,$(SERVICES) $(JOBS),755|$(f)|$(libexec)/$(notdir $(f))) \
 	$(foreach f,tls certbot-deploy job jobs rotate setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
 	$(foreach f,common state listen,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
 	$(foreach f,$(UNITS) $(SOCKETS),644|$(RENDERED)/$(f)|$(unitdir)/$(f)) \
@@ -154,7 +160,7 @@ INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	644|$(RENDERED)/wsusctl|$(completiondir)/wsusctl 644|$(RENDERED)/wsus.conf|$(share)/wsus.conf \
 	755|$(RENDERED)/wsus-setup|$(sbindir)/wsus-setup
 
-install: $(SERVICES) $(TOOLS)
+install: $(SERVICES) $(TOOLS) $(JOBS)
 	mkdir -p $(RENDERED)
 	$(BIN)/wsusctl help --completion >$(RENDERED)/wsusctl
 	$(RENDER) scripts/paths.sh.in >$(RENDERED)/paths.sh

@@ -29,6 +29,7 @@ static const struct {
 	[E_VERSION] = {"made by another version", "ServerBusy", true, "restart the services: the store was made by another version"},
 	[E_CORRUPT] = {"the store contradicts itself", "InternalServerError", true, "wsusctl store audit; `wsusctl restore` brings a backup back"},
 	[E_DAMAGED] = {"a file of the store cannot be used", "ServerBusy", true, "`wsusctl store audit`; `wsusctl restore` or `wsusctl store reset` mends it"},
+	[E_CANCELLED] = {"cancelled", "InternalServerError", true, "begin it again"},
 	[E_REFUSED] = {"refused", "InternalServerError", true, "look at what the service says besides requests"},
 	[E_INVALID_COOKIE] = {"invalid cookie", "InvalidCookie", false, TWO_SERVERS},
 	[E_SERVER_CHANGED] = {"cookie of another server or generation", "ServerChanged", false, "nothing: the computer renumbers its cache; if that repeats itself, two servers answer under one name"},

@@ -26,6 +26,7 @@ enum errcode {
 	E_VERSION, /* written by a newer program */
 	E_CORRUPT, /* the store contradicts itself */
 	E_DAMAGED, /* a file of the store cannot be read or used */
+	E_CANCELLED, /* somebody said stop */
 	E_REFUSED, /* forbidden in this state; the text names the remedy */
 	/* the protocol's own ErrorCodes, MS-WUSP 2.2.2.4 */
 	E_INVALID_COOKIE,

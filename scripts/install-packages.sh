@@ -8,10 +8,10 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
 
-RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev nginx openssl curl
+RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev libmspack-dev nginx openssl curl
 	ca-certificates'
 DEB='build-essential debhelper dpkg-dev lintian'
-TEST='clang libclang-rt-dev libcmocka-dev libmspack-dev cabextract fcgiwrap spawn-fcgi shellcheck mandoc jq universal-ctags
+TEST='clang libclang-rt-dev libcmocka-dev cabextract fcgiwrap spawn-fcgi shellcheck mandoc jq universal-ctags
 	lmdb-utils logrotate python3 python3-zeep python3-lxml libfwnt-dev git strace valgrind'
 
 wanted=

@@ -13,6 +13,14 @@ struct import; /* one batch: owns the TXN_CATALOG it works in, commits by LIMIT_
 
 int import_begin(struct import **out, struct store *s, tick_t now, struct err *e) MUST_CHECK;
 
+/* For a synchronization, which brings its documents in batches with waits between them:
+ * - what is staged from now on is held until publish_held(); */
+void import_hold(struct import *i);
+/* - the next document must have this identity, else it is refused (WSUSSS-POPULATE-10); */
+void import_expect(struct import *i, const struct guid *update, int32_t number);
+/* - commits what is staged and lets go of the store and of the import lock; the next document takes them again. */
+int import_rest(struct import *i, struct err *e) MUST_CHECK;
+
 enum import_outcome {
 	IMPORT_NEW,       /* staged under a new RevisionID */
 	IMPORT_KNOWN,     /* the same document is here already: nothing changed */

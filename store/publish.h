@@ -20,6 +20,8 @@ struct publish_report {
 	uint32_t held;    /* bundles held back: a member is missing */
 };
 int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e) MUST_CHECK;
+/* The same, and shows what was staged and held (REV_HELD): a synchronization is complete. */
+int publish_held(struct txn *t, tick_t now, struct publish_report *out, struct err *e) MUST_CHECK;
 
 /* Verbs of store/ call these when they change something that clients can see (group 0 = all computers). */
 int publish_touch(struct txn *t, uint32_t group, int32_t revision, struct err *e) MUST_CHECK;

@@ -2,10 +2,14 @@
  *
  * A setting that was never set has no row.  Read transactions of one catalog snapshot share one reading.
  * To add a setting: a member in struct settings, a row in SETTINGS. */
+#include <ctype.h>
+
 #include "common/text.h"
 #include "store/env.h"
 #include "store/language.h"
 #include "store/publish.h"
+#include "store/schedule.h"
+#include "store/trim.h"
 
 enum kind { KIND_WORD, KIND_TEXT, KIND_NUMBER, KIND_BOOL };
 
@@ -50,6 +54,37 @@ static bool is_host(struct slice v)
 	return v.n == 0 || (v.p[0] != '.' && v.p[0] != '-');
 }
 
+static bool is_file(struct slice v)
+{
+	return v.n == 0 || (v.p[0] == '/' && plain(v));
+}
+
+static bool is_fingerprint(struct slice v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (!isxdigit((unsigned char)v.p[i]))
+			return false;
+	return v.n == 0 || v.n == 64;
+}
+
+static bool is_pin(struct slice v)
+{
+	return v.n == 0 || (text_starts(v, SL("sha256//")) && v.n == 52 && plain(v));
+}
+
+/* off, every Nh, daily HH:MM */
+static bool is_schedule(struct slice v)
+{
+	struct schedule s;
+	return schedule_read(v, &s);
+}
+
+static bool is_trim(struct slice v)
+{
+	unsigned words;
+	return trim_read(v, &words);
+}
+
 static bool is_languages(struct slice v)
 {
 	bool on[SYNC_LANGUAGES];
@@ -85,6 +120,11 @@ static const char *const targeting_words[] = {"server", "client", NULL};
 static const char *const content_words[] = {"local", "microsoft", NULL};
 static const char *const downstream_words[] = {"approval", "open", NULL};
 static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
+static const char *const kind_words[] = {"server", "microsoft", NULL};
+static const char *const mode_words[] = {"autonomous", "replica", NULL};
+static const char *const soap_words[] = {"1.1", "1.2", NULL};
+static const char *const filter_words[] = {"chosen", "all", NULL};
+static const char *const download_words[] = {"approved", "all", NULL};
 
 /* A member of another type than the row's does not compile. */
 #define AT(m, type) (offsetof(struct settings, m) + 0 * sizeof(&((struct settings *)0)->m == (type *)0))
@@ -147,7 +187,68 @@ static const char *const xpress_words[] = {"mixed", "stream", "off", NULL};
 		0, TEXT(server_name, is_host, 253)) \
 	X("sync.languages", "all, or short names with commas between: en,de,pt-br", "all", "", \
 		"languages that downstream servers are told this server has", \
-		CHANGES_SYNC, LIST(languages, is_languages, sort_languages, 512))
+		CHANGES_SYNC, LIST(languages, is_languages, sort_languages, 512)) \
+	X("upstream.url", "http[s]://HOST[:PORT] or empty", "", "", \
+		"the server above this one, with which it synchronizes; empty: none. `wsusctl upstream set` looks before it sets", \
+		0, TEXT(upstream_url, is_base_url, 512)) \
+	X("upstream.kind", "server|microsoft", "server", "", \
+		"what that is: a server as this one or of Windows, or Microsoft's own, which has rules of its own", \
+		0, WORD(upstream_kind, upstream_kind, kind_words)) \
+	X("upstream.mode", "autonomous|replica", "autonomous", "", \
+		"whether groups and approvals are made here, or mirrored from the server above", \
+		0, WORD(upstream_mode, upstream_mode, mode_words)) \
+	X("upstream.soap", "1.1|1.2", "1.1", "", \
+		"the version of SOAP that is spoken with it", 0, WORD(upstream_soap, upstream_soap, soap_words)) \
+	X("upstream.ca", "an absolute path, or empty", "", "", \
+		"PEM file of the authorities that its certificate is judged by; empty: the system's", \
+		0, TEXT(upstream_ca, is_file, 512)) \
+	X("upstream.ca-fingerprint", "64 hexadecimal digits, or empty", "", "", \
+		"SHA-256 of the one certificate that upstream.ca must hold; empty: any", \
+		0, TEXT(upstream_ca_print, is_fingerprint, 64)) \
+	X("upstream.pin", "sha256//BASE64, or empty", "", "", \
+		"SHA-256 of the public key that it must have, whoever signed its certificate; empty: any", \
+		0, TEXT(upstream_pin, is_pin, 128)) \
+	X("upstream.certificate", "an absolute path, or empty", "", "", \
+		"PEM file of the certificate that is shown to it; empty: none", 0, TEXT(upstream_certificate, is_file, 512)) \
+	X("upstream.key", "an absolute path, or empty", "", "", \
+		"PEM file of that certificate's key", 0, TEXT(upstream_key, is_file, 512)) \
+	X("upstream.login", "an absolute path, or empty", "", "", \
+		"file with one line USER:PASSWORD, if it wants a login", 0, TEXT(upstream_login, is_file, 512)) \
+	X("upstream.proxy", "http[s]://HOST[:PORT] or empty", "", "", \
+		"proxy on the way to it and to the vendor; empty: none, whatever the environment says", \
+		0, TEXT(upstream_proxy, is_base_url, 512)) \
+	X("upstream.proxy-login", "an absolute path, or empty", "", "", \
+		"file with one line USER:PASSWORD, if the proxy wants a login", 0, TEXT(upstream_proxy_login, is_file, 512)) \
+	X("upstream.content-url", "http[s]://HOST[:PORT] or empty", "", "", \
+		"where its files are, if not at upstream.url: plain http spares TLS, as files are verified by digest", \
+		0, TEXT(upstream_content_url, is_base_url, 512)) \
+	X("upstream.timeout", "5..3600", "120", "seconds", \
+		"how long to wait for the next byte; a list of all updates takes a server a while", 0, NUMBER(upstream_timeout, 5, 3600)) \
+	X("upstream.rate", "0..10000000", "0", "KB/s", \
+		"at most so much is received from it; 0: no limit", 0, NUMBER(upstream_rate, 0, 10000000)) \
+	X("upstream.connections", "1..16", "4", "connections", \
+		"requests under way at a time; four took a ninth of the time of one with Microsoft's server", \
+		0, NUMBER(upstream_connections, 1, 16)) \
+	X("sync.filter", "chosen|all", "chosen", "", \
+		"which updates are asked for: of the products and classifications that were selected, or all; a replica takes all", \
+		0, WORD(sync_filter, sync_filter_setting, filter_words)) \
+	X("sync.schedule", "off, every Nh (1..24), or daily HH:MM", "daily 03:00", "", \
+		"when to synchronize, in the machine's time zone", 0, TEXT(sync_schedule, is_schedule, 32)) \
+	X("sync.trim", "words of: expired superseded preview x86 x64 arm64 itanium, or empty", "", "", \
+		"what the first synchronization declines of what it brings; `wsusctl trim --undo` takes it back", \
+		0, TEXT(sync_trim, is_trim, 128)) \
+	X("sync.history-days", "15..3650", "90", "days", \
+		"how long it is known what came of each synchronization", 0, NUMBER(history_days, 15, 3650)) \
+	X("content.download", "approved|all", "approved", "", \
+		"which files are fetched from the server above: those of approved updates, or all", \
+		CHANGES_SYNC, WORD(content_download, content_download, download_words)) \
+	X("content.express", "true|false", "false", "", \
+		"whether express files are fetched, too: computers download less with them, this server several times as much", \
+		CHANGES_SYNC, BOOL(content_express)) \
+	X("content.quota", "0..1000000000", "0", "MB", \
+		"at most so much is fetched into the content directory; 0: as much as the disk has", 0, NUMBER(content_quota, 0, 1000000000)) \
+	X("content.spare", "0..1000000000", "1024", "MB", \
+		"so much of the disk is left free", 0, NUMBER(content_spare, 0, 1000000000))
 
 #define AS_INFO(name, values, dflt, unit, why, changes, ...) \
 	{name, values, dflt, unit, why, ((changes) & CHANGES_CONFIG) != 0, ((changes) & CHANGES_SCANS) != 0},

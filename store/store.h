@@ -129,6 +129,12 @@ enum downstream_admission { DOWNSTREAM_APPROVAL, DOWNSTREAM_OPEN };
 enum xpress_setting { XPRESS_MIXED, XPRESS_STREAM, XPRESS_OFF };
 
 /* All settings, typed; one table in store/setting.c loads, checks, prints and documents them. */
+enum upstream_mode { UPSTREAM_AUTONOMOUS, UPSTREAM_REPLICA };
+enum upstream_kind { UPSTREAM_SERVER, UPSTREAM_MICROSOFT };
+enum upstream_soap { UPSTREAM_SOAP11, UPSTREAM_SOAP12 };
+enum sync_filter_setting { SYNC_CHOSEN, SYNC_ALL };
+enum content_download { DOWNLOAD_APPROVED, DOWNLOAD_ALL };
+
 struct settings {
 	enum scan_scope scan_scope;          /* scan.scope = all */
 	enum targeting targeting;            /* targeting = server */
@@ -144,6 +150,29 @@ struct settings {
 	int32_t page_updates;                /* scan.page-updates = 200 */
 	int32_t page_bytes;                  /* scan.page-bytes = 2097152 */
 	int32_t new_per_hour;                /* client.new-per-hour = 5000 */
+	/* The server above this one. */
+	struct slice upstream_url;           /* upstream.url = "": none */
+	enum upstream_kind upstream_kind;    /* upstream.kind = server */
+	enum upstream_mode upstream_mode;    /* upstream.mode = autonomous */
+	enum upstream_soap upstream_soap;    /* upstream.soap = 1.1 */
+	struct slice upstream_ca;            /* upstream.ca = "": the system's authorities */
+	struct slice upstream_ca_print;      /* upstream.ca-fingerprint: SHA-256 of the certificate that upstream.ca must hold */
+	struct slice upstream_pin;           /* upstream.pin: SHA-256 of the server's public key, base64 */
+	struct slice upstream_certificate, upstream_key; /* upstream.certificate, upstream.key: PEM files */
+	struct slice upstream_login;         /* upstream.login: file with USER:PASSWORD */
+	struct slice upstream_proxy, upstream_proxy_login;
+	struct slice upstream_content_url;   /* upstream.content-url = "": upstream.url */
+	int32_t upstream_timeout;            /* upstream.timeout = 120 s without a byte */
+	int32_t upstream_rate;               /* upstream.rate = 0 KB/s: no limit */
+	int32_t upstream_connections;        /* upstream.connections = 4 */
+	enum sync_filter_setting sync_filter; /* sync.filter = chosen */
+	struct slice sync_schedule;          /* sync.schedule = daily 03:00 */
+	struct slice sync_trim;              /* sync.trim = "": words expired superseded preview x86 arm64 ... */
+	int32_t history_days;                /* sync.history-days = 90 */
+	enum content_download content_download; /* content.download = approved: LazySync */
+	bool content_express;                /* content.express = false: ServerHostsPsfFiles */
+	int32_t content_quota;               /* content.quota = 0 MB: no limit */
+	int32_t content_spare;               /* content.spare = 1024 MB that are left free */
 	bool registration_required;          /* client.registration = true */
 	bool file_location_fault;            /* client.file-location-fault = false */
 };
@@ -179,6 +208,7 @@ enum category_type { CAT_NONE, CAT_COMPANY, CAT_PRODUCT_FAMILY, CAT_PRODUCT, CAT
 #define REV_OSUPGRADE 32u
 #define REV_SECURE_URL 64u  /* SecuredFragment FileURL: its files are IsSecure */
 #define REV_SECURE_KEY 128u /* SecuredFragment FileDecryption: keys of its files are asked for */
+#define REV_HELD 256u       /* staged by a synchronization that has not ended: publish() leaves it, publish_held() shows it */
 
 struct revision {
 	int32_t id;

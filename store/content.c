@@ -1,5 +1,5 @@
 /* content.c -- hashing, verifying and placing content files. */
-#include "ctl/content.h"
+#include "store/content.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,0 +1,23 @@
+/* need.h -- which files have to be fetched: MS-WSUSSS 3.2.4.4 (WSUSSS-DSS-CONTENT-02, -03). */
+#ifndef STORE_NEED_H
+#define STORE_NEED_H
+
+#include "store/store.h"
+
+struct need {
+	struct sha1 digest;
+	uint64_t size;
+	uint8_t why; /* NEED_* */
+};
+#define NEED_APPROVED 1u /* a live deployment with Install or OptionalInstall needs it, of itself or through a bundle */
+#define NEED_WANTED 2u   /* a downstream server asked for it */
+#define NEED_ALL 4u      /* content.download = all */
+struct needs {
+	struct need *v; /* in a; approved ones first, then by size */
+	size_t n;
+	uint64_t bytes;
+};
+/* Of a snapshot; empty with content.store = microsoft (catalog only). */
+int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err *e) MUST_CHECK;
+
+#endif

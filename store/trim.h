@@ -1,0 +1,29 @@
+/* trim.h -- what a first synchronization declines again, so that nobody has to: the setting sync.trim and `wsusctl trim`.
+ *
+ * A trimmed update is declined by the administrator "trim:WORD", which is how it is found again: undo undeclines those and
+ * no others.  Approved updates are never trimmed, categories and detectoids neither. */
+#ifndef STORE_TRIM_H
+#define STORE_TRIM_H
+
+#include "store/store.h"
+
+#define TRIM_EXPIRED 1u    /* PublicationState Expired */
+#define TRIM_SUPERSEDED 2u /* by an update that is published, not expired, not declined and not trimmed itself */
+#define TRIM_PREVIEW 4u    /* the title says so */
+#define TRIM_X86 8u        /* for another architecture than those of the site: the title says so */
+#define TRIM_X64 16u
+#define TRIM_ARM64 32u
+#define TRIM_ITANIUM 64u
+/* Words with blanks between; false for one that is none. */
+bool trim_read(struct slice v, unsigned *words);
+
+struct trim_report {
+	uint32_t updates;    /* that were looked at */
+	uint32_t trimmed[7]; /* by the first word that fits, in the order above */
+};
+/* Declines (needs TXN_CATALOG; publish() after) or, with dry, only counts. */
+int trim_apply(struct txn *t, unsigned words, bool dry, struct trim_report *out, struct err *e) MUST_CHECK;
+/* Undeclines what trim_apply() declined, for these words. */
+int trim_undo(struct txn *t, unsigned words, bool dry, struct trim_report *out, struct err *e) MUST_CHECK;
+
+#endif
