@@ -227,7 +227,7 @@ group_counts() {
 
 group_e2e() {
 	since=$(date +%s) p=0 f=0 s=0
-	run_one count_own "$logs/e2e.log" /usr/bin/python3 test/e2e/run.py
+	run_one count_own "$logs/e2e.log" /usr/bin/python3 test/e2e/run.py --lanes "$(nproc)"
 	report e2e "$p" "$f" "$s" "$since"
 }
 
