@@ -4,13 +4,6 @@
 #define WEAK __attribute__((weak))
 #define NOT_YET return err_set(e, E_REFUSED, "%s: not there yet", __func__)
 const char *const call_names[CALL__N] WEAK = {"?"};
-WEAK int spool_new(struct spool **out, const char *dir, uint64_t max, struct err *e) { (void)out; (void)dir; (void)max; NOT_YET; }
-WEAK void spool_free(struct spool **s) { (void)s; }
-WEAK void spool_reset(struct spool *s) { (void)s; }
-WEAK int spool_add(struct spool *s, const void *p, size_t n, struct err *e) { (void)s; (void)p; (void)n; NOT_YET; }
-WEAK uint64_t spool_size(const struct spool *s) { (void)s; return 0; }
-WEAK ptrdiff_t spool_read(struct spool *s, uint64_t at, char *to, size_t n, struct err *e) { (void)s; (void)at; (void)to; (void)n; NOT_YET; }
-WEAK ptrdiff_t spool_refill(void *reader, char *to, size_t n, struct err *e) { (void)reader; (void)to; (void)n; NOT_YET; }
 WEAK int http_open(struct http **out, const struct settings *set, struct err *e) { (void)out; (void)set; NOT_YET; }
 WEAK void http_close(struct http **h) { (void)h; }
 WEAK int http_start(struct http *h, struct http_job *j, struct err *e) { (void)h; (void)j; NOT_YET; }
