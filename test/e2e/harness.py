@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -40,14 +41,21 @@ PATHS = {
 ALL_COMPUTERS = "All Computers"
 
 
+# Below the ports that the kernel gives to connections, and for each lane (run.py) ports that are no other's.
+FIRST_PORT, LAST_PORT = 12000, 32000
+LANE, LANES = map(int, os.environ.get("WSUS_E2E_LANE", "0/1").split("/"))
+
+
 def free_ports(n=2):
     """Ports that nobody listens on now."""
+    width = (LAST_PORT - FIRST_PORT) // LANES
     with contextlib.ExitStack() as stack:
         ports = []
-        for _ in range(n):
+        while len(ports) < n:
             s = stack.enter_context(socket.socket())
-            s.bind(("127.0.0.1", 0))
-            ports.append(s.getsockname()[1])
+            with contextlib.suppress(OSError):
+                s.bind(("127.0.0.1", FIRST_PORT + LANE * width + random.SystemRandom().randrange(width)))
+                ports.append(s.getsockname()[1])
         return ports
 
 

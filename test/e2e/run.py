@@ -116,10 +116,10 @@ LONG = ("test_damage", "test_tls", "test_probe_notices", "test_bench", "test_dow
 class Lane(threading.Thread):
     """A process; its lines are passed on as they come, its last one is kept."""
 
-    def __init__(self, arguments, fd):
+    def __init__(self, which, arguments, fd):
         super().__init__()
         self.process = subprocess.Popen([sys.executable, __file__, "--lane", str(fd), *arguments], stdout=subprocess.PIPE,
-                                        text=True, errors="replace", pass_fds=[fd])
+                                        text=True, errors="replace", pass_fds=[fd], env=dict(os.environ, WSUS_E2E_LANE=which))
         self.counts = None
         self.start()
 
@@ -138,7 +138,7 @@ def run_lanes(n, modules, arguments):
     reader, writer = os.pipe()
     os.write(writer, bytes(order))
     os.close(writer)
-    lanes = [Lane(arguments, reader) for _ in range(n)]
+    lanes = [Lane(f"{k}/{n}", arguments, reader) for k in range(n)]
     for lane in lanes:
         lane.join()
     lost = [lane for lane in lanes if lane.counts is None]
