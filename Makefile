@@ -51,10 +51,13 @@ $(BUILD)/%.o: %.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libcommon.a: $(call obj,$(COMMON))
+	@rm -f $@
 	$(AR) rcs $@ $^
 $(BUILD)/libstore.a: $(call obj,$(STORE))
+	@rm -f $@
 	$(AR) rcs $@ $^
 $(BUILD)/libctl.a: $(call obj,$(CTL))
+	@rm -f $@
 	$(AR) rcs $@ $^
 
 $(SERVICES): $(BIN)/wsus-%: $(BUILD)/cgi/main_%.o $(call obj,$(CGI)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
@@ -101,6 +104,7 @@ build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
 build/fuzz/libwsus.a: $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI) $(SYNC) $(READERS))
+	@rm -f $@
 	$(AR) rcs $@ $^
 $(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o build/fuzz/libwsus.a
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi -lcurl -lmspack $(LDLIBS)

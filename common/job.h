@@ -19,13 +19,14 @@ struct job_lock {
 int job_lock(struct job_lock *l, const char *dir, const char *job, struct err *e) MUST_CHECK;
 void job_unlock(struct job_lock *l);
 
+#define JOB_UNKNOWN (-1)
 struct job_holder {
-	long pid; /* 0: nobody runs it */
-	tick_t began;
+	long pid;     /* 0: nobody runs it; JOB_UNKNOWN: somebody who has not said so yet */
+	tick_t began; /* 0: unknown */
 };
 int job_who(const char *dir, const char *job, struct job_holder *out, struct err *e) MUST_CHECK;
 
-/* The status file: of who holds the lock.  text: its lines. */
+/* The status file: of who holds the lock.  text: its lines; a line "pid N" is put before them. */
 int job_status_write(const char *dir, const char *job, struct slice text, struct err *e) MUST_CHECK;
 void job_status_remove(const char *dir, const char *job);
 /* E_NOTFOUND: none, or left by one that was killed.  At most 8 KB; text lies in a. */
