@@ -983,6 +983,49 @@ static int audit_downstream(struct slice key, struct slice value, void *arg)
 	return E_OK;
 }
 
+static int audit_choice(struct slice key, struct slice value, void *arg)
+{
+	struct audit *a = arg;
+	struct guid id = {{0}};
+	struct revision r;
+	int32_t revision;
+	char text[GUID_TEXT + 1];
+	if (!parent_row_good(DB_CHOICE, key, value)) {
+		say(a, "the record of a choice cannot be read");
+		return E_OK;
+	}
+	memcpy(id.b, key.p + 1, sizeof(id.b));
+	guid_text(&id, text);
+	if (guid_is_zero(&id))
+		say(a, "a choice names no category");
+	/* one that is not here (yet) is no fault: choices outlive a store */
+	else if (revision_find(a->t, &id, 0, &revision) == E_OK && revision_get(a->t, revision, &r, NULL) == E_OK &&
+		 r.type != TYPE_CATEGORY && !(r.flags & REV_REMOVED))
+		say(a, "the choice %s is no category", text);
+	return E_OK;
+}
+
+static int audit_history(struct slice key, struct slice value, void *arg)
+{
+	if (!parent_row_good(DB_HISTORY, key, value))
+		say(arg, "a row of the history of synchronizations cannot be read");
+	return E_OK;
+}
+
+static int audit_fetch(struct slice key, struct slice value, void *arg)
+{
+	if (!parent_row_good(DB_FETCH, key, value))
+		say(arg, "the record of a file to be fetched cannot be read");
+	return E_OK;
+}
+
+static int audit_parent(struct audit *a)
+{
+	if (!parent_row_readable(a->t))
+		say(a, "what is known of the server above this one cannot be read");
+	return E_OK;
+}
+
 /* A file that the catalog does not know (any more) is no fault: catalog/ and fleet/ commit apart, and the next sweep drops
  * the mark. */
 static int audit_wanted(struct slice key, struct slice value, void *arg)
@@ -1019,6 +1062,9 @@ static const struct {
 	{DB_EULA, audit_eula, NULL},
 	{DB_AUDIT, audit_audit, NULL},
 	{DB_ADMITTED, audit_admitted, NULL},
+	{DB_CHOICE, audit_choice, NULL},
+	{DB_HISTORY, audit_history, audit_parent},
+	{DB_FETCH, audit_fetch, NULL},
 	{DB_COMPUTER, audit_computer, NULL},
 	{DB_SEEN, audit_seen, NULL},
 	{DB_DOWNSTREAM, audit_downstream, NULL},

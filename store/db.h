@@ -30,6 +30,11 @@
  *  array       array u8, sub be32, chunk be16 -> bytes            the scan index, see index.h
  *  audit       tick be64, n be32             -> v1 | admin, text
  *  admitted    ServerID[16]                  -> v1 | which downstream servers may come, downstream.c
+ *  choice      kind u8, UpdateID[16]         -> v1 | products and classifications that are wanted, parent.c
+ *  history     began be64                    -> v1 | what came of each synchronization
+ *  fetch       sha1[20]                      -> v1 | what came of attempts to fetch a file
+ *  mirror      DeploymentGuid[16]            -> v1 | the deployment that it is on a replica, replica.c
+ *              GroupNo be32 RevisionID be32  -> DeploymentGuid[16]
  *
  *  fleet/
  *  fmeta       name                          -> format version; "newcomers" and "elsewhere/ID", see stranger.c
@@ -69,6 +74,10 @@ enum db {
 	DB_ARRAY,
 	DB_AUDIT,
 	DB_ADMITTED,
+	DB_CHOICE,
+	DB_HISTORY,
+	DB_FETCH,
+	DB_MIRROR,
 	DB__CATALOG, /* first of fleet/ */
 	DB_FMETA = DB__CATALOG,
 	DB_COMPUTER,
@@ -236,6 +245,9 @@ int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
 
 /* Can a row of DB_DOWNSTREAM, DB_ADMITTED or DB_WANTED be read? */
 bool downstream_row_good(enum db db, struct slice key, struct slice value);
+/* The same of DB_CHOICE, DB_HISTORY, DB_FETCH; and is what is known of the server above this one readable? */
+bool parent_row_good(enum db db, struct slice key, struct slice value);
+bool parent_row_readable(struct txn *t);
 
 /* ---- arrays of the scan index: values of fixed-size items in chunks of at most LIMIT_CHUNK ---- */
 enum array {

@@ -6,6 +6,7 @@
  *	eula GUID ADMIN
  *	decline GUID ADMIN
  *	downstream GUID STATE NAME|- ADMIN
+ *	choice product|classification GUID
  *	approval GUID NUMBER GROUP ACTION PRIORITY ASSIGNED DEADLINE GOLIVE ADMIN
  *
  * A decline holds from now on, whatever is imported.  An approval needs a revision: it waits in meta, and the publish that
@@ -16,6 +17,7 @@
 #include "common/text.h"
 #include "store/downstream.h"
 #include "store/env.h"
+#include "store/parent.h"
 #include "store/publish.h"
 
 #define KEPT "kept.approval." /* a key in meta: this, guid, u32 RevisionNumber, u32 GroupNo */
@@ -101,6 +103,15 @@ static int write_downstream(const struct downstream *d, void *arg)
 	guid_text(&d->id, id);
 	bool one_word = d->name.n > 0 && !memchr(d->name.p, ' ', d->name.n);
 	put_line(arg, "downstream %s %s %.*s %.*s", id, downstream_state_names[d->state], SLF(one_word ? d->name : SL("-")), SLF(d->admin));
+	return E_OK;
+}
+
+static int write_choice(const struct choice *c, void *arg)
+{
+	char id[GUID_TEXT + 1];
+	guid_text(&c->id, id);
+	if (c->wanted)
+		put_line(arg, "choice %s %s", choice_kind_names[c->kind], id);
 	return E_OK;
 }
 
@@ -248,6 +259,11 @@ static int downstreams_out(struct writing *w)
 	return downstream_each_decided(w->t, write_downstream, w, w->e);
 }
 
+static int choices_out(struct writing *w)
+{
+	return choice_each(w->t, 0, write_choice, w, w->e);
+}
+
 static int approvals_out(struct writing *w)
 {
 	int rc = db_each(w->t, DB_META, SL(KEPT), write_kept, w, w->e);
@@ -261,7 +277,7 @@ static const struct {
 	[POLICY_SETTINGS] = {"settings", settings_out},       [POLICY_GROUPS] = {"groups", groups_out},
 	[POLICY_ASSIGNMENTS] = {"assignments", assignments_out}, [POLICY_EULAS] = {"accepted licences", eulas_out},
 	[POLICY_DECLINES] = {"declines", declines_out},       [POLICY_DOWNSTREAMS] = {"downstream servers", downstreams_out},
-	[POLICY_APPROVALS] = {"approvals", approvals_out},
+	[POLICY_CHOICES] = {"choices", choices_out},          [POLICY_APPROVALS] = {"approvals", approvals_out},
 };
 
 const char *policy_name(enum policy kind)
@@ -385,6 +401,16 @@ static int lay_downstream(struct laying *w, struct slice s)
 	return E_FORM;
 }
 
+static int lay_choice(struct laying *w, struct slice s)
+{
+	struct slice word = text_cut(&s, ' ');
+	struct choice c = {.wanted = true};
+	for (enum choice_kind i = CHOICE_PRODUCT; i <= CHOICE_CLASSIFICATION; i++)
+		if (slice_eq(word, slice_of(choice_kind_names[i])))
+			c.kind = i;
+	return c.kind && text_guid(s, &c.id) && !guid_is_zero(&c.id) ? choice_put(w->t, &c, w->e) : E_FORM;
+}
+
 static int lay_approval(struct laying *w, struct slice s)
 {
 	struct guid g;
@@ -406,7 +432,7 @@ static const struct {
 	[POLICY_SETTINGS] = {"setting", lay_setting},   [POLICY_GROUPS] = {"group", lay_group},
 	[POLICY_ASSIGNMENTS] = {"assign", lay_assignment}, [POLICY_EULAS] = {"eula", lay_eula},
 	[POLICY_DECLINES] = {"decline", lay_decline},   [POLICY_DOWNSTREAMS] = {"downstream", lay_downstream},
-	[POLICY_APPROVALS] = {"approval", lay_approval},
+	[POLICY_CHOICES] = {"choice", lay_choice},      [POLICY_APPROVALS] = {"approval", lay_approval},
 };
 
 int policy_lay(struct txn *t, struct slice lines, unsigned count[POLICY__N], struct err *e)

@@ -40,6 +40,9 @@ int parent_put(struct txn *t, const struct parent *p, struct err *e) MUST_CHECK;
 /* Back to NULL: choices are no more covered, and what a synchronization staged and never finished is forgotten with its
  * marks.  `upstream set` of another server, and `upstream none`. */
 int parent_forget(struct txn *t, struct err *e) MUST_CHECK;
+/* Policy may have been made here since the last GetDeployments: the next one asks for all of it.  setting_set() calls it when
+ * upstream.url or upstream.mode changes. */
+int parent_policy_lost(struct txn *t, struct err *e) MUST_CHECK;
 
 /* ---- what is wanted of it: products and classifications ---- */
 

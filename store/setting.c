@@ -7,6 +7,7 @@
 #include "common/text.h"
 #include "store/env.h"
 #include "store/language.h"
+#include "store/parent.h"
 #include "store/publish.h"
 #include "store/schedule.h"
 #include "store/trim.h"
@@ -105,6 +106,7 @@ static struct slice sort_languages(struct slice v, char *to)
 #define CHANGES_URLS 4u    /* where files are */
 #define CHANGES_WAITING 8u /* what deployments wait for */
 #define CHANGES_SYNC 16u   /* what GetConfigData answers (WSUSSS-ADM-07) */
+#define CHANGES_POLICY 32u /* who makes policy: what was mirrored may have been changed in between */
 
 struct row {
 	enum kind kind;
@@ -190,13 +192,13 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		CHANGES_SYNC, LIST(languages, is_languages, sort_languages, 512)) \
 	X("upstream.url", "http[s]://HOST[:PORT] or empty", "", "", \
 		"the server above this one, with which it synchronizes; empty: none. `wsusctl upstream set` looks before it sets", \
-		0, TEXT(upstream_url, is_base_url, 512)) \
+		CHANGES_POLICY, TEXT(upstream_url, is_base_url, 512)) \
 	X("upstream.kind", "server|microsoft", "server", "", \
 		"what that is: a server as this one or of Windows, or Microsoft's own, which has rules of its own", \
 		0, WORD(upstream_kind, upstream_kind, kind_words)) \
 	X("upstream.mode", "autonomous|replica", "autonomous", "", \
 		"whether groups and approvals are made here, or mirrored from the server above", \
-		0, WORD(upstream_mode, upstream_mode, mode_words)) \
+		CHANGES_POLICY, WORD(upstream_mode, upstream_mode, mode_words)) \
 	X("upstream.soap", "1.1|1.2", "1.1", "", \
 		"the version of SOAP that is spoken with it", 0, WORD(upstream_soap, upstream_soap, soap_words)) \
 	X("upstream.ca", "an absolute path, or empty", "", "", \
@@ -259,7 +261,7 @@ static const struct setting_info infos[] = {SETTINGS(AS_INFO){NULL, NULL, NULL, 
 static const struct row rows[] = {SETTINGS(AS_ROW)};
 static const unsigned change_of[] = {SETTINGS(AS_CHANGES)};
 
-#define TEXT_BYTES ((size_t)4 << 10) /* all texts together: 512 + 512 + 253 + 512 */
+#define TEXT_BYTES ((size_t)16 << 10) /* all texts together: fifteen of at most 512 and a few short ones */
 #define KEPT_BYTES 512 /* of one */
 
 const struct setting_info *setting_table(void)
@@ -430,6 +432,8 @@ static int apply_changes(struct txn *t, unsigned changes, struct err *e)
 		rc = publish_touch_all(t, e);
 	if (rc == E_OK && changes & CHANGES_WAITING)
 		rc = deployments_rejudge(t, e);
+	if (rc == E_OK && changes & CHANGES_POLICY)
+		rc = parent_policy_lost(t, e);
 	return rc;
 }
 

@@ -41,6 +41,10 @@ const struct db_info db_table[DB__N] = {
 	[DB_ARRAY] = {"array", 0, false, 1},
 	[DB_AUDIT] = {"audit", 0, false, 1},
 	[DB_ADMITTED] = {"admitted", 0, true, 3},
+	[DB_CHOICE] = {"choice", 0, true, 4},
+	[DB_HISTORY] = {"history", 0, false, 4},
+	[DB_FETCH] = {"fetch", 0, true, 4},
+	[DB_MIRROR] = {"mirror", 0, true, 4},
 	[DB_FMETA] = {"fmeta", 0, false, 1},
 	[DB_COMPUTER] = {"computer", 0, true, 1},
 	[DB_SEEN] = {"seen", 0, true, 1},
@@ -415,6 +419,7 @@ static const struct migration {
 } migrations[] = {
 	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
 	{2, "what downstream servers are told", sync_migrate, NULL},
+	{3, "the server above this one", NULL, NULL}, /* databases that begin empty */
 };
 
 static enum db meta_of(unsigned kind)

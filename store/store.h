@@ -401,8 +401,8 @@ int audit_each(struct txn *t, int (*fn)(tick_t, struct slice admin, struct slice
 	struct err *e) MUST_CHECK;
 
 /* Policy that outlives its store, as lines of text (store/kept.c tells their form). */
-enum policy { POLICY_SETTINGS, POLICY_GROUPS, POLICY_ASSIGNMENTS, POLICY_EULAS, POLICY_DECLINES, POLICY_DOWNSTREAMS, POLICY_APPROVALS,
-	POLICY__N };
+enum policy { POLICY_SETTINGS, POLICY_GROUPS, POLICY_ASSIGNMENTS, POLICY_EULAS, POLICY_DECLINES, POLICY_DOWNSTREAMS, POLICY_CHOICES,
+	POLICY_APPROVALS, POLICY__N };
 const char *policy_name(enum policy kind); /* "settings" ... */
 /* Calls line() for each of a kind, as far as it can be read. */
 int policy_lines(struct txn *t, enum policy kind, void (*line)(const char *, void *), void *arg, struct err *e) MUST_CHECK;
@@ -493,7 +493,7 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	MUST_CHECK;
 /* Of the records; a change needs a row in migrations[] of store.c.  A store of an older one is taken to it by whoever opens
  * it as STORE_ADMIN, and stays as it was in before-format-N beside the environments. */
-#define STORE_FORMAT 3u
+#define STORE_FORMAT 4u
 /* A consistent copy of both environments into dir/catalog and dir/fleet (compacting). */
 int store_copy(struct store *s, const char *dir, struct err *e) MUST_CHECK;
 /* Clears reader slots of dead processes; called at start and whenever a service is idle. */

@@ -1,27 +1,12 @@
 /* zz_pending.c -- until its owners have landed: every function here is weak, and goes with the commit that brings the real one. */
 #include "store/import.h"
 #include "store/need.h"
-#include "store/parent.h"
 #include "store/publish.h"
 #include "store/replica.h"
 #include "store/schedule.h"
 #include "store/trim.h"
 #define WEAK __attribute__((weak))
 #define NOT_YET return err_set(e, E_REFUSED, "%s: not there yet", __func__)
-WEAK int parent_get(struct txn *t, const struct settings *set, struct parent *out, struct err *e) { (void)t; (void)set; (void)out; NOT_YET; }
-WEAK int parent_put(struct txn *t, const struct parent *p, struct err *e) { (void)t; (void)p; NOT_YET; }
-WEAK int parent_forget(struct txn *t, struct err *e) { (void)t; NOT_YET; }
-WEAK int choice_get(struct txn *t, enum choice_kind kind, const struct guid *id, struct choice *out) { (void)t; (void)kind; (void)id; (void)out; return E_NOTFOUND; }
-WEAK int choice_each(struct txn *t, enum choice_kind kind, int (*fn)(const struct choice *, void *), void *arg, struct err *e) { (void)t; (void)kind; (void)fn; (void)arg; NOT_YET; }
-WEAK int choice_put(struct txn *t, const struct choice *c, struct err *e) { (void)t; (void)c; NOT_YET; }
-WEAK int choices_cover(struct txn *t, struct err *e) { (void)t; NOT_YET; }
-WEAK int sync_run_put(struct txn *t, const struct sync_run *r, struct err *e) { (void)t; (void)r; NOT_YET; }
-WEAK int sync_run_each(struct txn *t, int (*fn)(const struct sync_run *, void *), void *arg, struct err *e) { (void)t; (void)fn; (void)arg; NOT_YET; }
-WEAK int sync_run_prune(struct txn *t, tick_t before, uint32_t *dropped, struct err *e) { (void)t; (void)before; (void)dropped; NOT_YET; }
-WEAK int fetch_get(struct txn *t, const struct sha1 *digest, struct fetch *out) { (void)t; (void)digest; (void)out; return E_NOTFOUND; }
-WEAK int fetch_each(struct txn *t, int (*fn)(const struct fetch *, void *), void *arg, struct err *e) { (void)t; (void)fn; (void)arg; NOT_YET; }
-WEAK int fetch_put(struct txn *t, const struct fetch *f, struct err *e) { (void)t; (void)f; NOT_YET; }
-WEAK int fetch_del(struct txn *t, const struct sha1 *digest, struct err *e) { (void)t; (void)digest; NOT_YET; }
 WEAK int policy_is_local(struct txn *t, const char *to_do, struct err *e) { (void)t; (void)to_do; (void)e; return E_OK; }
 WEAK int replica_apply(struct txn *t, const struct ServerSyncDeploymentResult *p, bool full, tick_t now, struct replica_report *out, struct err *e) { (void)t; (void)p; (void)full; (void)now; (void)out; NOT_YET; }
 WEAK int replica_lacks(struct txn *t, const struct ServerSyncDeploymentResult *p, struct arena *a, struct UpdateIdentity **out, size_t *n, struct err *e) { (void)t; (void)p; (void)a; (void)out; (void)n; NOT_YET; }
