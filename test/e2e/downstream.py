@@ -186,10 +186,11 @@ class Downstream:
     """One downstream server and all it keeps between runs."""
 
     def __init__(self, host, port, name, id=None, replica=False, version="1.20", soap=SOAP11, unpress=None, content=False,
-                 batch=None, double_slash=False, fetch_files=()):
+                 batch=None, double_slash=False, uncabinet=None):
         self.host, self.port, self.name, self.id = host, port, name, id or str(uuid.uuid4())
         self.replica, self.version, self.soap, self.unpress = replica, version, soap, unpress
         self.wants_content, self.batch, self.double_slash = content, batch, double_slash
+        self.uncabinet = uncabinet    # bytes of a cabinet -> the document in it
         self.filter = None            # (categories, classifications), None: everything
         self.hooks = {}               # name of a step -> called behind it
         self.timeout = 60
@@ -388,7 +389,7 @@ class Downstream:
             need(("FileDigestList" in row) == bool(digests), "an empty FileDigestList (UPDATEDATA-16)")
             need(all(len(d) == 20 for d in digests), "digests of 20 bytes")
             need(key in ids, f"{key} was not asked for")
-            text = row.text("XmlUpdateBlob")
+            text = row.text("XmlUpdateBlob") if "XmlUpdateBlob" in row else self.uncabinet(row.bytes("XmlUpdateBlobCompressed"))
             got[key] = (text, digests, Document(text))
         seen = set()
         for row in result.nodes("fileUrls", "ServerSyncUrlData", ("FileDigest", "MUUrl", "UssUrl", "DecryptionKey")):
