@@ -869,7 +869,7 @@ static int audit_pending(struct slice key, struct slice value, void *arg)
 {
 	(void)value;
 	struct audit *a = arg;
-	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_FILE)
+	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_READY)
 		say(a, "a note for the next publish cannot be read");
 	else
 		check_mentioned(a, get_be32(key.p + 5), "a note for the next publish");

@@ -183,6 +183,7 @@ enum pending {
 	PENDING_DIRTY,
 	PENDING_TOUCH_ALL,
 	PENDING_FILE, /* 0, revision: downstream servers are to ask anew about its files */
+	PENDING_READY, /* 0, 0: publish_ready() was here */
 };
 int server_state_put(struct txn *t, const struct server_state *s, struct err *e) MUST_CHECK;
 /* What a store of format 2 lacks: the arrays, and what its documents say that was not kept. */
@@ -194,6 +195,7 @@ int sync_migrate(struct txn *t, struct err *e) MUST_CHECK;
 int update_number(struct txn *t, const struct guid *id, uint32_t *no, struct err *e) MUST_CHECK;
 int update_put(struct txn *t, const struct update *u, struct err *e) MUST_CHECK;
 int revision_put(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* and its identity row */
+int revision_rewrite(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* its record alone */
 int relations_put(struct txn *t, int32_t id, const struct relations *r, struct err *e) MUST_CHECK;
 /* The bundle members of a revision without an arena; fn returns non-zero to stop. */
 int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *member, void *), void *arg,

@@ -26,12 +26,16 @@ struct held {
 
 struct import {
 	struct store *store;
-	struct txn *txn; /* TXN_CATALOG; NULL after a failure */
+	struct txn *txn; /* TXN_CATALOG; NULL after a failure and while it rests */
 	tick_t now;
 	struct document *doc;
 	struct buf relations[REL__N]; /* struct relation */
 	unsigned uncommitted;         /* documents */
 	int failed;                   /* what ended the batch, E_OK: nothing yet */
+	bool hold;                    /* what is staged gets REV_HELD */
+	bool expects;                 /* the next document is to have this identity */
+	struct guid expected;
+	int32_t expected_number;
 
 	/* Chunks of a document of usual size wait for its end, to be put in the order of their keys: appended
 	 * rows fill the pages of the store, and a refused document has put nothing. */
@@ -64,22 +68,36 @@ static int commit_if_large(struct import *i, struct err *e)
 	return txn_dirty(i->txn) >= LIMIT_DIRTY ? commit(i, e) : E_OK;
 }
 
+static void let_go(struct import *i)
+{
+	txn_end(&i->txn);
+	store_import_unlock(i->store);
+}
+
+/* Takes the import lock and a transaction; where that fails, neither. */
+static int take(struct import *i, struct err *e)
+{
+	int rc = store_import_lock(i->store, e);
+	if (rc != E_OK)
+		return rc;
+	rc = txn_begin(i->store, TXN_CATALOG, &i->txn, e);
+	if (rc == E_OK)
+		rc = revisions_sweep(i->txn, e);
+	if (rc != E_OK)
+		let_go(i);
+	return rc;
+}
+
 static int begin(struct import *i, struct err *e)
 {
 	i->doc = document_new();
-	if (!i->doc)
-		return err_set(e, E_NOMEM, "import: %s", err_name(E_NOMEM));
-	int rc = store_import_lock(i->store, e);
-	if (rc == E_OK)
-		rc = txn_begin(i->store, TXN_CATALOG, &i->txn, e);
-	return rc == E_OK ? revisions_sweep(i->txn, e) : rc;
+	return i->doc ? take(i, e) : err_set(e, E_NOMEM, "import: %s", err_name(E_NOMEM));
 }
 
 static void import_free(struct import **out)
 {
 	struct import *i = *out;
-	txn_end(&i->txn);
-	store_import_unlock(i->store);
+	let_go(i);
 	document_free(&i->doc);
 	for (int k = 0; k < REL__N; k++)
 		buf_free(&i->relations[k]);
@@ -109,16 +127,38 @@ int import_begin(struct import **out, struct store *s, tick_t now, struct err *e
 	return rc;
 }
 
+void import_hold(struct import *i)
+{
+	i->hold = true;
+}
+
+void import_expect(struct import *i, const struct guid *update, int32_t number)
+{
+	i->expects = true;
+	i->expected = *update;
+	i->expected_number = number;
+}
+
+int import_rest(struct import *i, struct err *e)
+{
+	int rc = E_OK;
+	if (i->failed != E_OK)
+		rc = err_set(e, (enum errcode)i->failed, "the batch has ended: %s", err_name(i->failed));
+	else if (i->txn)
+		i->failed = rc = txn_commit(&i->txn, e);
+	i->uncommitted = 0;
+	let_go(i);
+	return rc;
+}
+
 int import_end(struct import **pi, bool abort, struct err *e)
 {
 	struct import *i = *pi;
 	int rc = E_OK;
-	if (i->failed != E_OK) { /* what was committed before stays, and is to be seen */
-		txn_end(&i->txn);
-		rc = abort ? E_OK : txn_begin(i->store, TXN_CATALOG, &i->txn, e);
-		if (rc == E_OK && !abort)
-			rc = revisions_sweep(i->txn, e);
-	}
+	if (i->failed != E_OK) /* what was committed before stays, and is to be seen */
+		let_go(i);
+	if (!abort && !i->txn)
+		rc = take(i, e);
 	if (rc == E_OK && !abort) {
 		struct publish_report report;
 		rc = publish(i->txn, i->now, &report, e);
@@ -131,6 +171,15 @@ int import_end(struct import **pi, bool abort, struct err *e)
 
 /* ================= while the document is read ================= */
 
+static int unexpected(const struct import *i, struct err *e)
+{
+	char is[GUID_TEXT + 1], ought[GUID_TEXT + 1];
+	guid_text(&i->update, is);
+	guid_text(&i->expected, ought);
+	return err_set(e, E_FORM, "the document says that it is %s:%d; asked for was %s:%d", is, (int)i->number, ought,
+		(int)i->expected_number);
+}
+
 static int on_identity(void *arg, const struct guid *update, int32_t number, bool *wanted, struct err *e)
 {
 	struct import *i = arg;
@@ -138,6 +187,8 @@ static int on_identity(void *arg, const struct guid *update, int32_t number, boo
 	struct key k = key_identity(update, number);
 	i->update = *update;
 	i->number = number;
+	if (i->expects && (guid_cmp(update, &i->expected) != 0 || number != i->expected_number))
+		return unexpected(i, e);
 	int rc = db_get(i->txn, DB_IDENTITY, key_bytes(&k), &v);
 	if (rc != E_OK && rc != E_NOTFOUND)
 		return err_set(e, (enum errcode)rc, "looking up an identity: %s", err_name(rc));
@@ -290,6 +341,7 @@ static int put_revision(struct import *i, const struct document_facts *f, struct
 	struct revision rev = f->rev;
 	uint32_t id;
 	rev.imported = i->now;
+	rev.flags |= i->hold ? REV_HELD : 0;
 	int rc = update_number(i->txn, &rev.update, &rev.update_no, e);
 	if (rc == E_OK)
 		rc = put_relations(i, f, e);
@@ -316,6 +368,15 @@ static int stage(struct import *i, const struct document_facts *f, struct err *e
 	return rc;
 }
 
+/* What a synchronization left held back and somebody brings by hand, he wants to be seen. */
+static int release(struct import *i, struct revision *r, struct err *e)
+{
+	if (i->hold || !(r->flags & REV_HELD))
+		return E_OK;
+	r->flags &= ~REV_HELD;
+	return revision_put(i->txn, r, e);
+}
+
 static int compare(struct import *i, const struct document_facts *f, struct import_report *out, struct err *e)
 {
 	struct revision rev;
@@ -325,7 +386,7 @@ static int compare(struct import *i, const struct document_facts *f, struct impo
 	out->revision = i->known;
 	if (memcmp(&rev.doc_digest, &f->rev.doc_digest, sizeof(rev.doc_digest)) == 0) {
 		out->outcome = IMPORT_KNOWN;
-		return E_OK;
+		return release(i, &rev, e);
 	}
 	char id[GUID_TEXT + 1];
 	guid_text(&i->update, id);
@@ -390,6 +451,12 @@ int import_document(struct import *i, xml_refill_fn *refill, void *arg, struct i
 		e = &own;
 	if (i->failed != E_OK)
 		return err_set(e, (enum errcode)i->failed, "the batch has ended: %s", err_name(i->failed));
+	if (!i->txn) {
+		int rc = take(i, e);
+		if (rc != E_OK)
+			return rc;
+	}
 	i->failed = document(i, refill, arg, out, e);
+	i->expects = false;
 	return i->failed;
 }

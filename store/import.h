@@ -14,11 +14,12 @@ struct import; /* one batch: owns the TXN_CATALOG it works in, commits by LIMIT_
 int import_begin(struct import **out, struct store *s, tick_t now, struct err *e) MUST_CHECK;
 
 /* For a synchronization, which brings its documents in batches with waits between them:
- * - what is staged from now on is held until publish_held(); */
+ * - what is staged from now on is held until publish_held() (or until somebody imports the same document by hand); */
 void import_hold(struct import *i);
 /* - the next document must have this identity, else it is refused (WSUSSS-POPULATE-10); */
 void import_expect(struct import *i, const struct guid *update, int32_t number);
-/* - commits what is staged and lets go of the store and of the import lock; the next document takes them again. */
+/* - commits what is staged and lets go of the store and of the import lock; the next document takes them again, and
+ *   fails with E_BUSY, nothing of it read and the batch not ended, while another import has them. */
 int import_rest(struct import *i, struct err *e) MUST_CHECK;
 
 enum import_outcome {

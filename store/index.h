@@ -210,9 +210,9 @@ void walk_prerequisites(struct walk *w);
 void walk_roots(struct walk *w, bool roots, const uint32_t *extra, size_t nextra);
 
 /* ---- building, for publish() ---- */
-/* Revisions that are staged: exist, not removed, not in the index.  In a, ascending. */
-int index_staged(struct txn *t, const struct index *ix, struct arena *a, uint32_t **ids, size_t *n, struct err *e)
-	MUST_CHECK;
+/* Revisions that are staged: exist, not removed, not in the index; with or without those that are held.  In a, ascending. */
+int index_staged(struct txn *t, const struct index *ix, bool held, struct arena *a, uint32_t **ids, size_t *n,
+	struct err *e) MUST_CHECK;
 struct index_change {
 	uint32_t *id; /* revisions shown before that changed for all computers: alive, leaf, implied action */
 	size_t n;

@@ -32,6 +32,7 @@ struct work {
 	struct touches files; /* revisions with a file of which more is known */
 	uint32_t *staged;
 	size_t nstaged;
+	bool held; /* revisions that are held are shown, too */
 };
 
 /* ================= what is to be done ================= */
@@ -106,7 +107,7 @@ static int collect(struct work *w)
 	if (rc == E_OK)
 		rc = index_load(w->t, &w->arena, &w->old, w->e);
 	if (rc == E_OK)
-		rc = index_staged(w->t, &w->old, &w->arena, &w->staged, &w->nstaged, w->e);
+		rc = index_staged(w->t, &w->old, w->held, &w->arena, &w->staged, &w->nstaged, w->e);
 	if (rc == E_OK)
 		rc = db_each(w->t, DB_PENDING, SL(""), pending_row, w, w->e);
 	if (rc == E_OK)
@@ -125,17 +126,21 @@ static bool nothing(const struct work *w)
 
 /* ================= doing it ================= */
 
+static int show_row(struct txn *t, struct revision *r, tick_t now, struct err *e)
+{
+	r->flags = (r->flags | REV_PUBLISHED) & ~REV_HELD;
+	r->published = now;
+	return revision_rewrite(t, r, e);
+}
+
 static int show(struct work *w)
 {
 	int rc = E_OK;
 	for (size_t i = 0; rc == E_OK && i < w->nstaged; i++) {
 		struct revision r;
 		rc = revision_get(w->t, (int32_t)w->staged[i], &r, w->e);
-		if (rc != E_OK)
-			break;
-		r.flags |= REV_PUBLISHED;
-		r.published = w->now;
-		rc = revision_put(w->t, &r, w->e);
+		if (rc == E_OK && !(r.flags & REV_PUBLISHED))
+			rc = show_row(w->t, &r, w->now, w->e);
 	}
 	w->out->shown = (uint32_t)w->nstaged;
 	return rc;
@@ -309,9 +314,9 @@ static int advance(struct work *w)
 	return rc == E_OK ? server_state_put(w->t, &w->state, w->e) : rc;
 }
 
-int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
+static int publish_all(struct txn *t, tick_t now, bool held, struct publish_report *out, struct err *e)
 {
-	struct work w = {.t = t, .now = now, .e = e, .out = out};
+	struct work w = {.t = t, .now = now, .e = e, .out = out, .held = held};
 	*out = (struct publish_report){0};
 	arena_init(&w.arena, PUBLISH_MEMORY);
 	int rc = collect(&w);
@@ -323,4 +328,76 @@ int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e
 	free(w.waiting.v);
 	free(w.files.v);
 	return rc == E_OK ? rc : txn_fail(t, rc, e); /* half a publish is never committed */
+}
+
+int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
+{
+	return publish_all(t, now, false, out, e);
+}
+
+int publish_held(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
+{
+	return publish_all(t, now, true, out, e);
+}
+
+/* ================= beforehand ================= */
+
+/* Rows written in one transaction: 4 to 8 MB of pages. */
+#define READY_ROWS 10000
+
+struct ready {
+	struct txn *t;
+	int32_t id[READY_ROWS];
+	size_t n;
+};
+
+static int held_row(const struct revision *r, void *arg)
+{
+	struct ready *w = arg;
+	if (!(r->flags & REV_HELD) || (r->flags & REV_REMOVED))
+		return E_OK;
+	w->id[w->n++] = r->id;
+	return w->n == READY_ROWS ? -1 : E_OK;
+}
+
+/* The pending row tells store_audit() that the index does not have them yet. */
+static int ready_rows(struct ready *w, tick_t now, struct err *e)
+{
+	struct key k = key_pending(PENDING_READY, 0, 0);
+	int rc = db_put(w->t, DB_PENDING, key_bytes(&k), SL(""), e);
+	for (size_t i = 0; rc == E_OK && i < w->n; i++) {
+		struct revision r;
+		rc = revision_get(w->t, w->id[i], &r, e);
+		if (rc == E_OK)
+			rc = show_row(w->t, &r, now, e);
+	}
+	return rc;
+}
+
+static int ready_from(struct store *s, int32_t from, struct ready *w, tick_t now, struct err *e)
+{
+	w->n = 0;
+	int rc = txn_begin(s, TXN_CATALOG, &w->t, e);
+	if (rc == E_OK)
+		rc = revision_each(w->t, from, 0, held_row, w, e);
+	if (rc == -1)
+		rc = E_OK;
+	if (rc == E_OK && w->n)
+		rc = ready_rows(w, now, e);
+	if (rc == E_OK && w->n)
+		rc = txn_commit(&w->t, e);
+	txn_end(&w->t);
+	return rc;
+}
+
+int publish_ready(struct store *s, tick_t now, struct err *e)
+{
+	struct ready *w = alloc_should_fail() ? NULL : calloc(1, sizeof(*w));
+	if (!w)
+		return err_set(e, E_NOMEM, "publish");
+	int rc = E_OK;
+	for (int32_t from = 1; rc == E_OK && from > 0; from = w->n == READY_ROWS ? w->id[w->n - 1] + 1 : 0)
+		rc = ready_from(s, from, w, now, e);
+	free(w);
+	return rc;
 }

@@ -164,12 +164,18 @@ static void revision_encode(struct buf *b, const struct revision *v)
 	rec_put_str(b, cut(v->language, WORD_KEPT));
 }
 
-int revision_put(struct txn *t, const struct revision *v, struct err *e)
+int revision_rewrite(struct txn *t, const struct revision *v, struct err *e)
 {
 	struct buf b;
-	struct key id = key_u32((uint32_t)v->id), name = key_identity(&v->update, v->number);
+	struct key id = key_u32((uint32_t)v->id);
 	revision_encode(&b, v);
-	int rc = db_put_rec(t, DB_REVISION, key_bytes(&id), &b, e);
+	return db_put_rec(t, DB_REVISION, key_bytes(&id), &b, e);
+}
+
+int revision_put(struct txn *t, const struct revision *v, struct err *e)
+{
+	struct key id = key_u32((uint32_t)v->id), name = key_identity(&v->update, v->number);
+	int rc = revision_rewrite(t, v, e);
 	if (rc == E_OK)
 		rc = db_put(t, DB_IDENTITY, key_bytes(&name), key_bytes(&id), e);
 	if (rc == E_OK && !(v->flags & REV_REMOVED))

@@ -14,7 +14,3 @@ WEAK int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err
 WEAK tick_t schedule_next(const struct schedule *s, tick_t last, uint32_t spread) { (void)s; (void)last; (void)spread; return 0; }
 WEAK int trim_apply(struct txn *t, unsigned words, bool dry, struct trim_report *out, struct err *e) { (void)t; (void)words; (void)dry; (void)out; NOT_YET; }
 WEAK int trim_undo(struct txn *t, unsigned words, bool dry, struct trim_report *out, struct err *e) { (void)t; (void)words; (void)dry; (void)out; NOT_YET; }
-WEAK int publish_held(struct txn *t, tick_t now, struct publish_report *out, struct err *e) { (void)t; (void)now; (void)out; NOT_YET; }
-WEAK void import_hold(struct import *i) { (void)i; }
-WEAK void import_expect(struct import *i, const struct guid *update, int32_t number) { (void)i; (void)update; (void)number; }
-WEAK int import_rest(struct import *i, struct err *e) { (void)i; NOT_YET; }

@@ -1,10 +1,12 @@
 /* t_import.c -- documents into the store: what is staged, what a refusal or a kill leaves, what is known. */
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include "common/limits.h"
 #include "store/db.h"
 #include "store/import.h"
+#include "store/publish.h"
 #include "test/unit/corpus.h"
 #include "test/unit/update_doc.h"
 
@@ -514,6 +517,115 @@ static void test_a_batch_commits_by_documents_and_an_aborted_tail_is_given_up(vo
 	audit_is_clean();
 }
 
+/* ---- as a synchronization does it ---- */
+
+static bool shown(int32_t id, unsigned *flags)
+{
+	struct txn *t = reading();
+	struct revision v;
+	struct err e;
+	int rc = revision_get(t, id, &v, &e);
+	txn_end(&t);
+	*flags = rc == E_OK ? v.flags : 0;
+	return rc == E_OK && v.flags & REV_PUBLISHED;
+}
+
+/* will hold: WSUSSS-DSS-META-16 */
+static void test_what_is_held_waits_for_the_end_of_the_synchronization(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	struct txn *t;
+	struct publish_report p;
+	unsigned flags;
+	buf_init(&b, 4096);
+	struct import *i = begin();
+	import_hold(i);
+	numbered(&b, 1);
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).outcome, IMPORT_NEW);
+	assert_int_equal(import_rest(i, &e), E_OK);
+	assert_int_equal(import_rest(i, &e), E_OK); /* rests already */
+	/* meanwhile somebody else imports, reads and publishes */
+	numbered(&b, 2);
+	assert_int_equal(put_alone(buf_bytes(&b), 0).revision, 2);
+	assert_true(shown(2, &flags));
+	assert_false(shown(1, &flags));
+	assert_true(flags & REV_HELD);
+	audit_is_clean();
+	numbered(&b, 3);
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).revision, 3);
+	numbered(&b, 1);
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).outcome, IMPORT_KNOWN);
+	assert_int_equal(import_end(&i, false, &e), E_OK); /* a plain publish */
+	assert_false(shown(1, &flags) || shown(3, &flags));
+	audit_is_clean();
+	/* what is brought by hand is wanted now */
+	numbered(&b, 3);
+	assert_int_equal(put_alone(buf_bytes(&b), 0).outcome, IMPORT_KNOWN);
+	assert_true(shown(3, &flags));
+	assert_false(flags & REV_HELD);
+	assert_int_equal(publish_ready(store, NOW, &e), E_OK);
+	audit_is_clean();
+	assert_int_equal(txn_begin(store, TXN_CATALOG, &t, &e), E_OK);
+	assert_int_equal(publish_held(t, NOW, &p, &e), E_OK);
+	assert_int_equal(p.shown, 1);
+	assert_int_equal(txn_commit(&t, &e), E_OK);
+	assert_true(shown(1, &flags));
+	buf_free(&b);
+	audit_is_clean();
+}
+
+static void test_another_import_while_one_rests(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	char path[300];
+	buf_init(&b, 4096);
+	numbered(&b, 1);
+	struct import *i = begin();
+	assert_int_equal(import_rest(i, &e), E_OK);
+	snprintf(path, sizeof(path), "%s/catalog/import.lock", dir);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	struct mem_source m = {buf_bytes(&b), 0};
+	struct import_report r;
+	assert_int_equal(import_document(i, mem_refill, &m, &r, &e), E_BUSY);
+	assert_int_equal(m.left.n, b.n);
+	close(fd);
+	assert_int_equal(import_document(i, mem_refill, &m, &r, &e), E_OK);
+	assert_int_equal(r.outcome, IMPORT_NEW);
+	finish(&i);
+	buf_free(&b);
+	audit_is_clean();
+}
+
+/* will hold: WSUSSS-POPULATE-10 */
+static void test_another_identity_than_asked_for_is_refused(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	struct guid one = {{0, 0, 0, 1, 0, 0, 0x40, 0, 0x80}}, two = {{0, 0, 0, 2, 0, 0, 0x40, 0, 0x80}};
+	buf_init(&b, 4096);
+	numbered(&b, 1);
+	struct import *i = begin();
+	import_expect(i, &two, 1);
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).outcome, IMPORT_REFUSED);
+	assert_non_null(strstr(e.text, "00000001-0000-4000-8000-000000000000:1; asked for was "
+		"00000002-0000-4000-8000-000000000000:1"));
+	import_expect(i, &one, 2);
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).outcome, IMPORT_REFUSED);
+	import_expect(i, &one, 1);
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).outcome, IMPORT_NEW);
+	numbered(&b, 3); /* expected was the next one alone */
+	assert_int_equal(put(i, buf_bytes(&b), 0, &e).outcome, IMPORT_NEW);
+	finish(&i);
+	buf_free(&b);
+	audit_is_clean();
+}
+
 /* ---- identical rows however the bytes arrive ---- */
 
 static int add_row(struct slice key, struct slice value, void *arg)
@@ -740,6 +852,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_failure_ends_the_batch_and_the_rest_is_published, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_import_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_held_waits_for_the_end_of_the_synchronization, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_import_while_one_rests, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_identity_than_asked_for_is_refused, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

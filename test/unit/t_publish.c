@@ -52,6 +52,75 @@ static void a_staged_revision_is_invisible_until_published(void **state)
 	assert_int_equal(v.published, S.now);
 }
 
+static struct publish_report show_held(void)
+{
+	struct publish_report p;
+	OK(publish_held(S.t, S.now, &p, &S.e));
+	return p;
+}
+
+static void what_is_held_is_shown_by_publish_held_alone(void **state)
+{
+	(void)state;
+	struct revision v;
+	int32_t held = STAGE(.update = 1, .flags = REV_HELD), by_hand = STAGE(.update = 2), late = STAGE(.update = 3, .flags = REV_HELD);
+	assert_int_equal(show().shown, 1);
+	assert_int_equal(kept(NULL, 0, 0).nfresh, 1);
+	assert_int_equal(kept(NULL, 0, 0).fresh[0].revision, by_hand);
+	assert_int_equal(show().shown, 0); /* nor does a tick */
+	assert_int_equal(audit_findings(), 0);
+	struct publish_report p = show_held();
+	assert_int_equal(p.shown, 2);
+	assert_int_equal(kept(NULL, 0, 0).nfresh, 3);
+	OK(revision_get(S.t, held, &v, &S.e));
+	assert_int_equal(v.flags & (REV_HELD | REV_PUBLISHED), REV_PUBLISHED);
+	OK(revision_get(S.t, late, &v, &S.e));
+	assert_int_equal(v.flags & (REV_HELD | REV_PUBLISHED), REV_PUBLISHED);
+	assert_int_equal(show_held().epoch, p.epoch);
+	assert_int_equal(audit_findings(), 0);
+}
+
+static void a_bundle_by_hand_waits_for_a_member_that_is_held(void **state)
+{
+	(void)state;
+	int32_t inner = stage((struct spec){.update = 2, .number = 1, .flags = REV_HELD});
+	STAGE(.update = 1, .bundle = {HAS(2, 1), HAS(3, 1)});
+	stage((struct spec){.update = 3, .number = 1, .flags = REV_HELD}); /* its id is behind all that is shown */
+	assert_int_equal(show().held, 1);
+	assert_int_equal(kept(NULL, 0, 0).nfresh, 0);
+	assert_int_equal(audit_findings(), 0);
+	assert_int_equal(show_held().held, 0);
+	assert_int_equal(kept(NULL, 0, 0).nfresh, 3);
+	assert_int_equal(kept(&inner, 1, 0).nfresh, 2);
+	assert_int_equal(audit_findings(), 0);
+}
+
+static void begin_again(void)
+{
+	OK(txn_commit(&S.t, &S.e));
+	OK(publish_ready(S.store, S.now, &S.e));
+	OK(txn_begin(S.store, TXN_CATALOG, &S.t, &S.e));
+}
+
+/* In cuts of 10,000; nobody sees any of them before the publish, and nothing is amiss if that never comes. */
+static void what_is_held_may_be_made_ready_beforehand(void **state)
+{
+	(void)state;
+	enum { MANY = 25000 };
+	STAGE(.update = 1, .bytes = 1);
+	show();
+	for (uint32_t u = 2; u <= MANY; u++)
+		STAGE(.update = u, .bytes = 1, .flags = REV_HELD);
+	begin_again();
+	assert_int_equal(kept(NULL, 0, 0).nfresh + kept(NULL, 0, 0).remaining, 1);
+	assert_int_equal(audit_findings(), 0);
+	assert_int_equal(show_held().shown, MANY - 1);
+	assert_int_equal(kept(NULL, 0, 0).nfresh + kept(NULL, 0, 0).remaining, MANY);
+	assert_int_equal(audit_findings(), 0);
+	begin_again(); /* nothing to do */
+	assert_int_equal(show_held().shown, 0);
+}
+
 /* holds: WUSP-POPULATE-19 */
 static void a_bundle_waits_for_members_that_come_later(void **state)
 {
@@ -210,6 +279,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_pending_is_no_epoch),
 		T(a_staged_revision_is_invisible_until_published),
+		T(what_is_held_is_shown_by_publish_held_alone),
+		T(a_bundle_by_hand_waits_for_a_member_that_is_held),
+		T(what_is_held_may_be_made_ready_beforehand),
 		T(a_bundle_waits_for_members_that_come_later),
 		T(bundles_that_hold_only_each_other_are_not_held),
 		T(bundles_nest_as_deep_as_they_like),
