@@ -44,4 +44,3 @@ WEAK int job_sync(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_content(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_check(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_count(const struct job_options *o) { (void)o; return EXIT_FAILED; }
-WEAK int cab_unpack(struct spool *cabinet, struct spool *to, uint64_t max, struct err *e) { (void)cabinet; (void)to; (void)max; NOT_YET; }
