@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/seal.h"
 #include "common/text.h"
+#include "store/content.h"
 
 /* ---- for handlers ---- */
 
@@ -508,6 +509,8 @@ static int answer_soap(struct call *c, struct answer *out)
 		rc = encode(c, msg, out);
 	if (rc == E_OK && c->wants_store) /* last: a request that ends in a fault changes nothing (SOAPFAULT-22) ... */
 		rc = stored(c, txn_commit(&c->w->txn, &c->err));
+	if (rc == E_OK && c->wants_store && c->rings)
+		content_bell_ring(store_dir(c->w->store));
 	return rc == E_OK ? c->late : rc; /* ... unless the fault is what it asked for */
 }
 

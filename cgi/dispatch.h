@@ -114,6 +114,7 @@ struct call {
 	struct dss_cookie dss;   /* the same of a downstream server */
 	struct client_groups groups; /* OP_SCAN with OP_COOKIE */
 	bool wants_store;
+	bool rings;              /* what STORE() wrote is something to fetch: content_bell_ring() once it is committed */
 	int late;                /* call_fault_after() */
 	struct slice message;    /* of the fault, if it is longer than an error's text; in c->a */
 	char remedy[320];        /* for the log, if it says more than err_remedy() */

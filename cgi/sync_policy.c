@@ -214,6 +214,7 @@ SHARED_STORE(DownloadFiles)
 		int rc = judge_digest(c, in->fileDigestList.v[i], &d, &want);
 		if (rc == E_OK && want)
 			rc = wanted_add(c->txn, &d, &c->dss.dss, c->now, &c->err);
+		c->rings |= want;
 		if (rc != E_OK && rc != E_NOTFOUND)
 			return rc;
 	}

@@ -7,80 +7,18 @@
 #include "common/text.h"
 #include "ctl/cmd.h"
 #include "ctl/content.h"
-#include "ctl/content_names.h"
+#include "store/content_names.h"
 #include "ctl/walk.h"
 #include "store/downstream.h"
 
-/* Files are marked as here in groups, so that an interrupted run keeps what it has done. */
-#define GROUP_FILES 256
-#define GROUP_BYTES ((uint64_t)1 << 30)
-
-struct marks {
-	struct ctl *c;
-	struct sha1 digest[GROUP_FILES];
-	bool stored;
-	unsigned n;
-	uint64_t bytes;
-};
-
-static int mark_all(struct marks *m)
-{
-	struct ctl *c = m->c;
-	struct txn *t;
-	int rc = txn_begin(c->store, TXN_CATALOG, &t, &c->err);
-	for (unsigned i = 0; rc == E_OK && i < m->n; i++)
-		rc = file_set_stored(t, &m->digest[i], m->stored, &c->err);
-	if (rc == E_OK)
-		rc = publish(t, time_now(), &c->published, &c->err);
-	if (rc == E_OK)
-		rc = txn_commit(&t, &c->err);
-	txn_end(&t);
-	m->n = 0;
-	m->bytes = 0;
-	return rc;
-}
-
-static int mark(struct marks *m, const struct file *f)
-{
-	m->digest[m->n++] = f->digest;
-	m->bytes += f->size;
-	return m->n == GROUP_FILES || m->bytes >= GROUP_BYTES ? mark_all(m) : E_OK;
-}
-
 /* ---- what downstream servers want ---- */
-
-static int count_stale(struct ctl *c, uint64_t *n)
-{
-	struct wanted_totals w = {0};
-	struct txn *t;
-	int rc = txn_begin(c->store, TXN_READ, &t, &c->err);
-	if (rc == E_OK)
-		rc = wanted_total(t, &w, &c->err);
-	txn_end(&t);
-	*n = w.stale;
-	return rc;
-}
 
 /* A mark that stays is swept the next time: no reason for a command that did its work to fail. */
 void content_sweep_wanted(struct ctl *c)
 {
-	struct err before = c->err;
-	struct txn *t = NULL;
-	uint64_t n = 0;
-	if (store_trouble(c->store, STORE_FLEET))
-		return;
-	int rc = count_stale(c, &n);
-	if (rc == E_OK && n > 0) {
-		rc = txn_begin(c->store, TXN_FLEET, &t, &c->err);
-		if (rc == E_OK)
-			rc = wanted_sweep(t, &n, &c->err);
-		if (rc == E_OK)
-			rc = txn_commit(&t, &c->err);
-		txn_end(&t);
-	}
-	if (rc != E_OK)
-		ctl_warn(c, "files that downstream servers wanted stay marked: %s", c->err.text);
-	c->err = before;
+	struct err e = {0};
+	if (content_unwant(c->store, &e) != E_OK)
+		ctl_warn(c, "files that downstream servers wanted stay marked: %s", e.text);
 }
 
 static const struct column wanted_columns[] = {
@@ -154,7 +92,7 @@ void content_mend_names(struct ctl *c, const bool folder[256], struct name_repor
 /* ---- add ---- */
 
 struct adding {
-	struct marks marks;
+	struct content_marks marks;
 	bool folder[256]; /* in which there are files of this run */
 	uint64_t added, known, unknown, bad, bytes;
 };
@@ -193,7 +131,7 @@ static int place(struct ctl *c, const char *path, const struct digests *d, const
 	}
 	a->added++;
 	a->bytes += f->size;
-	return mark(&a->marks, f);
+	return content_mark(&a->marks, f, &c->err);
 }
 
 static int add_file(struct ctl *c, const char *path, uint64_t size, void *arg)
@@ -219,13 +157,13 @@ static int add_file(struct ctl *c, const char *path, uint64_t size, void *arg)
 
 static int run_add(struct ctl *c)
 {
-	struct adding a = {.marks = {.c = c, .stored = true}};
+	struct adding a = {.marks = {.store = c->store, .stored = true}};
 	int rc = E_OK;
 	content_sweep(c->content_dir);
 	for (unsigned i = 0; rc == E_OK && i < c->npos; i++)
 		rc = walk_files(c, c->pos[i], NULL, add_file, &a);
 	struct err first = c->err;
-	int marked = a.marks.n ? mark_all(&a.marks) : E_OK;
+	int marked = content_mark_rest(&a.marks, &c->err);
 	if (rc != E_OK)
 		c->err = first;
 	if (rc == E_OK)
@@ -241,66 +179,6 @@ static int run_add(struct ctl *c)
 	out_field_number(&c->out, "known", "Here already", CELL_NUMBER, a.known);
 	out_field_number(&c->out, "unknown", "Not named by any update", CELL_NUMBER, a.unknown);
 	out_field_number(&c->out, "bad", "Refused", CELL_NUMBER, a.bad);
-	out_object_end(&c->out);
-	return E_OK;
-}
-
-/* ---- status ---- */
-
-struct totals {
-	uint64_t files, stored, bytes, stored_bytes;
-	uint64_t waiting, missing_files, missing_bytes;
-	struct ctl *c;
-};
-
-static int count_file(const struct file *f, void *arg)
-{
-	struct totals *t = arg;
-	t->files++;
-	t->bytes += f->size;
-	t->stored += f->stored;
-	t->stored_bytes += f->stored ? f->size : 0;
-	return E_OK;
-}
-
-static int count_waiting(const struct deployment *d, void *arg)
-{
-	struct totals *t = arg;
-	if (d->dead || !(d->waiting & WAIT_FILES))
-		return E_OK;
-	t->waiting++;
-	t->missing_files += d->missing_files;
-	t->missing_bytes += d->missing_bytes;
-	return E_OK;
-}
-
-static int count_group(const struct group *g, void *arg)
-{
-	struct totals *t = arg;
-	return deployment_each_of_group(t->c->txn, g->no, count_waiting, t, &t->c->err);
-}
-
-static int run_status(struct ctl *c)
-{
-	struct totals t = {.c = c};
-	struct wanted_totals w = {0};
-	int rc = file_each(c->txn, count_file, &t, &c->err);
-	if (rc == E_OK && !store_trouble(c->store, STORE_FLEET))
-		rc = wanted_total(c->txn, &w, &c->err);
-	if (rc == E_OK)
-		rc = group_each(c->txn, count_group, &t, &c->err);
-	if (rc != E_OK)
-		return rc;
-	out_object_begin(&c->out);
-	out_field_number(&c->out, "files", "Files named by updates", CELL_NUMBER, t.files);
-	out_field_number(&c->out, "bytes", "Their size", CELL_BYTES, t.bytes);
-	out_field_number(&c->out, "stored", "Here and verified", CELL_NUMBER, t.stored);
-	out_field_number(&c->out, "stored_bytes", "Their size", CELL_BYTES, t.stored_bytes);
-	out_field_number(&c->out, "waiting_approvals", "Approvals that wait for files", CELL_NUMBER, t.waiting);
-	out_field_number(&c->out, "missing_files", "Files they wait for", CELL_NUMBER, t.missing_files);
-	out_field_number(&c->out, "missing_bytes", "Their size", CELL_BYTES, t.missing_bytes);
-	out_field_number(&c->out, "wanted_files", "Files that downstream servers want", CELL_NUMBER, (int64_t)w.files);
-	out_field_number(&c->out, "wanted_bytes", "Their size", CELL_BYTES, (int64_t)w.bytes);
 	out_object_end(&c->out);
 	return E_OK;
 }
@@ -329,17 +207,17 @@ static int collect(const struct file *f, void *arg)
 }
 
 /* A bad file is moved aside, not deleted: somebody may want to know what happened to it. */
-static int withdraw(struct ctl *c, const char *path, const struct file *f, const char *why, struct marks *bad)
+static int withdraw(struct ctl *c, const char *path, const struct file *f, const char *why, struct content_marks *bad)
 {
 	char aside[CONTENT_PATH + 8];
 	snprintf(aside, sizeof(aside), "%s.bad", path);
 	if (rename(path, aside) != 0 && errno != ENOENT)
 		return err_errno(&c->err, "%s", path);
 	ctl_complain(c, "%s: %s; withdrawn, approvals wait for it again", path, why);
-	return mark(bad, f);
+	return content_mark(bad, f, &c->err);
 }
 
-static int verify_one(struct ctl *c, const struct file *f, struct marks *bad)
+static int verify_one(struct ctl *c, const struct file *f, struct content_marks *bad)
 {
 	char path[CONTENT_PATH];
 	struct digests d;
@@ -366,7 +244,7 @@ static int gather_stored(struct ctl *c, struct verifying *v)
 static int run_verify(struct ctl *c)
 {
 	struct verifying v = {.c = c};
-	struct marks bad = {.c = c, .stored = false};
+	struct content_marks bad = {.store = c->store, .stored = false};
 	uint64_t nbad = 0;
 	int rc = gather_stored(c, &v);
 	for (size_t i = 0; rc == E_OK && i < v.n; i++) {
@@ -377,8 +255,8 @@ static int run_verify(struct ctl *c)
 		c->failed |= before;
 		v.bytes += v.v[i].size;
 	}
-	if (rc == E_OK && bad.n)
-		rc = mark_all(&bad);
+	if (rc == E_OK)
+		rc = content_mark_rest(&bad, &c->err);
 	if (rc != E_OK)
 		return rc;
 	struct name_report names;
@@ -451,8 +329,9 @@ const struct command content_commands[] = {
 		NEED_STORE, NULL, run_add, NULL,
 		"Each file is matched by its digest to the updates that name it, verified by SHA-1 and SHA-256, and copied; "
 		"names do not matter."},
-	{"content", "status", "", "how much content is here and what approvals wait for", 0, 0, NEED_READ, NULL,
-		run_status, NULL, NULL},
+	{"content", "status", "", "how much content is here, what is to be fetched, and how far that is", 0, 0, NEED_READ, NULL,
+		content_run_status, NULL,
+		"What could not be fetched is listed with the reason and when it is tried again; `content fetch --retry` tries at once."},
 	{"content", "url", "SHA1 URL", "say where the vendor has a file, for content.store = microsoft", 2, 2, NEED_WRITE,
 		NULL, run_url, NULL,
 		"Computers are sent there then, and approvals wait for no file.  A file whose address is not known is announced at "

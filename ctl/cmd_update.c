@@ -7,7 +7,7 @@
 #include "common/xpress.h"
 #include "ctl/cmd.h"
 #include "ctl/content.h"
-#include "ctl/content_names.h"
+#include "store/content_names.h"
 #include "ctl/policy.h"
 #include "ctl/walk.h"
 #include "store/import.h"

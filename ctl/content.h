@@ -11,5 +11,7 @@ struct name_report;
 /* content_names_mend() as a part of a command (cmd_content.c): without a content directory there is nothing to do, and what
  * fails is warned of. */
 void content_mend_names(struct ctl *c, const bool folder[256], struct name_report *out);
+/* The commands `content status` (content_status.c). */
+int content_run_status(struct ctl *c);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "common/digest.h"
 #include "common/text.h"
+#include "store/downstream.h"
 
 #define PIECE ((size_t)1 << 20)
 #define INCOMING ".incoming-"
@@ -202,4 +203,94 @@ int content_place(const char *dir, const char *path, const struct file *f, struc
 		unlink(temporary);
 	close(from);
 	return rc;
+}
+
+/* ================= what is here ================= */
+
+static int write_marks(struct txn *t, struct content_marks *m, struct err *e)
+{
+	int rc = E_OK;
+	for (unsigned i = 0; rc == E_OK && i < m->n; i++) {
+		rc = file_set_stored(t, &m->digest[i], m->stored, e);
+		if (rc == E_NOTFOUND)
+			rc = E_OK; /* the last revision that named it went while it came */
+	}
+	return rc == E_OK ? publish(t, time_now(), &m->published, e) : rc;
+}
+
+int content_mark_rest(struct content_marks *m, struct err *e)
+{
+	struct txn *t;
+	if (m->n == 0)
+		return E_OK;
+	int rc = txn_begin(m->store, TXN_CATALOG, &t, e);
+	if (rc == E_OK)
+		rc = write_marks(t, m, e);
+	if (rc == E_OK)
+		rc = txn_commit(&t, e);
+	txn_end(&t);
+	m->n = 0;
+	m->bytes = 0;
+	return rc;
+}
+
+int content_mark(struct content_marks *m, const struct file *f, struct err *e)
+{
+	if (m->n == 0)
+		m->since = time_now();
+	m->digest[m->n++] = f->digest;
+	m->bytes += f->size;
+	return m->n == CONTENT_GROUP || m->bytes >= CONTENT_GROUP_BYTES ? content_mark_rest(m, e) : E_OK;
+}
+
+static int count_stale(struct store *s, uint64_t *n, struct err *e)
+{
+	struct wanted_totals w = {0};
+	struct txn *t;
+	int rc = txn_begin(s, TXN_READ, &t, e);
+	if (rc == E_OK)
+		rc = wanted_total(t, &w, e);
+	txn_end(&t);
+	*n = w.stale;
+	return rc;
+}
+
+int content_unwant(struct store *s, struct err *e)
+{
+	struct txn *t;
+	uint64_t n = 0;
+	if (store_trouble(s, STORE_FLEET))
+		return E_OK;
+	int rc = count_stale(s, &n, e);
+	if (rc != E_OK || n == 0)
+		return rc;
+	rc = txn_begin(s, TXN_FLEET, &t, e);
+	if (rc == E_OK)
+		rc = wanted_sweep(t, &n, e);
+	if (rc == E_OK)
+		rc = txn_commit(&t, e);
+	txn_end(&t);
+	return rc;
+}
+
+/* ================= the bell ================= */
+
+bool content_bell_path(const char *store_dir, char out[CONTENT_PATH])
+{
+	int n = snprintf(out, CONTENT_PATH, "%s/" CONTENT_BELL, store_dir);
+	return n > 0 && n < CONTENT_PATH;
+}
+
+/* Written to, and not only touched: who watches a file for changes may not look at its times. */
+void content_bell_ring(const char *store_dir)
+{
+	char path[CONTENT_PATH];
+	int before = errno;
+	int fd = content_bell_path(store_dir, path) ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0660) : -1;
+	if (fd >= 0) {
+		if (fchmod(fd, 0660) != 0 || write_all(fd, (const uint8_t *)"\n", 1) != 0)
+			errno = before;
+		close(fd);
+	}
+	errno = before;
 }

@@ -6,6 +6,7 @@
 #define STORE_CONTENT_H
 
 #include "common/err.h"
+#include "store/publish.h"
 #include "store/store.h"
 
 struct digests {
@@ -31,5 +32,32 @@ int content_place(const char *dir, const char *path, const struct file *f, struc
 
 /* Removes the temporary files of runs that were killed. */
 void content_sweep(const char *dir);
+
+/* ---- what is here, in groups: an interrupted run keeps what it has done ---- */
+
+#define CONTENT_GROUP 256
+#define CONTENT_GROUP_BYTES ((uint64_t)1 << 30)
+struct content_marks {
+	struct store *store;
+	bool stored;  /* or gone */
+	struct sha1 digest[CONTENT_GROUP];
+	unsigned n;
+	uint64_t bytes;
+	tick_t since; /* when the first of the group came */
+	struct publish_report published; /* the last time */
+};
+/* Notes that the file is here, or gone.  A full group is written and published: approvals whose files are all there take
+ * effect.  No transaction may be open. */
+int content_mark(struct content_marks *m, const struct file *f, struct err *e) MUST_CHECK;
+int content_mark_rest(struct content_marks *m, struct err *e) MUST_CHECK; /* those that are noted and not written */
+/* Drops the marks of files that downstream servers wanted and that are here by now; no transaction may be open. */
+int content_unwant(struct store *s, struct err *e) MUST_CHECK;
+
+/* ---- the bell ----
+ * STORE/fleet/content.bell is written to by the service when a downstream server asks for files: what fetches them watches it.
+ * It rings once a request, so whoever is woken looks for more before it ends. */
+#define CONTENT_BELL "fleet/content.bell"
+bool content_bell_path(const char *store_dir, char out[CONTENT_PATH]);
+void content_bell_ring(const char *store_dir); /* what fails, a timer makes good */
 
 #endif

@@ -219,6 +219,7 @@ struct judge {
 	struct txn *t;
 	struct deployment *d;
 	bool microsoft; /* clients fetch content there, if the file has a URL */
+	bool express;   /* files of that kind are fetched (WSUSSS-DSS-CONTENT-03) */
 	struct arena arena;
 	struct set seen, files;
 	int32_t *queue; /* every revision of the bundle, once */
@@ -249,7 +250,8 @@ static int judge_member(const struct relation *m, void *arg)
 }
 
 /* EULA files hold nothing back: an administrator accepts, clients do not show them (POPULATE-34).  With
- * content at the vendor's no file does: it was there before the metadata came. */
+ * content at the vendor's no file does: it was there before the metadata came.  An express file that is never fetched is
+ * one that computers do without. */
 static int judge_file(const struct revision_file *rf, void *arg)
 {
 	struct judge *j = arg;
@@ -258,7 +260,7 @@ static int judge_file(const struct revision_file *rf, void *arg)
 	int rc = rf->eula || j->microsoft ? E_OK : set_add(&j->files, &rf->digest, &fresh);
 	if (rc != E_OK || !fresh)
 		return rc;
-	if (file_get(j->t, &rf->digest, &f, NULL) == E_OK && f.stored)
+	if (file_get(j->t, &rf->digest, &f, NULL) == E_OK && (f.stored || (f.express && !j->express)))
 		return E_OK;
 	j->d->waiting |= WAIT_FILES;
 	j->d->missing_files++;
@@ -300,7 +302,8 @@ int deployment_judge(struct txn *t, struct deployment *d, tick_t now, struct err
 		d->waiting |= WAIT_GOLIVE;
 	if (d->action != ACT_INSTALL && d->action != ACT_OPTIONAL_INSTALL)
 		return E_OK;
-	struct judge j = {.t = t, .d = d, .microsoft = set.content_store == CONTENT_MICROSOFT, .e = e};
+	struct judge j = {.t = t, .d = d, .microsoft = set.content_store == CONTENT_MICROSOFT, .express = set.content_express,
+		.e = e};
 	arena_init(&j.arena, JUDGE_MEMORY);
 	j.seen = (struct set){.a = &j.arena, .width = sizeof(int32_t)};
 	j.files = (struct set){.a = &j.arena, .width = sizeof(struct sha1)};

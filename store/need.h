@@ -4,20 +4,21 @@
 
 #include "store/store.h"
 
-struct need {
+struct needed {
 	struct sha1 digest;
-	uint64_t size;
 	uint8_t why; /* NEED_* */
+	uint64_t size;
 };
 #define NEED_APPROVED 1u /* a live deployment with Install or OptionalInstall needs it, of itself or through a bundle */
 #define NEED_WANTED 2u   /* a downstream server asked for it */
 #define NEED_ALL 4u      /* content.download = all */
 struct needs {
-	struct need *v; /* in a; approved ones first, then by size */
+	struct needed *v; /* in a, 32 bytes each; approved ones first, then wanted ones, each by size */
 	size_t n;
 	uint64_t bytes;
 };
-/* Of a snapshot; empty with content.store = microsoft (catalog only). */
+#define NEEDS_MEMORY ((size_t)64 << 20) /* for the revisions of approvals: 12 million */
+/* Of a snapshot, without files of PatchingType Express unless content.express is set; empty with content.store = microsoft (catalog only). */
 int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err *e) MUST_CHECK;
 
 #endif

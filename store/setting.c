@@ -246,7 +246,7 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		CHANGES_SYNC, WORD(content_download, content_download, download_words)) \
 	X("content.express", "true|false", "false", "", \
 		"whether express files are fetched, too: computers download less with them, this server several times as much", \
-		CHANGES_SYNC, BOOL(content_express)) \
+		CHANGES_WAITING | CHANGES_SYNC, BOOL(content_express)) \
 	X("content.quota", "0..1000000000", "0", "MB", \
 		"at most so much is fetched into the content directory; 0: as much as the disk has", 0, NUMBER(content_quota, 0, 1000000000)) \
 	X("content.spare", "0..1000000000", "1024", "MB", \

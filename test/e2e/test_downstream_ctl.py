@@ -227,7 +227,10 @@ class Wanted(unittest.TestCase):
     def test_what_is_asked_for_is_listed_until_it_is_here(self):
         self.assertEqual(self.server.ctl("content", "wanted").stdout, "no downstream server waits for a file\n")
         a, b, c = self.files[:3]
+        bell = self.server.state / "store/fleet/content.bell"
+        bell.unlink(missing_ok=True)
         self.download(a, b)
+        self.assertEqual(bell.stat().st_mode & 0o7777, 0o660)
         self.download(a, c)
         rows = self.wanted()
         self.assertEqual(set(rows), {self.digest[p].hex().upper() for p in (a, b, c)})
@@ -245,8 +248,10 @@ class Wanted(unittest.TestCase):
 
         self.server.ctl("content", "add", a)
         self.assertEqual(set(self.wanted()), {self.digest[p].hex().upper() for p in (b, c)})
+        bell.unlink()
         self.download(a)  # it is here: nothing to do
         self.assertEqual(len(self.wanted()), 2)
+        self.assertFalse(bell.exists(), "it rings for what is to be fetched")
         self.assertEqual(self.server.ctl("store", "audit").returncode, 0)
         self.server.stop()
         self.server.start()

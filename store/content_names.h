@@ -7,8 +7,8 @@
  * - a stored file has one for each of its names;
  * - none if two files of a folder, stored or not, have that name: nobody could tell which is meant;
  * - none for a name that is no name: empty, over 255 bytes, with a leading dot, a slash, a backslash or a control character. */
-#ifndef CTL_CONTENT_NAMES_H
-#define CTL_CONTENT_NAMES_H
+#ifndef STORE_CONTENT_NAMES_H
+#define STORE_CONTENT_NAMES_H
 
 #include "common/err.h"
 #include "store/store.h"

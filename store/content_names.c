@@ -1,5 +1,5 @@
 /* content_names.c -- see content_names.h. */
-#include "ctl/content_names.h"
+#include "store/content_names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "common/arena.h"
 #include "common/text.h"
-#include "ctl/content.h"
+#include "store/content.h"
 
 #define NAMES_MEMORY ((size_t)4 << 30)
 #define TEMPORARY ".new" /* no name begins with a dot */
