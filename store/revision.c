@@ -398,8 +398,10 @@ int relations_put(struct txn *t, int32_t id, const struct relations *v, struct e
 	return db_put_rec(t, DB_RELATION, key_bytes(&k), &b, e);
 }
 
-int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *, void *), void *arg, struct err *e)
+int relations_each(struct txn *t, int32_t id, enum relation_list which, int (*fn)(const struct relation *, void *), void *arg,
+	struct err *e)
 {
+	static struct relation (*const decode[])(struct rec *) = {prereq_decode, member_decode, superseded_decode};
 	struct slice v;
 	struct relations n;
 	int rc = relation_row(t, id, &v, e);
@@ -408,12 +410,19 @@ int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *, v
 	struct rec r = relation_counts(v, &n);
 	if (r.bad)
 		return err_set(e, E_CORRUPT, "the relations of revision %d cannot be read", (int)id);
-	r.p += n.nprereq * PREREQ_SIZE;
-	for (size_t i = 0; rc == E_OK && i < n.nbundle; i++) {
-		struct relation m = member_decode(&r);
+	const size_t count[] = {n.nprereq, n.nbundle, n.nsuperseded}, skip[] = {0, n.nprereq * PREREQ_SIZE, n.nbundle * BUNDLE_SIZE};
+	for (unsigned i = 0; i <= (unsigned)which; i++)
+		r.p += skip[i];
+	for (size_t i = 0; rc == E_OK && i < count[which]; i++) {
+		struct relation m = decode[which](&r);
 		rc = fn(&m, arg);
 	}
 	return rc;
+}
+
+int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *, void *), void *arg, struct err *e)
+{
+	return relations_each(t, id, LIST_BUNDLE, fn, arg, e);
 }
 
 int member_find(struct txn *t, const struct relation *m, int32_t *id)
