@@ -57,6 +57,23 @@ void health_cert_read(struct cert_facts *k, struct slice pem)
 	ERR_clear_error();
 }
 
+unsigned health_cert_print(struct slice pem, char out[65])
+{
+	BIO *b = open_pem(pem);
+	unsigned n = 0, bytes = 0;
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	X509 *x;
+	out[0] = 0;
+	for (; b && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL; n++) {
+		if (n == 0 && X509_digest(x, EVP_sha256(), digest, &bytes) == 1 && bytes == 32)
+			hex_text(digest, bytes, true, out);
+		X509_free(x);
+	}
+	BIO_free(b);
+	ERR_clear_error();
+	return n;
+}
+
 /* ---- for whom it is ---- */
 
 /* 0: for nobody else; more: better for others. */

@@ -11,5 +11,7 @@ void health_cert_read(struct cert_facts *k, struct slice pem);
 bool health_cert_name(struct slice pem, struct arena *a, struct slice *out) MUST_CHECK;
 /* Is the certificate in `file` one for this host or address, and another than the first of `served`?  Both PEM. */
 bool health_cert_is_unserved(struct slice file, struct slice served, const char *host) MUST_CHECK;
+/* PEM: how many certificates there are, and the SHA-256 of the first as 64 upper-case digits. */
+unsigned health_cert_print(struct slice pem, char out[65]);
 
 #endif
