@@ -791,6 +791,8 @@ static int check_live(struct audit *a, const struct deployment *d)
 	if (update_get(a->t, v.update_no, &u, NULL) == E_OK && u.declined)
 		say(a, "revision %d is approved for group %u, but its update is declined", (int)d->revision,
 			(unsigned)d->group);
+	if (mirror_has(a->t, d->group, d->revision))
+		return E_OK; /* another server may allow what this one does not */
 	uint32_t *live = ARENA_MORE(&a->arena, a->live, a->nlive, &a->live_cap);
 	if (!live)
 		return E_NOMEM;
@@ -1019,6 +1021,13 @@ static int audit_fetch(struct slice key, struct slice value, void *arg)
 	return E_OK;
 }
 
+static int audit_mirror(struct slice key, struct slice value, void *arg)
+{
+	if (!mirror_row_good(key, value))
+		say(arg, "the record of a mirrored deployment cannot be read");
+	return E_OK;
+}
+
 static int audit_parent(struct audit *a)
 {
 	if (!parent_row_readable(a->t))
@@ -1065,6 +1074,7 @@ static const struct {
 	{DB_CHOICE, audit_choice, NULL},
 	{DB_HISTORY, audit_history, audit_parent},
 	{DB_FETCH, audit_fetch, NULL},
+	{DB_MIRROR, audit_mirror, NULL},
 	{DB_COMPUTER, audit_computer, NULL},
 	{DB_SEEN, audit_seen, NULL},
 	{DB_DOWNSTREAM, audit_downstream, NULL},

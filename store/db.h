@@ -33,8 +33,7 @@
  *  choice      kind u8, UpdateID[16]         -> v1 | products and classifications that are wanted, parent.c
  *  history     began be64                    -> v1 | what came of each synchronization
  *  fetch       sha1[20]                      -> v1 | what came of attempts to fetch a file
- *  mirror      DeploymentGuid[16]            -> v1 | the deployment that it is on a replica, replica.c
- *              GroupNo be32 RevisionID be32  -> DeploymentGuid[16]
+ *  mirror      kind u8 (MIRROR_*), ...       -> v1 | of a replica: which deployment is which of the server above, replica.c
  *
  *  fleet/
  *  fmeta       name                          -> format version; "newcomers" and "elsewhere/ID", see stranger.c
@@ -244,10 +243,24 @@ int deployment_put(struct txn *t, const struct deployment *d, struct err *e) MUS
 int deployment_judge(struct txn *t, struct deployment *d, tick_t now, struct err *e) MUST_CHECK;
 /* Finds deployments in effect that must wait now: a file has gone, content.store changed. */
 int deployments_rejudge(struct txn *t, struct err *e) MUST_CHECK;
+/* Makes a tombstone of a live one. */
+int deployment_end(struct txn *t, struct deployment *d, tick_t now, struct err *e) MUST_CHECK;
 /* Makes tombstones of all deployments of a group. */
 int deployments_end_of_group(struct txn *t, uint32_t group, struct err *e) MUST_CHECK;
 int groups_create_builtin(struct txn *t, struct err *e) MUST_CHECK;
 int group_put(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
+int group_check_name(struct slice name, struct err *e) MUST_CHECK;
+/* Its row goes, its deployments end, its assignments fall away; what stands under it is the caller's. */
+int group_remove(struct txn *t, const struct group *g, struct err *e) MUST_CHECK;
+/* The row of a name goes, before another group gets the name. */
+int group_name_del(struct txn *t, struct slice name, struct err *e) MUST_CHECK;
+/* Is this deployment the server's above, as this replica mirrors it? */
+bool mirror_has(struct txn *t, uint32_t group, int32_t revision);
+bool mirror_row_good(struct slice key, struct slice value);
+/* The approvals that wait for their revision (policy_lay()) are forgotten. */
+int policy_drop_waiting(struct txn *t, struct err *e) MUST_CHECK;
+/* is_free: policy_is_local() lets everything pass, as the server itself does it; returns how it was. */
+bool txn_policy_free(struct txn *t, bool is_free);
 
 /* Can a row of DB_DOWNSTREAM, DB_ADMITTED or DB_WANTED be read? */
 bool downstream_row_good(enum db db, struct slice key, struct slice value);

@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "store/db.h"
 #include "store/publish.h"
+#include "store/replica.h"
 
 const char *const action_names[ACT__N] = {
 	[ACT_INSTALL] = "Install",
@@ -320,7 +321,7 @@ static tick_t later_than(tick_t before, tick_t now)
 	return now > before ? now : before + 1;
 }
 
-static int end_deployment(struct txn *t, struct deployment *d, tick_t now, struct err *e)
+int deployment_end(struct txn *t, struct deployment *d, tick_t now, struct err *e)
 {
 	d->dead = true;
 	d->waiting = 0;
@@ -338,7 +339,7 @@ static int end_all(struct txn *t, const struct deployments *w, struct slice admi
 	for (size_t i = 0; rc == E_OK && i < w->n; i++) {
 		if (admin.p)
 			w->v[i].admin = admin;
-		rc = end_deployment(t, &w->v[i], now, e);
+		rc = deployment_end(t, &w->v[i], now, e);
 	}
 	return rc;
 }
@@ -382,8 +383,8 @@ static bool same_approval(const struct deployment *d, const struct approval *a)
 	       d->deadline == a->deadline && d->go_live == a->go_live;
 }
 
-/* The live deployment of an update in a group, if there is one. */
-static int find_live(struct txn *t, uint32_t update_no, uint32_t group, struct deployment *out, struct err *e)
+/* The live deployment of an update in a group but that of one revision (0: none is left out), if there is one. */
+static int find_live(struct txn *t, uint32_t update_no, uint32_t group, int32_t but, struct deployment *out, struct err *e)
 {
 	int32_t *ids;
 	size_t n;
@@ -394,7 +395,7 @@ static int find_live(struct txn *t, uint32_t update_no, uint32_t group, struct d
 		rc = deployment_get(t, group, ids[i], out);
 		if (rc != E_OK && rc != E_NOTFOUND)
 			return unreadable(e);
-		if (rc == E_OK && !out->dead)
+		if (rc == E_OK && !out->dead && ids[i] != but)
 			return E_OK;
 	}
 	return err_set(e, E_NOTFOUND, "the update is not approved for this group");
@@ -403,10 +404,13 @@ static int find_live(struct txn *t, uint32_t update_no, uint32_t group, struct d
 static int end_other(struct txn *t, const struct revision *v, uint32_t group, tick_t now, struct err *e)
 {
 	struct deployment d;
-	int rc = find_live(t, v->update_no, group, &d, e);
-	if (rc == E_NOTFOUND || (rc == E_OK && d.revision == v->id))
-		return E_OK;
-	return rc == E_OK ? end_deployment(t, &d, now, e) : rc;
+	int rc = E_OK;
+	while (rc == E_OK) { /* one, but where a replica was and had several from the server above */
+		rc = find_live(t, v->update_no, group, v->id, &d, e);
+		if (rc == E_OK)
+			rc = deployment_end(t, &d, now, e);
+	}
+	return rc == E_NOTFOUND ? E_OK : rc;
 }
 
 static int approve_write(struct txn *t, const struct approval *a, const struct revision *v, struct deployment *d,
@@ -437,7 +441,9 @@ int approve(struct txn *t, const struct approval *a, struct err *e)
 {
 	struct revision v;
 	struct deployment d;
-	int rc = check_approval(t, a, &v, e);
+	int rc = policy_is_local(t, "approve", e);
+	if (rc == E_OK)
+		rc = check_approval(t, a, &v, e);
 	if (rc != E_OK)
 		return rc;
 	rc = deployment_get(t, a->group, a->revision, &d);
@@ -454,12 +460,18 @@ int approve(struct txn *t, const struct approval *a, struct err *e)
 int unapprove(struct txn *t, uint32_t update_no, uint32_t group, struct slice admin, struct err *e)
 {
 	struct deployment d;
-	int rc = find_live(t, update_no, group, &d, e);
+	int rc = policy_is_local(t, "unapprove", e);
+	if (rc == E_OK)
+		rc = find_live(t, update_no, group, 0, &d, e);
 	if (rc != E_OK)
 		return rc;
-	d.admin = admin_kept(admin);
-	rc = end_deployment(t, &d, time_now(), e);
-	return rc == E_OK ? rc : txn_fail(t, rc, e);
+	while (rc == E_OK) {
+		d.admin = admin_kept(admin);
+		rc = deployment_end(t, &d, time_now(), e);
+		if (rc == E_OK)
+			rc = find_live(t, update_no, group, 0, &d, e);
+	}
+	return rc == E_NOTFOUND ? E_OK : txn_fail(t, rc, e);
 }
 
 /* ---- when files may have gone ---- */
@@ -516,7 +528,9 @@ static int decline_write(struct txn *t, struct update *u, struct err *e)
 int update_decline(struct txn *t, uint32_t update_no, bool declined, struct slice admin, struct err *e)
 {
 	struct update u;
-	int rc = update_get(t, update_no, &u, e);
+	int rc = policy_is_local(t, declined ? "decline" : "undecline", e);
+	if (rc == E_OK)
+		rc = update_get(t, update_no, &u, e);
 	if (rc != E_OK || u.declined == declined)
 		return rc;
 	u.declined = declined;
@@ -541,8 +555,9 @@ int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, stru
 	struct key k = key_guid(eula);
 	if (guid_is_zero(eula))
 		return err_set(e, E_FORM, "the update has no EULA");
-	if (eula_accepted(t, eula))
-		return E_OK;
+	int rc = policy_is_local(t, "accept licences", e);
+	if (rc != E_OK || eula_accepted(t, eula))
+		return rc;
 	rec_begin(&b, 1, DEPLOYMENT_RECORD);
 	rec_put_u64(&b, (uint64_t)time_now());
 	rec_put_str(&b, admin_kept(admin));

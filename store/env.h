@@ -22,6 +22,7 @@ struct txn {
 	enum txn_mode mode;
 	MDB_txn *mdb[ENV__N];
 	struct err failed;           /* the first write that failed: commit then refuses */
+	bool policy_free;            /* on a replica, too, see txn_policy_free() */
 	uint64_t bytes[DB__N];       /* written so far, for txn_dirty() */
 	uint64_t rows[DB__N];
 	size_t left[DB__N];          /* on the page onto which rows are being appended, see db_fit() */

@@ -6,6 +6,7 @@
 #include "common/text.h"
 #include "store/db.h"
 #include "store/publish.h"
+#include "store/replica.h"
 
 #define GROUP_RECORD 512
 
@@ -522,7 +523,7 @@ static int assignments_drop(struct txn *t, uint32_t group, struct err *e)
 
 /* ================= creating, moving, deleting ================= */
 
-static int check_name(struct slice name, struct err *e)
+int group_check_name(struct slice name, struct err *e)
 {
 	if (name.n == 0 || name.n > LIMIT_GROUP_NAME)
 		return err_set(e, E_LIMIT, "a group's name has 1 to %d bytes", LIMIT_GROUP_NAME);
@@ -555,7 +556,9 @@ int group_create(struct txn *t, struct slice name, uint32_t parent, uint32_t *no
 {
 	struct tree w;
 	struct group g = {.name = name, .parent = parent ? parent : GROUP_ALL_COMPUTERS, .created = time_now()};
-	int rc = check_name(name, e);
+	int rc = policy_is_local(t, "create groups", e);
+	if (rc == E_OK)
+		rc = group_check_name(name, e);
 	if (rc == E_OK && group_find(t, name, &g.no) == E_OK)
 		rc = err_set(e, E_EXISTS, "there is a group \"%.*s\" already", SLF(name));
 	if (rc == E_OK)
@@ -604,7 +607,9 @@ static int check_move(struct txn *t, struct tree *w, struct group *g, uint32_t p
 int group_move(struct txn *t, uint32_t no, uint32_t parent, struct err *e)
 {
 	struct tree w;
-	int rc = tree_load(t, &w, e);
+	int rc = policy_is_local(t, "move groups", e);
+	if (rc == E_OK)
+		rc = tree_load(t, &w, e);
 	if (rc != E_OK)
 		return rc;
 	struct group *g = tree_find(&w, no);
@@ -632,20 +637,29 @@ static int lift_children(struct txn *t, struct tree *w, const struct group *gone
 	return rc;
 }
 
-static int group_del(struct txn *t, const struct group *g, struct err *e)
+int group_name_del(struct txn *t, struct slice name, struct err *e)
+{
+	struct name_key k;
+	return name_key(&k, name) ? db_del(t, DB_GROUP_NAME, k.s, e) : E_OK;
+}
+
+int group_remove(struct txn *t, const struct group *g, struct err *e)
 {
 	struct key k = key_u32(g->no);
-	struct name_key name;
-	int rc = db_del(t, DB_GROUP, key_bytes(&k), e);
-	if (rc == E_OK && name_key(&name, g->name))
-		rc = db_del(t, DB_GROUP_NAME, name.s, e);
-	return rc;
+	int rc = deployments_end_of_group(t, g->no, e);
+	if (rc == E_OK)
+		rc = assignments_drop(t, g->no, e);
+	if (rc == E_OK)
+		rc = db_del(t, DB_GROUP, key_bytes(&k), e);
+	return rc == E_OK ? group_name_del(t, g->name, e) : rc;
 }
 
 int group_delete(struct txn *t, uint32_t no, struct err *e)
 {
 	struct tree w;
-	int rc = tree_load(t, &w, e);
+	int rc = policy_is_local(t, "delete groups", e);
+	if (rc == E_OK)
+		rc = tree_load(t, &w, e);
 	if (rc != E_OK)
 		return rc;
 	struct group *g = tree_find(&w, no);
@@ -653,12 +667,8 @@ int group_delete(struct txn *t, uint32_t no, struct err *e)
 		return err_set(e, E_NOTFOUND, "no group has the number %u", (unsigned)no);
 	if (g->builtin)
 		return err_set(e, E_REFUSED, "\"%.*s\" is built in: it cannot be deleted", SLF(g->name));
-	rc = deployments_end_of_group(t, no, e);
+	rc = lift_children(t, &w, g, e);
 	if (rc == E_OK)
-		rc = assignments_drop(t, no, e);
-	if (rc == E_OK)
-		rc = lift_children(t, &w, g, e);
-	if (rc == E_OK)
-		rc = group_del(t, g, e);
+		rc = group_remove(t, g, e);
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }

@@ -203,7 +203,7 @@ static int find_ready(struct slice key, struct slice value, void *arg)
 	return E_EXISTS;
 }
 
-int policy_make_ready(struct txn *t, struct err *e)
+static int make_ready(struct txn *t, struct err *e)
 {
 	for (;;) {
 		struct ready w = {.t = t};
@@ -224,6 +224,19 @@ int policy_make_ready(struct txn *t, struct err *e)
 		if (rc != E_OK && rc != E_REFUSED)
 			return rc;
 	}
+}
+
+int policy_make_ready(struct txn *t, struct err *e)
+{
+	bool was = txn_policy_free(t, true);
+	int rc = make_ready(t, e);
+	txn_policy_free(t, was);
+	return rc;
+}
+
+int policy_drop_waiting(struct txn *t, struct err *e)
+{
+	return db_del_prefix(t, DB_META, SL(KEPT), NULL, e);
 }
 
 /* ================= of a kind ================= */
@@ -439,6 +452,7 @@ int policy_lay(struct txn *t, struct slice lines, unsigned count[POLICY__N], str
 {
 	struct laying w = {.t = t, .e = e};
 	int rc = E_OK;
+	bool was = txn_policy_free(t, true);
 	memset(count, 0, POLICY__N * sizeof(*count));
 	for (enum policy kind = 0; rc == E_OK && kind < POLICY__N; kind++) {
 		for (struct slice rest = lines; rc == E_OK && rest.n > 0;) {
@@ -452,5 +466,6 @@ int policy_lay(struct txn *t, struct slice lines, unsigned count[POLICY__N], str
 		if (rc == E_OK && kind == POLICY_GROUPS)
 			rc = lay_waiting(&w);
 	}
+	txn_policy_free(t, was);
 	return rc;
 }

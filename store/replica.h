@@ -13,8 +13,9 @@
 int policy_is_local(struct txn *t, const char *to_do, struct err *e) MUST_CHECK;
 
 struct replica_report {
-	uint32_t groups, deployments, ended, hidden, eulas; /* rows that changed */
-	uint32_t skipped; /* deployments of a revision or group that is not here: what to do about them is the caller's */
+	uint32_t groups, deployments, ended, hidden, eulas; /* rows that changed; hidden: either way */
+	uint32_t skipped; /* deployments that cannot be: of a group that does not come with them, an unknown action */
+	uint32_t lacking; /* deployments of revisions that are not here: they wait, and the next apply looks again */
 };
 /* Steps 3 to 7: groups inserted, moved and deleted with their deployments (parents before children, whatever their order),
  * dead deployments ended, the others upserted by DeploymentGuid, declines set and cleared by the complete list, EULAs

@@ -353,6 +353,13 @@ int txn_fail(struct txn *t, int code, const struct err *e)
 	return code;
 }
 
+bool txn_policy_free(struct txn *t, bool is_free)
+{
+	bool was = t->policy_free;
+	t->policy_free = is_free;
+	return was;
+}
+
 struct arena *txn_arena(struct txn *t)
 {
 	return &t->store->arena;
