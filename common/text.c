@@ -504,6 +504,50 @@ tick_t time_now(void)
 	return (tick_t)ts.tv_sec * TICKS_PER_SECOND + ts.tv_nsec / 100;
 }
 
+/* ---- sizes and durations ---- */
+
+void size_text(uint64_t bytes, char out[SIZE_TEXT + 1])
+{
+	static const char *const unit[] = {"B", "KB", "MB", "GB", "TB", "PB", "EB"};
+	unsigned u = 0;
+	uint64_t whole = bytes, rest = 0;
+	while (whole >= 1000) {
+		rest = whole % 1000;
+		whole /= 1000;
+		u++;
+	}
+	if (u > 1 && whole < 10)
+		snprintf(out, SIZE_TEXT + 1, "%u.%u %s", (unsigned)whole, (unsigned)rest / 100, unit[u]);
+	else
+		snprintf(out, SIZE_TEXT + 1, "%u %s", (unsigned)whole, unit[u]);
+}
+
+struct slice bytes_text(struct arena *a, uint64_t bytes)
+{
+	char text[SIZE_TEXT + 1];
+	size_text(bytes, text);
+	return arena_copy(a, slice_of(text));
+}
+
+void span_text(tick_t span, char out[SPAN_TEXT + 1])
+{
+	static const struct {
+		int64_t s;
+		const char *name;
+	} unit[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	int64_t s = MAX(span, 0) / TICKS_PER_SECOND;
+	unsigned u = 0;
+	while (u < 3 && s < unit[u].s)
+		u++;
+	if (s < 10 && span > 0)
+		snprintf(out, SPAN_TEXT + 1, "%.1f s", (double)span / (double)TICKS_PER_SECOND);
+	else if (u == 3 || s % unit[u].s / unit[u + 1].s == 0)
+		snprintf(out, SPAN_TEXT + 1, "%lld %s", (long long)(s / unit[u].s), unit[u].name);
+	else
+		snprintf(out, SPAN_TEXT + 1, "%lld %s %lld %s", (long long)(s / unit[u].s), unit[u].name,
+			(long long)(s % unit[u].s / unit[u + 1].s), unit[u + 1].name);
+}
+
 /* ---- UTF-8 ---- */
 
 static bool follows(const uint8_t *p, size_t n)

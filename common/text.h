@@ -58,6 +58,16 @@ void date_text(tick_t t, char out[DATE_TEXT + 1]); /* yyyy-mm-dd */
 tick_t time_now(void);
 #define TICK_MAX_YEAR9999 INT64_C(2534023007999999999) /* 9999-12-31T23:59:59.9999999Z, "never" */
 
+/* ---- sizes and durations, for people ---- */
+
+#define SIZE_TEXT 15
+/* "312 MB", "1.4 GB"; decimal units, as download sizes are given. */
+void size_text(uint64_t bytes, char out[SIZE_TEXT + 1]);
+struct slice bytes_text(struct arena *a, uint64_t bytes); /* the same */
+#define SPAN_TEXT 31
+/* "0.4 s", "12 s", "4 min 10 s", "2 h 5 min", "3 d 4 h". */
+void span_text(tick_t span, char out[SPAN_TEXT + 1]);
+
 /* ---- UTF-8 and XML ---- */
 /* Offset of the first byte that is not part of a valid UTF-8 XML character (no C0 but TAB LF CR, no
  * surrogates, no U+FFFE/FFFF), or s.n. */

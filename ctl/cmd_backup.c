@@ -88,7 +88,7 @@ static int find_beside(struct ctl *c, struct beside out[BESIDE__N])
 		return rc;
 	out[KEYS] = (struct beside){"keys", keys, keys};
 	out[CONFIGURATION] = (struct beside){"etc", place_is_installed(c) ? etc : NULL, file};
-	out[TLS] = (struct beside){"tls", place_same(tls, keys) ? NULL : tls, tls};
+	out[TLS] = (struct beside){"tls", site_same(tls, keys) ? NULL : tls, tls};
 	return file ? E_OK : E_NOMEM;
 }
 

@@ -47,21 +47,6 @@ void out_free(struct out *o)
 
 /* ---- values as text ---- */
 
-struct slice bytes_text(struct arena *a, uint64_t n)
-{
-	static const char *const unit[] = {"B", "KB", "MB", "GB", "TB", "PB", "EB"};
-	unsigned u = 0;
-	uint64_t whole = n, rest = 0;
-	while (whole >= 1000) {
-		rest = whole % 1000;
-		whole /= 1000;
-		u++;
-	}
-	if (u > 1 && whole < 10)
-		return arena_printf(a, "%u.%u %s", (unsigned)whole, (unsigned)rest / 100, unit[u]);
-	return arena_printf(a, "%u %s", (unsigned)whole, unit[u]);
-}
-
 struct slice when_text(struct arena *a, tick_t t)
 {
 	char text[TIME_TEXT + 1];

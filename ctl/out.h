@@ -10,6 +10,7 @@
 #include "common/arena.h"
 #include "common/base.h"
 #include "common/buf.h"
+#include "common/text.h"
 
 enum cell {
 	CELL_TEXT,
@@ -78,8 +79,6 @@ void out_number(struct out *o, int64_t v); /* CELL_NUMBER, CELL_BYTES, CELL_TIME
 void out_field_text(struct out *o, const char *key, const char *title, struct slice s); /* empty counts as absent */
 void out_field_number(struct out *o, const char *key, const char *title, enum cell kind, int64_t v);
 
-/* "312 MB", "1.4 GB"; decimal units, as download sizes are given. */
-struct slice bytes_text(struct arena *a, uint64_t n);
 struct slice when_text(struct arena *a, tick_t t); /* 2026-11-21 20:15, UTC; "never" for 0 */
 
 #endif

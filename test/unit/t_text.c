@@ -344,6 +344,31 @@ static void a_full_arena_is_no_base64(void **state)
 	arena_free(&a);
 }
 
+static void sizes_and_durations_are_for_people(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t n;
+		const char *text;
+	} size[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1 KB"}, {1400000, "1.4 MB"}, {312456789, "312 MB"}, {UINT64_MAX, "18 EB"}};
+	static const struct {
+		tick_t span;
+		const char *text;
+	} span[] = {{-5, "0 s"}, {0, "0 s"}, {4000000, "0.4 s"}, {95000000, "9.5 s"}, {12 * TICKS_PER_SECOND, "12 s"},
+		{60 * TICKS_PER_SECOND, "1 min"}, {250 * TICKS_PER_SECOND, "4 min 10 s"}, {7500 * TICKS_PER_SECOND, "2 h 5 min"},
+		{(3 * 86400 + 4 * 3600) * TICKS_PER_SECOND, "3 d 4 h"}, {INT64_MAX, "10675199 d 2 h"}};
+	for (size_t i = 0; i < COUNTOF(size); i++) {
+		char text[SIZE_TEXT + 1];
+		size_text(size[i].n, text);
+		assert_string_equal(text, size[i].text);
+	}
+	for (size_t i = 0; i < COUNTOF(span); i++) {
+		char text[SPAN_TEXT + 1];
+		span_text(span[i].span, text);
+		assert_string_equal(text, span[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +388,7 @@ int main(void)
 		cmocka_unit_test(every_byte_is_escaped_or_kept_wherever_it_stands),
 		cmocka_unit_test(terminals_and_json_get_no_control_bytes),
 		cmocka_unit_test(a_full_arena_is_no_base64),
+		cmocka_unit_test(sizes_and_durations_are_for_people),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
