@@ -89,6 +89,9 @@ struct sync_run {
 	struct slice why, remedy; /* of a failure, for people; each at most 500 bytes */
 };
 int sync_run_put(struct txn *t, const struct sync_run *r, struct err *e) MUST_CHECK;
+/* "312 new revisions, 2 groups", "nothing new": what it changed here, for people. */
+#define SYNC_RUN_WORDS 400
+void sync_run_words(const struct sync_run *r, char out[SYNC_RUN_WORDS]);
 /* Newest first; fn returns non-zero to stop. */
 int sync_run_each(struct txn *t, int (*fn)(const struct sync_run *, void *), void *arg, struct err *e) MUST_CHECK;
 /* Drops those that began before. */

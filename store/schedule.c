@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "common/text.h"
+#include "store/parent.h"
 
 static bool two_digits(struct slice *v, unsigned most, unsigned *out)
 {
@@ -39,4 +40,109 @@ bool schedule_read(struct slice v, struct schedule *out)
 	out->kind = SCHEDULE_DAILY;
 	return word(&v, "daily ") && v.n == 5 && two_digits(&v, 23, &out->hour) && word(&v, ":") && v.n == 2 &&
 		two_digits(&v, 59, &out->minute) && v.n == 0;
+}
+
+/* ================= the next time ================= */
+
+#define SPREAD (15 * 60)
+
+/* The first of the points 15 minutes apart, `shift` behind the quarters, that is not before t. */
+static int64_t point_from(int64_t t, uint32_t shift)
+{
+	int64_t past = (t - (int64_t)shift) % SPREAD;
+	return past == 0 ? t : t - past + (past > 0 ? SPREAD : 0);
+}
+
+static int64_t after_hours(int64_t last, unsigned hours, uint32_t shift)
+{
+	return point_from(last + (int64_t)hours * 3600 - SPREAD + 1, shift);
+}
+
+static bool shows(int64_t t, const struct tm *day, const struct schedule *s)
+{
+	time_t at = t;
+	struct tm tm;
+	return localtime_r(&at, &tm) && tm.tm_hour == (int)s->hour && tm.tm_min == (int)s->minute && tm.tm_mday == day->tm_mday;
+}
+
+/* The time on that day; the first where the clock shows it twice, and where it never does that of a clock which was not put
+ * forward. */
+static int64_t on_day(const struct tm *day, const struct schedule *s)
+{
+	struct tm tm = {.tm_year = day->tm_year, .tm_mon = day->tm_mon, .tm_mday = day->tm_mday, .tm_hour = (int)s->hour,
+		.tm_min = (int)s->minute};
+	struct tm same = tm;
+	int64_t t = mktime(&same); /* as standard time */
+	for (int64_t back = 7200; back > 0; back -= 1800)
+		if (shows(t - back, &tm, s))
+			return t - back;
+	return t;
+}
+
+static int64_t daily(const struct schedule *s, int64_t last, uint32_t shift)
+{
+	time_t from = last - (time_t)shift;
+	struct tm day;
+	int64_t next = 0;
+	if (!localtime_r(&from, &day))
+		return last + 86400;
+	day.tm_mday--; /* time zones: the day of standard time may be another */
+	for (int i = 0; i < 4 && next <= last; i++, day.tm_mday++) {
+		struct tm noon = {.tm_year = day.tm_year, .tm_mon = day.tm_mon, .tm_mday = day.tm_mday, .tm_hour = 12, .tm_isdst = -1};
+		if (mktime(&noon) == -1)
+			continue;
+		next = on_day(&noon, s) + shift;
+	}
+	return next > last ? next : last + 86400;
+}
+
+tick_t schedule_next(const struct schedule *s, tick_t last, uint32_t spread)
+{
+	uint32_t shift = spread % SPREAD;
+	int64_t at = last / TICKS_PER_SECOND;
+	if (s->kind == SCHEDULE_OFF)
+		return 0;
+	int64_t next = s->kind == SCHEDULE_EVERY ? after_hours(at, s->hours, shift) : daily(s, at, shift);
+	return MAX(next * TICKS_PER_SECOND, last + 1);
+}
+
+/* ================= by the history ================= */
+
+#define RETRY_FIRST (30 * 60 * TICKS_PER_SECOND)
+#define RETRY_DOUBLED 6 /* times: a day and a half, which no schedule reaches */
+
+struct past {
+	tick_t last, ended;
+	unsigned failures; /* one after the other, the last ones */
+};
+
+static int take_run(const struct sync_run *r, void *arg)
+{
+	struct past *p = arg;
+	if (p->last == 0) {
+		p->last = r->began;
+		p->ended = MAX(r->ended, r->began);
+	}
+	bool failed = r->result == SYNC_FAILED || r->result == SYNC_INTERRUPTED;
+	p->failures += failed;
+	return !failed || p->failures > RETRY_DOUBLED;
+}
+
+int schedule_due(struct txn *t, const struct settings *set, tick_t *next, struct err *e)
+{
+	struct schedule s;
+	struct past p = {0};
+	struct server_state st;
+	*next = 0;
+	if (set->upstream_url.n == 0 || !schedule_read(set->sync_schedule, &s) || s.kind == SCHEDULE_OFF)
+		return E_OK;
+	int rc = server_state_get(t, &st, e);
+	if (rc == E_OK)
+		rc = sync_run_each(t, take_run, &p, e);
+	if (rc != E_OK)
+		return rc;
+	*next = schedule_next(&s, p.last, get_be32(st.server_id.b + sizeof(st.server_id.b) - 4));
+	if (p.failures)
+		*next = MIN(*next, p.ended + (RETRY_FIRST << MIN(p.failures - 1, RETRY_DOUBLED)));
+	return E_OK;
 }

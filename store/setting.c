@@ -383,6 +383,20 @@ int settings_get(struct txn *t, struct settings *out, struct err *e)
 	return rc;
 }
 
+int settings_copy(const struct settings *from, struct arena *a, struct settings *to, struct err *e)
+{
+	*to = *from;
+	for (size_t i = 0; i < COUNTOF(rows); i++) {
+		if (rows[i].kind != KIND_TEXT)
+			continue;
+		struct slice *v = (struct slice *)((char *)to + rows[i].offset);
+		*v = arena_copy(a, *v);
+		if (!v->p)
+			return err_set(e, E_NOMEM, "out of memory for the settings");
+	}
+	return E_OK;
+}
+
 /* ================= reading and changing one ================= */
 
 int setting_get(struct txn *t, struct slice name, struct slice *out, struct err *e)

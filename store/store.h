@@ -177,6 +177,8 @@ struct settings {
 	bool file_location_fault;            /* client.file-location-fault = false */
 };
 int settings_get(struct txn *t, struct settings *out, struct err *e) MUST_CHECK;
+/* A copy whose texts lie in a, each with a NUL behind it. */
+int settings_copy(const struct settings *from, struct arena *a, struct settings *to, struct err *e) MUST_CHECK;
 
 struct setting_info {
 	const char *name, *values, *dflt, *unit, *why; /* for people; values: "all|approved", "1..1000" */
