@@ -12,7 +12,7 @@
 
 enum report_form { REPORT_QUIET, REPORT_TERMINAL, REPORT_LOG, REPORT_JSON };
 struct report;
-/* job: "sync" or "content"; dir: the store's, for the status file. */
+/* job: "sync" or "content"; dir: the store's, for the status file.  Only who holds the job's lock begins a phase. */
 int report_open(struct report **out, enum report_form form, const char *job, const char *dir, struct err *e) MUST_CHECK;
 void report_close(struct report **r); /* removes the status file */
 
@@ -26,7 +26,9 @@ void report_result(struct report *r, const char *fmt, ...) PRINTF(2, 3);
 /* Something was skipped or put right: a line of its own, "note" or "warning". */
 void report_note(struct report *r, const char *fmt, ...) PRINTF(2, 3);
 void report_warn(struct report *r, const char *fmt, ...) PRINTF(2, 3);
-/* The end: what failed and what to do about it (both NULL: done). */
+/* The end: what failed and what to do about it (both NULL: done).  why REPORT_CANCELLED: somebody said stop, nothing failed.  What
+ * failed goes to standard error even with REPORT_QUIET. */
+extern const char REPORT_CANCELLED[];
 void report_end(struct report *r, const char *why, const char *remedy, const char *summary);
 
 #endif

@@ -22,17 +22,6 @@ WEAK int call(struct caller *c, enum call_op op, const void *request, void *resp
 WEAK int call_update_start(struct caller *c, struct update_call *u, struct err *e) { (void)c; (void)u; NOT_YET; }
 WEAK int call_update_wait(struct caller *c, struct update_call **out, struct err *e) { (void)c; (void)out; NOT_YET; }
 WEAK void call_update_done(struct caller *c, struct update_call *u) { (void)c; (void)u; }
-WEAK int report_open(struct report **out, enum report_form form, const char *job, const char *dir, struct err *e) { (void)out; (void)form; (void)job; (void)dir; NOT_YET; }
-WEAK void report_close(struct report **r) { (void)r; }
-WEAK void report_phase(struct report *r, const char *phase) { (void)r; (void)phase; }
-WEAK void report_progress(struct report *r, enum report_unit u, uint64_t d, uint64_t t, uint64_t b) { (void)r; (void)u; (void)d; (void)t; (void)b; }
-WEAK void report_result(struct report *r, const char *fmt, ...) { (void)r; (void)fmt; }
-WEAK void report_note(struct report *r, const char *fmt, ...) { (void)r; (void)fmt; }
-WEAK void report_warn(struct report *r, const char *fmt, ...) { (void)r; (void)fmt; }
-WEAK void report_end(struct report *r, const char *why, const char *remedy, const char *summary) { (void)r; (void)why; (void)remedy; (void)summary; }
-WEAK struct slice run_keep(struct run *r, struct slice text) { (void)r; return text; }
-WEAK int run_save(struct run *r, struct err *e) { (void)r; NOT_YET; }
-WEAK int run_cookie(struct run *r, struct Cookie *out, struct err *e) { (void)r; (void)out; NOT_YET; }
 WEAK int phase_authorize(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int phase_configure(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int phase_categories(struct run *r, struct err *e) { (void)r; NOT_YET; }
@@ -40,7 +29,6 @@ WEAK int phase_updates(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int phase_deployments(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int updates_filter(struct run *r, struct ServerSyncFilter *out, struct arena *a, struct err *e) { (void)r; (void)out; (void)a; NOT_YET; }
 WEAK int documents_fetch(struct run *r, const struct UpdateIdentity *ids, size_t n, bool optional, struct err *e) { (void)r; (void)ids; (void)n; (void)optional; NOT_YET; }
-WEAK int job_sync(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_content(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_check(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_count(const struct job_options *o) { (void)o; return EXIT_FAILED; }
