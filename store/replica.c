@@ -849,3 +849,45 @@ int replica_lacks(struct txn *t, const struct ServerSyncDeploymentResult *p, str
 	*n = kept;
 	return E_OK;
 }
+
+/* ================= before there was a parent ================= */
+
+static int count_group(const struct group *g, void *arg)
+{
+	((struct replica_local *)arg)->groups += !g->builtin;
+	return E_OK;
+}
+
+static int count_approval(const struct deployment *d, void *arg)
+{
+	((struct replica_local *)arg)->approvals += !d->dead;
+	return E_OK;
+}
+
+struct declines {
+	struct txn *t;
+	struct replica_local *out;
+};
+
+static int count_decline(struct slice key, struct slice value, void *arg)
+{
+	struct declines *w = arg;
+	struct update u;
+	(void)value;
+	w->out->declines += key.n == 4 && update_get(w->t, get_be32(key.p), &u, NULL) == E_OK && u.declined;
+	return E_OK;
+}
+
+int replica_local(struct txn *t, struct replica_local *out, struct err *e)
+{
+	struct declines w = {t, out};
+	uint64_t mirrored;
+	*out = (struct replica_local){0};
+	int rc = db_count(t, DB_MIRROR, &mirrored, e);
+	if (rc != E_OK || mirrored > 0)
+		return rc;
+	rc = group_each(t, count_group, out, e);
+	if (rc == E_OK)
+		rc = deployment_each_of_group(t, 0, count_approval, out, e);
+	return rc == E_OK ? db_each(t, DB_UPDATE, SL(""), count_decline, &w, e) : rc;
+}

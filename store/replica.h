@@ -23,6 +23,11 @@ struct replica_report {
  * matched by id.  What is the same changes nothing; publish() makes it visible.  Needs TXN_CATALOG. */
 int replica_apply(struct txn *t, const struct ServerSyncDeploymentResult *p, bool full, tick_t now, struct replica_report *out,
 	struct err *e) MUST_CHECK;
+/* Policy of this server's own: none once anything is mirrored.  What the first apply ends. */
+struct replica_local {
+	uint32_t groups, approvals, declines; /* but the groups that are built in */
+};
+int replica_local(struct txn *t, struct replica_local *out, struct err *e) MUST_CHECK;
 /* The identities that p's deployments name and that are not stored; in a. */
 int replica_lacks(struct txn *t, const struct ServerSyncDeploymentResult *p, struct arena *a, struct UpdateIdentity **out,
 	size_t *n, struct err *e) MUST_CHECK;

@@ -26,7 +26,6 @@ WEAK int phase_authorize(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int phase_configure(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int phase_categories(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int phase_updates(struct run *r, struct err *e) { (void)r; NOT_YET; }
-WEAK int phase_deployments(struct run *r, struct err *e) { (void)r; NOT_YET; }
 WEAK int updates_filter(struct run *r, struct ServerSyncFilter *out, struct arena *a, struct err *e) { (void)r; (void)out; (void)a; NOT_YET; }
 WEAK int documents_fetch(struct run *r, const struct UpdateIdentity *ids, size_t n, bool optional, struct err *e) { (void)r; (void)ids; (void)n; (void)optional; NOT_YET; }
 WEAK int job_content(const struct job_options *o) { (void)o; return EXIT_FAILED; }
