@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 
+#include "common/http_hint.h"
 #include "common/limits.h"
 #include "common/text.h"
 #include "common/xpress.h"
@@ -40,20 +41,6 @@ static const struct {
 	{CURLE_URL_MALFORMAT, "the URL makes no sense; it should look like http://server:8530"},
 	{CURLE_UNSUPPORTED_PROTOCOL, "the URL must begin with http:// or https://"},
 };
-/* Why a certificate is refused, in the numbers of X509_verify_cert(3). */
-static const struct {
-	long verdict;
-	const char *text;
-} certificate_hint[] = {
-	{9, "the server's certificate is not valid yet: are both clocks right?"},
-	{10, "the server's certificate has expired and every client refuses it: renew it on the server (tls.sh --renew)"},
-	{26, "the server's certificate is not for servers: its extended key usage must have serverAuth"},
-	{66, "the key of the server's certificate is too short: RSA from 2048 bits, or ECDSA"},
-	{67, "the key of an authority of the server's certificate is too short: RSA from 2048 bits, or ECDSA"},
-	{68, "the server's certificate is signed with less than SHA-256, which Windows refuses: have a new one made"},
-	/* Not one of OpenSSL's verdicts: libcurl's own, who compares the name. */
-	{1, "the server's certificate is for another name: use one that is in it, or a certificate with this name (tls.sh)"},
-};
 static const struct {
 	int status;
 	const char *text;
@@ -77,9 +64,8 @@ static const char *hint_of_curl(CURL *curl, CURLcode code)
 {
 	long verdict = 0;
 	curl_easy_getinfo(curl, CURLINFO_SSL_VERIFYRESULT, &verdict);
-	for (size_t i = 0; i < COUNTOF(certificate_hint) && code == CURLE_PEER_FAILED_VERIFICATION; i++)
-		if (certificate_hint[i].verdict == verdict)
-			return certificate_hint[i].text;
+	if (code == CURLE_PEER_FAILED_VERIFICATION && certificate_hint(verdict))
+		return certificate_hint(verdict);
 	for (size_t i = 0; i < COUNTOF(curl_hint); i++)
 		if (curl_hint[i].code == (int)code)
 			return curl_hint[i].text;
