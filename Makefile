@@ -66,7 +66,7 @@ $(SERVICES): $(BIN)/wsus-%: $(BUILD)/cgi/main_%.o $(call obj,$(CGI)) $(BUILD)/li
 
 $(JOBS): $(BIN)/%: $(BUILD)/sync/main_%.o $(call obj,$(SYNC)) $(BUILD)/libstore.a $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcurl -lmspack $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcurl -lmspack -lz $(LDLIBS)
 
 # Of ctl/ each takes what it needs: libcurl comes with thirty libraries, and to load them is most of what a command
 # of wsusctl, which has no use for it, would take.
@@ -77,7 +77,7 @@ $(TOOLS): $(BIN)/%: $(BUILD)/ctl/main_%.o $(BUILD)/libctl.a $(BUILD)/libstore.a 
 $(UNIT) $(MODEL): $(BUILD)/test/%: $(BUILD)/libstore.a $(BUILD)/libcommon.a
 $(UNIT): $(BUILD)/test/t_%: $(BUILD)/test/unit/t_%.o $(call obj,$(CGI)) $(call obj,$(CTL)) $(call obj,$(SYNC))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka -lfcgi -lcurl -lmspack $(LDLIBS)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka -lfcgi -lcurl -lmspack -lz $(LDLIBS)
 $(MODEL): $(BUILD)/test/m_%: $(BUILD)/test/model/m_%.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libstore.a $(BUILD)/libcommon.a -lcmocka $(LDLIBS)
@@ -107,7 +107,7 @@ build/fuzz/libwsus.a: $(patsubst %.c,build/fuzz/%.o,$(COMMON) $(STORE) $(CGI) $(
 	@rm -f $@
 	$(AR) rcs $@ $^
 $(FUZZ): build/fuzz/f_%: build/fuzz/test/fuzz/f_%.o build/fuzz/libwsus.a
-	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi -lcurl -lmspack $(LDLIBS)
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lfcgi -lcurl -lmspack -lz $(LDLIBS)
 fuzz: $(FUZZ)
 
 # The shipped configuration file; a test compares it with what the program prints.

@@ -21,6 +21,11 @@
 #define LIMIT_ATTRIBUTES 64    /* in one tag, namespace declarations included */
 #define LIMIT_NAMESPACES 32    /* in scope: each name walks them; toolkits declare a handful */
 #define LIMIT_ELEMENTS 1000000 /* in one message: a list of 500,000 ids is the largest sane one */
+/* ---- an answer of the server above ---- */
+/* One document of LIMIT_DOC, escaped or as base64, and what stands around it.  It lies in a file. */
+#define LIMIT_ANSWER ((size_t)512 << 20)
+#define LIMIT_ANSWER_ELEMENTS 4000000     /* 500,000 identities are 1.5 million */
+#define LIMIT_FAULT ((size_t)256 << 10)   /* a page of words in place of a fault; a fault has 700 bytes */
 /* ---- XML, as update documents ---- */
 #define LIMIT_DOC ((size_t)256 << 20)     /* the largest seen is 47 MB */
 #define LIMIT_DOC_DEPTH 256               /* nested And/Or/Not; 40 is the deepest seen */

@@ -242,20 +242,22 @@ void soap_write_fault(struct rope *r, enum soap_version v, enum soap_dialect d, 
 	buf_str(b, w->end);
 }
 
-/* What a client looks for in a fault, by local name; the first of each counts. */
+/* What a client looks for in a fault, by local name; the first of each counts, and one without a namespace, as it has to be
+ * (WSUSSS-FAULT-05), before any other. */
 struct fault_reader {
 	struct slice code, message, reason;
+	struct slice code_ns, message_ns; /* of another namespace */
 	struct buf text;
 	struct arena *a;
 };
 
-static struct slice *wanted(struct fault_reader *r, struct slice name)
+static struct slice *wanted(struct fault_reader *r, struct slice ns, struct slice name)
 {
 	const struct {
 		struct slice name, *to;
 	} want[] = {
-		{SL("ErrorCode"), &r->code},
-		{SL("Message"), &r->message},
+		{SL("ErrorCode"), ns.n ? &r->code_ns : &r->code},
+		{SL("Message"), ns.n ? &r->message_ns : &r->message},
 		{SL("faultstring"), &r->reason},
 		{SL("Text"), &r->reason},
 	};
@@ -269,7 +271,7 @@ static int read_fault(struct xml *x, struct fault_reader *r, struct err *e)
 {
 	enum xml_tok t;
 	while ((t = xml_next(x)) > XML_END) {
-		struct slice *to = t == XML_OPEN ? wanted(r, xml_name(x)) : NULL;
+		struct slice *to = t == XML_OPEN ? wanted(r, xml_ns(x), xml_name(x)) : NULL;
 		if (!to)
 			continue;
 		buf_reset(&r->text);
@@ -308,8 +310,8 @@ int soap_read_fault(struct slice body, struct arena *a, struct slice *code, stru
 	int rc = open_fault(x, e);
 	if (rc == E_OK)
 		rc = read_fault(x, &r, e);
-	*code = r.code;
-	*message = r.message.n ? r.message : r.reason;
+	*code = r.code.p ? r.code : r.code_ns;
+	*message = r.message.n ? r.message : r.message_ns.n ? r.message_ns : r.reason;
 	buf_free(&r.text);
 	xml_free(&x);
 	return rc;

@@ -8,8 +8,8 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/scripts/common.sh"
 
-RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev libmspack-dev nginx openssl curl
-	ca-certificates'
+RUN='gcc libc6-dev make libfcgi-dev liblmdb-dev libmbedtls-dev libssl-dev libcurl4-openssl-dev libmspack-dev zlib1g-dev nginx
+	openssl curl ca-certificates'
 DEB='build-essential debhelper dpkg-dev lintian'
 TEST='clang libclang-rt-dev libcmocka-dev cabextract fcgiwrap spawn-fcgi shellcheck mandoc jq universal-ctags
 	lmdb-utils logrotate python3 python3-zeep python3-lxml libfwnt-dev git strace valgrind'

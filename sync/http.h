@@ -1,7 +1,8 @@
 /* http.h -- HTTP to the parent and to the addresses that it names, by libcurl: the only file that includes <curl/curl.h> is http.c.
  *
  * Connections are kept; settings upstream.* say certificate authority, pin, client certificate, logins, proxy, time-outs and
- * rate.  Redirects are not followed.  Up to upstream.connections requests run at a time; all in one thread, from http_wait(). */
+ * rate; what the environment says of proxies does not count.  Redirects are not followed.  Up to upstream.connections requests run at
+ * a time; all in one thread, from http_wait().  SIGPIPE is ignored from http_open() on. */
 #ifndef SYNC_HTTP_H
 #define SYNC_HTTP_H
 
@@ -26,13 +27,15 @@ struct http_job {
 	/* Called once before the first byte of a 2xx answer: total = bytes that the whole file has, -1 unknown; at: where the bytes that
 	 * follow begin (0 although `from` was asked for: no ranges there).  May be NULL.  Non-zero ends the job with it. */
 	int (*begin)(struct http_job *j, int status, uint64_t at, int64_t total, struct err *e);
-	/* The bytes, decoded; non-zero ends the job with it.  NULL: into `to`. */
+	/* The bytes of a 2xx answer, decoded; non-zero ends the job with it.  NULL: into `to`, those of any other answer, too. */
 	int (*take)(struct http_job *j, struct slice bytes, struct err *e);
 	struct spool *to;
 	void *arg;              /* the caller's */
 	uint64_t max;           /* bytes decoded; E_LIMIT beyond */
 	/* ---- what came of it ---- */
-	int rc;                 /* E_OK: an answer came whole, whatever its status; E_IO: none, err says why and what to look at */
+	int rc;                 /* E_OK: an answer came whole, whatever its status; E_IO: none, err says why and what to look at;
+	                         * E_FORM: not in the coding that it says; E_LIMIT; E_CANCELLED; what begin, take or the spool said */
+	bool passing;           /* E_IO that may pass by itself: refused or broken connections, time-outs */
 	int status;
 	struct err err;
 	char type[80];          /* Content-Type */
@@ -44,6 +47,8 @@ struct http_job {
 };
 /* Queues it. */
 int http_start(struct http *h, struct http_job *j, struct err *e) MUST_CHECK;
+/* Takes it out again, however far it is. */
+void http_stop(struct http *h, struct http_job *j);
 /* The next job that is done, *out NULL: none is under way.  Waits up to milliseconds (-1: as long as it takes), then E_BUSY.
  * E_CANCELLED as soon as http_cancel() was called, which a signal's handler may do; no job is under way then. */
 int http_wait(struct http *h, int milliseconds, struct http_job **out, struct err *e) MUST_CHECK;
@@ -51,19 +56,26 @@ void http_cancel(void);
 bool http_cancelled(void);
 /* Sleeps; E_CANCELLED. */
 int http_sleep(unsigned milliseconds) MUST_CHECK;
-/* start and wait for one; only while no other is under way. */
+/* start and wait for one, whose result is returned; others go on meanwhile, and are http_wait()'s later. */
 int http_do(struct http *h, struct http_job *j, struct err *e) MUST_CHECK;
 uint64_t http_received(const struct http *h); /* bytes so far, all jobs */
 void http_set_rate(struct http *h, uint64_t bytes_per_second); /* of all together; 0: no limit */
 
-/* What one connection to the parent showed, for `upstream check`. */
+#define HTTP_CHAIN 8 /* certificates that are kept of a chain: three are usual */
+/* What one connection to the parent showed, for `upstream check`: asked for before the first job. */
 struct http_look {
-	char address[64];      /* connected to */
+	char address[64];      /* connected to, which is the proxy if there is one */
 	char proxy[256];
 	char tls[64];          /* "TLSv1.3", empty: plain */
-	char chain[2048];      /* a line for each certificate: subject, issuer, end, fingerprint (SHA-256) */
+	struct http_certificate {
+		char subject[256], issuer[256], end[64], print[65]; /* SHA-256 in upper case */
+	} chain[HTTP_CHAIN];   /* as it was shown, the server's own first */
+	unsigned certificates;
 	double name_ms, connect_ms, tls_ms, answer_ms;
 };
+void http_look_closely(struct http *h);
 void http_look_at_last(const struct http *h, struct http_look *out);
+/* What a server shows whose certificate was refused: nothing is verified, and nothing is asked for. */
+void http_look_at_refused(struct http *h, const char *url, struct http_look *out);
 
 #endif
