@@ -168,8 +168,7 @@ static void set_remedy(struct call *c, struct slice name)
 static int refuse(struct call *c, const struct downstream *d, enum downstream_state state)
 {
 	bool blocked = state == DOWNSTREAM_BLOCKED;
-	c->message = blocked ? SL("accountGuid: the administrator of this server blocked yours")
-			     : SL("accountGuid: the administrator of this server has not approved yours yet");
+	c->message = blocked ? SL(WSUSSS_BLOCKED) : SL(WSUSSS_NOT_APPROVED);
 	call_fail(c, E_NOT_ADMITTED, "downstream server %s", blocked ? "blocked" : "not approved");
 	set_remedy(c, name_will_do(c, d) ? d->name : (struct slice){c->client.s, c->client.n});
 	return downstream_contact_differs(c->txn, d) ? call_fault_after(c, E_NOT_ADMITTED) : E_NOT_ADMITTED;

@@ -13,6 +13,10 @@
 #define WSUSSS_NS_AUTH "http://www.microsoft.com/SoftwareDistribution/Server/DssAuthWebService"
 #define WSUSSS_NS_PING "http://www.microsoft.com/SoftwareDistribution/Server/IMonitorable"
 
+/* Message of the InvalidParameters with which a server like this one keeps another out; it knows itself by it, too. */
+#define WSUSSS_NOT_APPROVED "accountGuid: the administrator of this server has not approved yours yet"
+#define WSUSSS_BLOCKED "accountGuid: the administrator of this server blocked yours"
+
 /* ---- authorization ---- */
 
 #define GetAuthConfig_FIELDS(X, M)

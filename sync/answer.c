@@ -5,6 +5,7 @@
 
 #include "common/limits.h"
 #include "common/text.h"
+#include "common/wsusss.h"
 
 const struct xml_limits answer_limits = {LIMIT_ANSWER, LIMIT_DEPTH, LIMIT_DOC_TAG, LIMIT_DOC_ATTRIBUTES, LIMIT_DOC_NAMESPACES,
 	LIMIT_ANSWER_ELEMENTS};
@@ -17,8 +18,8 @@ static const struct {
 	const char *remedy;
 } faults[] = {
 	/* as a server like this one says it */
-	{"InvalidParameters", "downstream server not approved", E_NOT_ADMITTED, "it has to be approved there"},
-	{"InvalidParameters", "downstream server blocked", E_NOT_ADMITTED, "it was blocked there"},
+	{"InvalidParameters", WSUSSS_NOT_APPROVED, E_NOT_ADMITTED, "it has to be approved there"},
+	{"InvalidParameters", WSUSSS_BLOCKED, E_NOT_ADMITTED, "it was blocked there"},
 	{"InvalidParameters", NULL, E_INVALID_PARAMETERS, "the server above does not take what Message names; nothing that is asked again "
 		"would be different"},
 	{"InvalidCookie", NULL, E_INVALID_COOKIE, "authorizing anew helps"},
