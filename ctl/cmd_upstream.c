@@ -10,10 +10,11 @@
 #include "ctl/cmd.h"
 #include "ctl/health_cert.h"
 #include "ctl/place.h"
+#include "ctl/upstream.h"
 #include "store/parent.h"
 #include "store/sync.h"
 
-static int tool_sync(struct ctl *c, const char *job, const char *const *args, int *status)
+int upstream_ask(struct ctl *c, const char *job, const char *const *args, int *status)
 {
 	(void)args;
 	*status = 1;
@@ -386,7 +387,7 @@ static int ask_it(struct plan *p)
 	}
 	args[n] = NULL;
 	int status;
-	int rc = tool_sync(c, "check", args, &status);
+	int rc = upstream_ask(c, "check", args, &status);
 	if (rc == E_OK && status != 0)
 		rc = err_set(&c->err, E_REFUSED, "nothing was stored; correct what is said above%s, or give --no-check to store it all the same",
 			p->how[0] && text_starts(p->is[URL], SL("https://")) ? " (a server without TLS is named with http:// before it)" : "");
@@ -510,7 +511,7 @@ static int run_check(struct ctl *c)
 	if (rc == E_OK && !any)
 		return err_set(&c->err, E_NOTFOUND, "there is no server above this one; `wsusctl upstream set` names one");
 	if (rc == E_OK)
-		rc = tool_sync(c, "check", none, &status);
+		rc = upstream_ask(c, "check", none, &status);
 	c->failed |= status != 0;
 	return rc;
 }
