@@ -562,8 +562,12 @@ static int choosing_begin(struct tree *t, struct ctl *c, enum choice_kind kind)
 	return rc;
 }
 
-static void say_next(const struct tree *t)
+static void say_next(const struct tree *t, bool all)
 {
+	if (all) {
+		ctl_say(t->c, "the next synchronization brings everything that is not here (sync.filter = all)");
+		return;
+	}
 	if (t->set.sync_filter != SYNC_ALL && t->wanted && t->others == 0)
 		ctl_say(t->c, "no %s is selected, so all of them are asked for; `wsusctl %s list` shows them",
 			choice_kind_names[t->kind == CHOICE_PRODUCT ? CHOICE_CLASSIFICATION : CHOICE_PRODUCT],
@@ -592,7 +596,7 @@ static int choose(struct ctl *c, enum choice_kind kind)
 	else if (rc == E_OK && dry)
 		ctl_say(c, "nothing was changed");
 	else if (rc == E_OK)
-		say_next(&t);
+		say_next(&t, all);
 	return rc;
 }
 

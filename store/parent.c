@@ -132,6 +132,15 @@ int parent_policy_lost(struct txn *t, struct err *e)
 	return parent_put(t, &p, e);
 }
 
+int parent_list_lost(struct txn *t, struct err *e)
+{
+	struct parent p;
+	if (row_get(t, &p, NULL) != E_OK || p.sync_anchor.n == 0)
+		return E_OK;
+	p.sync_anchor = SL("");
+	return parent_put(t, &p, e);
+}
+
 bool parent_row_readable(struct txn *t)
 {
 	struct parent p;

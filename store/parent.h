@@ -43,6 +43,9 @@ int parent_forget(struct txn *t, struct err *e) MUST_CHECK;
 /* Policy may have been made here since the last GetDeployments: the next one asks for all of it.  setting_set() calls it when
  * upstream.url or upstream.mode changes. */
 int parent_policy_lost(struct txn *t, struct err *e) MUST_CHECK;
+/* What is asked for is no more what sync_anchor is about: an anchor of chosen products says nothing of all the others.  The next
+ * list is a complete one; what is here is not fetched again.  setting_set() calls it when sync.filter or upstream.mode changes. */
+int parent_list_lost(struct txn *t, struct err *e) MUST_CHECK;
 
 /* ---- what is wanted of it: products and classifications ---- */
 

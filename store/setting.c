@@ -107,6 +107,7 @@ static struct slice sort_languages(struct slice v, char *to)
 #define CHANGES_WAITING 8u /* what deployments wait for */
 #define CHANGES_SYNC 16u   /* what GetConfigData answers (WSUSSS-ADM-07) */
 #define CHANGES_POLICY 32u /* who makes policy: what was mirrored may have been changed in between */
+#define CHANGES_LIST 64u   /* of what the server above is asked for lists */
 
 struct row {
 	enum kind kind;
@@ -198,7 +199,7 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		0, WORD(upstream_kind, upstream_kind, kind_words)) \
 	X("upstream.mode", "autonomous|replica", "autonomous", "", \
 		"whether groups and approvals are made here, or mirrored from the server above", \
-		CHANGES_POLICY, WORD(upstream_mode, upstream_mode, mode_words)) \
+		CHANGES_POLICY | CHANGES_LIST, WORD(upstream_mode, upstream_mode, mode_words)) \
 	X("upstream.soap", "1.1|1.2", "1.1", "", \
 		"the version of SOAP that is spoken with it", 0, WORD(upstream_soap, upstream_soap, soap_words)) \
 	X("upstream.ca", "an absolute path, or empty", "", "", \
@@ -233,7 +234,7 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		0, NUMBER(upstream_connections, 1, 16)) \
 	X("sync.filter", "chosen|all", "chosen", "", \
 		"which updates are asked for: of the products and classifications that were selected, or all; a replica takes all", \
-		0, WORD(sync_filter, sync_filter_setting, filter_words)) \
+		CHANGES_LIST, WORD(sync_filter, sync_filter_setting, filter_words)) \
 	X("sync.schedule", "off, every Nh (1..24), or daily HH:MM", "daily 03:00", "", \
 		"when to synchronize, in the machine's time zone", 0, TEXT(sync_schedule, is_schedule, 32)) \
 	X("sync.trim", "words of: expired superseded preview x86 x64 arm64 itanium, or empty", "", "", \
@@ -448,6 +449,8 @@ static int apply_changes(struct txn *t, unsigned changes, struct err *e)
 		rc = deployments_rejudge(t, e);
 	if (rc == E_OK && changes & CHANGES_POLICY)
 		rc = parent_policy_lost(t, e);
+	if (rc == E_OK && changes & CHANGES_LIST)
+		rc = parent_list_lost(t, e);
 	return rc;
 }
 
