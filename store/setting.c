@@ -527,3 +527,14 @@ int setting_set(struct txn *t, struct slice name, struct slice value, struct err
 		return E_OK;
 	return setting_put(t, (size_t)i, value, e);
 }
+
+int settings_override(struct settings *s, const char *text, struct err *e)
+{
+	struct slice value = slice_of(text), name = text_cut(&value, '=');
+	int i = value.p ? find(name) : -1;
+	if (i < 0)
+		return err_set(e, E_USAGE, "%.100s: what would be set is written SETTING=VALUE, with a setting of the store", text);
+	value = text_trim(value);
+	return set_value(&rows[i], value, s) ? E_OK : err_set(e, E_FORM, "%s takes %s%s%s, not \"%.*s\"", infos[i].name, infos[i].values,
+		infos[i].unit[0] ? " " : "", infos[i].unit, SLF(value));
+}

@@ -193,6 +193,8 @@ int setting_get(struct txn *t, struct slice name, struct slice *out, struct err 
 int setting_check(struct slice name, struct slice value, struct err *e) MUST_CHECK;
 /* The same, when set: is the value in force this one, in whatever form?  The value must be allowed. */
 int setting_holds(struct txn *t, struct slice name, struct slice value, bool *out, struct err *e) MUST_CHECK;
+/* Puts "NAME=VALUE" into settings in memory, whose texts are the argument's: what would be if it were set. */
+int settings_override(struct settings *s, const char *text, struct err *e) MUST_CHECK;
 /* Checks and stores; the text of an error names the allowed values.  Needs TXN_CATALOG; publish() after. */
 int setting_set(struct txn *t, struct slice name, struct slice value, struct err *e) MUST_CHECK;
 

@@ -9,7 +9,7 @@
 
 #define ARENA_MAX ((size_t)16 << 20)
 
-enum flag { F_STORE, F_CONTENT, F_CONF, F_JSON, F_LOG, F_QUIET, F_SCHEDULED, F_CATEGORIES, F_NO_CONTENT, F_RETRY, F_HELP, F__N };
+enum flag { F_STORE, F_CONTENT, F_CONF, F_JSON, F_LOG, F_QUIET, F_SCHEDULED, F_CATEGORIES, F_NO_CONTENT, F_RETRY, F_SET, F_HELP, F__N };
 #define BIT(f) (1u << (f))
 #define EVERYWHERE (BIT(F_STORE) | BIT(F_CONTENT) | BIT(F_CONF) | BIT(F_JSON) | BIT(F_LOG) | BIT(F_QUIET) | BIT(F_HELP))
 
@@ -26,6 +26,7 @@ static const struct {
 	[F_CATEGORIES] = {"categories", NULL, "only which products and classifications there are"},
 	[F_NO_CONTENT] = {"no-content", NULL, "do not begin to fetch files when it is done"},
 	[F_RETRY] = {"retry", NULL, "try at once what failed and would wait"},
+	[F_SET] = {"set", "NAME=VALUE", "as if this setting had this value; may be repeated"},
 	[F_HELP] = {"help", NULL, "explain this command"},
 };
 
@@ -42,7 +43,7 @@ static const struct verb {
 	{"content", job_content, BIT(F_RETRY), NULL,
 		"fetch the files that approved updates need",
 		"A transfer that was cut goes on where it stopped.  `wsusctl content status` shows what is missing."},
-	{"check", job_check, 0, NULL,
+	{"check", job_check, BIT(F_SET), NULL,
 		"try to reach the upstream server: name, certificate, proxy, login, configuration; keep nothing", NULL},
 	{"count", job_count, 0, "[product=ID|classification=ID...]",
 		"ask the upstream server how many updates choices would bring, and how large they are",
@@ -76,8 +77,8 @@ struct line {
 	const struct verb *verb;
 	unsigned given; /* BIT(flag) */
 	const char *value[F__N];
-	const char **args;
-	unsigned nargs;
+	const char **args, **set;
+	unsigned nargs, nset;
 };
 
 static const struct verb *find_verb(const char *name)
@@ -101,6 +102,8 @@ static int take_flag(struct line *l, int argc, char **argv, int *i, struct err *
 	if (!flags[f].arg == !eq || (flags[f].arg && !eq && *i + 1 < argc)) {
 		l->given |= BIT(f);
 		l->value[f] = !flags[f].arg ? "" : eq ? eq + 1 : argv[++*i];
+		if (f == F_SET)
+			l->set[l->nset++] = l->value[f];
 		return E_OK;
 	}
 	return flags[f].arg ? err_set(e, E_USAGE, "--%s needs a value: %s", flags[f].name, flags[f].arg)
@@ -111,7 +114,8 @@ static int parse(struct line *l, int argc, char **argv, struct arena *a, struct 
 {
 	int rc = E_OK;
 	l->args = ARENA_ARRAY(a, const char *, (size_t)argc);
-	if (!l->args)
+	l->set = ARENA_ARRAY(a, const char *, (size_t)argc);
+	if (!l->args || !l->set)
 		return err_set(e, E_NOMEM, "out of memory");
 	for (int i = 2; i < argc && rc == E_OK; i++) {
 		if (strcmp(argv[i], "-h") == 0)
@@ -174,6 +178,8 @@ static int start(const struct line *l, struct arena *a, struct err *e, int *stat
 		.retry = l->given & BIT(F_RETRY),
 		.args = l->args,
 		.nargs = l->nargs,
+		.set = l->set,
+		.nset = l->nset,
 	};
 	heed_signals();
 	*status = l->verb->job(&o);

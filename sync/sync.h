@@ -63,6 +63,8 @@ struct job_options {
 	bool retry;            /* content: those whose next attempt is not due, too */
 	const char *const *args; /* of count: "product=GUID" "classification=GUID" ... */
 	unsigned nargs;
+	const char *const *set; /* of check: "NAME=VALUE", for settings_override() */
+	unsigned nset;
 };
 int job_sync(const struct job_options *o);    /* run.c */
 int job_content(const struct job_options *o); /* content.c */

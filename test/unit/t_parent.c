@@ -107,9 +107,28 @@ static void its_deployments_are_asked_for_anew_once_mode_or_address_changed(void
 		fx_begin(f, TXN_READ);
 		OK(get(f, &p));
 		assert_same_text(p.deployment_anchor, SL(""));
-		assert_same_text(p.sync_anchor, SL("s"));
+		assert_same_text(p.sync_anchor, i == 0 ? SL("") : SL("s")); /* a replica lists everything */
 		txn_end(&f->t);
 	}
+}
+
+/* An anchor of a list of chosen products says nothing of the others. */
+static void everything_is_listed_anew_once_sync_filter_changed(void **state)
+{
+	struct fixture *f = *state;
+	struct parent p;
+	at_server(f, "http://parent.example.net:8530");
+	put(f, "http://parent.example.net:8530");
+	fx_begin(f, TXN_CATALOG);
+	set(f, "sync.filter", "chosen");
+	OK(get(f, &p));
+	assert_same_text(p.sync_anchor, SL("s"));
+	set(f, "sync.filter", "all");
+	OK(get(f, &p));
+	assert_same_text(p.sync_anchor, SL(""));
+	assert_same_text(p.category_anchor, SL("1,2008-11-16 02:27:07.230"));
+	assert_same_text(p.deployment_anchor, SL("d"));
+	txn_end(&f->t);
 }
 
 /* ---- choices ---- */
@@ -369,6 +388,7 @@ int main(void)
 		TEST(its_state_is_nothing_at_first_and_then_what_was_learned),
 		TEST(under_another_address_nothing_of_it_counts),
 		TEST(its_deployments_are_asked_for_anew_once_mode_or_address_changed),
+		TEST(everything_is_listed_anew_once_sync_filter_changed),
 		TEST(choices_are_covered_by_the_list_that_they_were_part_of),
 		TEST(what_counting_said_stays_with_a_choice),
 		TEST(runs_are_told_newest_first_and_dropped_by_age),

@@ -231,6 +231,29 @@ static void a_reader_sees_the_settings_of_its_own_snapshot(void **state)
 	txn_end(&f->t);
 }
 
+static void settings_in_memory_are_overridden_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	struct settings s;
+	OK(settings_get(fx_begin(f, TXN_READ), &s, &fx_err));
+	OK(settings_override(&s, "upstream.url=https://a.example:8531", &fx_err));
+	OK(settings_override(&s, "upstream.mode=replica", &fx_err));
+	OK(settings_override(&s, "upstream.login=/a=b", &fx_err));
+	OK(settings_override(&s, "content.express=true", &fx_err));
+	assert_true(slice_eq(s.upstream_url, SL("https://a.example:8531")) && slice_eq(s.upstream_login, SL("/a=b")));
+	assert_true(s.upstream_mode == UPSTREAM_REPLICA && s.content_express);
+	IS(E_FORM, settings_override(&s, "upstream.mode=both", &fx_err));
+	assert_string_equal(fx_err.text, "upstream.mode takes autonomous|replica, not \"both\"");
+	IS(E_USAGE, settings_override(&s, "upstream.mode", &fx_err));
+	IS(E_USAGE, settings_override(&s, "no.such=1", &fx_err));
+	OK(settings_override(&s, "upstream.url=", &fx_err));
+	assert_int_equal(s.upstream_url.n, 0);
+	txn_end(&f->t);
+	OK(settings_get(fx_begin(f, TXN_READ), &s, &fx_err));
+	assert_true(s.upstream_mode == UPSTREAM_AUTONOMOUS && s.upstream_url.n == 0);
+	txn_end(&f->t);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, fx_setup, fx_teardown)
 
 int main(void)
@@ -245,6 +268,7 @@ int main(void)
 		T(file_locations_move_when_urls_do),
 		T(a_new_scope_raises_the_log_floor_with_the_next_publish),
 		T(a_reader_sees_the_settings_of_its_own_snapshot),
+		T(settings_in_memory_are_overridden_one_by_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
