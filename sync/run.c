@@ -143,7 +143,7 @@ static struct slice machine_name(struct arena *a)
 	return arena_copy(a, slice_of(host));
 }
 
-static int load(struct run *r, struct txn *t, struct err *e)
+int run_read(struct run *r, struct txn *t, struct err *e)
 {
 	struct server_state st;
 	struct settings set;
@@ -155,7 +155,20 @@ static int load(struct run *r, struct txn *t, struct err *e)
 	if (rc != E_OK)
 		return rc;
 	r->server_id = st.server_id;
+	r->name = r->set.server_name.n ? r->set.server_name.p : machine_name(&r->a).p;
+	if (!r->name)
+		return err_set(e, E_NOMEM, "out of memory");
 	return load_parent(r, t, e);
+}
+
+int run_load(struct run *r, struct err *e)
+{
+	struct txn *t;
+	int rc = txn_begin(r->store, TXN_READ, &t, e);
+	if (rc == E_OK)
+		rc = run_read(r, t, e);
+	txn_end(&t);
+	return rc;
 }
 
 /* ================= the history (WSUSSS-ADM-08, -DSS-META-25) ================= */
@@ -377,12 +390,19 @@ static int run_until_done(struct run *r, struct err *e)
 	return rc;
 }
 
+static void tell_wait(void *arg, const char *text)
+{
+	const struct run *r = arg;
+	report_note(r->report, "%s", text);
+}
+
 static int synchronize(struct run *r, struct err *e)
 {
-	r->name = r->set.server_name.n ? r->set.server_name.p : machine_name(&r->a).p;
-	int rc = r->name ? http_open(&r->http, &r->set, e) : err_set(e, E_NOMEM, "out of memory");
+	int rc = http_open(&r->http, &r->set, e);
 	if (rc == E_OK)
 		rc = caller_open(&r->caller, r->http, &r->set, store_dir(r->store), e);
+	if (rc == E_OK)
+		caller_on_wait(r->caller, tell_wait, r);
 	if (rc == E_OK)
 		rc = run_until_done(r, e);
 	if (rc == E_OK && r->a.failed)
@@ -495,7 +515,7 @@ static int look(struct run *r, bool scheduled, bool *due, struct err *e)
 	tick_t next = 0;
 	int rc = txn_begin(r->store, TXN_READ, &t, e);
 	if (rc == E_OK)
-		rc = load(r, t, e);
+		rc = run_read(r, t, e);
 	if (rc == E_OK && scheduled)
 		rc = schedule_due(t, &r->set, &next, e);
 	txn_end(&t);

@@ -30,6 +30,9 @@ struct run {
 	tick_t began;
 };
 
+/* Settings, identity, name and what is known of the parent, from r->store, or as a transaction of it sees them; texts lie in r->a. */
+int run_load(struct run *r, struct err *e) MUST_CHECK;
+int run_read(struct run *r, struct txn *t, struct err *e) MUST_CHECK;
 /* A copy of text in the run's arena (absent if memory ran out, which the next allocation reports). */
 struct slice run_keep(struct run *r, struct slice text);
 /* Commits r->parent by itself: cookies and limits, which cover nothing. */
