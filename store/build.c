@@ -662,21 +662,21 @@ int index_make(struct txn *t, const struct index *old, const uint32_t *staged, s
 struct staged {
 	struct arena *a;
 	struct list ids;
-	unsigned without; /* flags of those that do not count */
+	enum held held;
 };
 
 static int staged_row(const struct revision *r, void *arg)
 {
 	struct staged *s = arg;
-	if (r->flags & s->without)
+	if (r->flags & REV_REMOVED || !held_counts(s->held, r))
 		return E_OK;
 	return list_add(s->a, &s->ids, (uint32_t)r->id) ? E_OK : E_NOMEM;
 }
 
-int index_staged(struct txn *t, const struct index *ix, bool held, struct arena *a, uint32_t **ids, size_t *n,
+int index_staged(struct txn *t, const struct index *ix, enum held held, struct arena *a, uint32_t **ids, size_t *n,
 	struct err *e)
 {
-	struct staged s = {.a = a, .without = REV_REMOVED | (held ? 0 : REV_HELD)};
+	struct staged s = {.a = a, .held = held};
 	int rc = E_OK;
 	for (uint32_t id = 1, end; rc == E_OK && id <= ix->rows; id = end) {
 		struct index_row r = index_row(ix, id);

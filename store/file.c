@@ -105,11 +105,15 @@ int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struc
 static int touch_revision(struct slice key, struct slice value, void *arg)
 {
 	struct naming *w = arg;
+	struct revision r;
 	(void)key;
-	return value.n == 4 ? publish_file(w->t, (int32_t)get_be32(value.p), w->e) : E_CORRUPT;
+	if (value.n != 4)
+		return E_CORRUPT;
+	int rc = revision_get(w->t, (int32_t)get_be32(value.p), &r, w->e);
+	return rc == E_OK && r.flags & REV_PUBLISHED ? publish_file(w->t, r.id, w->e) : rc;
 }
 
-/* Peers that have such a revision are told of it anew (WSUSSS-POPULATE-05). */
+/* Peers that have such a revision are told of it anew (WSUSSS-POPULATE-05); of one that is staged nobody was told yet. */
 static int changed(struct txn *t, const struct file *f, struct err *e)
 {
 	struct key k = key_sha1(&f->digest);

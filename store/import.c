@@ -443,19 +443,40 @@ static int document(struct import *i, xml_refill_fn *refill, void *arg, struct i
 	return stage(i, &f, e);
 }
 
+static int usable(struct import *i, struct err *e)
+{
+	if (i->failed != E_OK)
+		return err_set(e, (enum errcode)i->failed, "the batch has ended: %s", err_name(i->failed));
+	return i->txn ? E_OK : take(i, e);
+}
+
+int import_file_says(struct import *i, const struct sha1 *digest, struct slice url, struct slice key, struct err *e)
+{
+	struct file f;
+	int rc = usable(i, e);
+	if (rc != E_OK)
+		return rc;
+	rc = file_get(i->txn, digest, &f, e);
+	if (rc == E_NOTFOUND)
+		return E_OK;
+	if (rc == E_OK && url.n)
+		rc = file_set_url(i->txn, digest, url, e);
+	if (rc == E_OK && key.n)
+		rc = file_set_key(i->txn, digest, key, e);
+	if (rc == E_OK)
+		rc = commit_if_large(i, e);
+	return i->failed = rc;
+}
+
 int import_document(struct import *i, xml_refill_fn *refill, void *arg, struct import_report *out, struct err *e)
 {
 	struct err own;
 	*out = (struct import_report){.outcome = IMPORT_REFUSED};
 	if (!e)
 		e = &own;
-	if (i->failed != E_OK)
-		return err_set(e, (enum errcode)i->failed, "the batch has ended: %s", err_name(i->failed));
-	if (!i->txn) {
-		int rc = take(i, e);
-		if (rc != E_OK)
-			return rc;
-	}
+	int rc = usable(i, e);
+	if (rc != E_OK)
+		return rc;
 	i->failed = document(i, refill, arg, out, e);
 	i->expects = false;
 	return i->failed;

@@ -39,6 +39,9 @@ struct import_report {
  * the batch: what was committed before stays, import_end() must still be called. */
 int import_document(struct import *i, xml_refill_fn *refill, void *arg, struct import_report *out, struct err *e)
 	MUST_CHECK;
+/* More is known of a file, in the same batch: the vendor's address, the key; empty: nothing new of that.  A file that no
+ * document named is left out. */
+int import_file_says(struct import *i, const struct sha1 *digest, struct slice url, struct slice key, struct err *e) MUST_CHECK;
 /* Publishes what is staged and commits; *i becomes NULL. abort: gives up the uncommitted tail. */
 int import_end(struct import **i, bool abort, struct err *e) MUST_CHECK;
 

@@ -210,8 +210,15 @@ void walk_prerequisites(struct walk *w);
 void walk_roots(struct walk *w, bool roots, const uint32_t *extra, size_t nextra);
 
 /* ---- building, for publish() ---- */
-/* Revisions that are staged: exist, not removed, not in the index; with or without those that are held.  In a, ascending. */
-int index_staged(struct txn *t, const struct index *ix, bool held, struct arena *a, uint32_t **ids, size_t *n,
+enum held { HELD_NONE, HELD_CONFIG /* categories and detectoids */, HELD_ALL };
+/* Does it count as staged, although it may be held? */
+static inline bool held_counts(enum held held, const struct revision *r)
+{
+	return !(r->flags & REV_HELD) || held == HELD_ALL ||
+		(held == HELD_CONFIG && (r->type == TYPE_CATEGORY || r->type == TYPE_DETECTOID));
+}
+/* Revisions that are staged: exist, not removed, not in the index; held: with these of those that are held.  In a, ascending. */
+int index_staged(struct txn *t, const struct index *ix, enum held held, struct arena *a, uint32_t **ids, size_t *n,
 	struct err *e) MUST_CHECK;
 struct index_change {
 	uint32_t *id; /* revisions shown before that changed for all computers: alive, leaf, implied action */

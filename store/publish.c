@@ -32,7 +32,7 @@ struct work {
 	struct touches files; /* revisions with a file of which more is known */
 	uint32_t *staged;
 	size_t nstaged;
-	bool held; /* revisions that are held are shown, too */
+	enum held held; /* which of the revisions that are held are shown, too */
 };
 
 /* ================= what is to be done ================= */
@@ -314,7 +314,7 @@ static int advance(struct work *w)
 	return rc == E_OK ? server_state_put(w->t, &w->state, w->e) : rc;
 }
 
-static int publish_all(struct txn *t, tick_t now, bool held, struct publish_report *out, struct err *e)
+static int publish_with(struct txn *t, tick_t now, enum held held, struct publish_report *out, struct err *e)
 {
 	struct work w = {.t = t, .now = now, .e = e, .out = out, .held = held};
 	*out = (struct publish_report){0};
@@ -332,12 +332,17 @@ static int publish_all(struct txn *t, tick_t now, bool held, struct publish_repo
 
 int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
 {
-	return publish_all(t, now, false, out, e);
+	return publish_with(t, now, HELD_NONE, out, e);
 }
 
 int publish_held(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
 {
-	return publish_all(t, now, true, out, e);
+	return publish_with(t, now, HELD_ALL, out, e);
+}
+
+int publish_held_config(struct txn *t, tick_t now, struct publish_report *out, struct err *e)
+{
+	return publish_with(t, now, HELD_CONFIG, out, e);
 }
 
 /* ================= beforehand ================= */
@@ -347,6 +352,7 @@ int publish_held(struct txn *t, tick_t now, struct publish_report *out, struct e
 
 struct ready {
 	struct txn *t;
+	enum held held;
 	int32_t id[READY_ROWS];
 	size_t n;
 };
@@ -354,7 +360,7 @@ struct ready {
 static int held_row(const struct revision *r, void *arg)
 {
 	struct ready *w = arg;
-	if (!(r->flags & REV_HELD) || (r->flags & REV_REMOVED))
+	if (!(r->flags & REV_HELD) || r->flags & REV_REMOVED || !held_counts(w->held, r))
 		return E_OK;
 	w->id[w->n++] = r->id;
 	return w->n == READY_ROWS ? -1 : E_OK;
@@ -390,11 +396,12 @@ static int ready_from(struct store *s, int32_t from, struct ready *w, tick_t now
 	return rc;
 }
 
-int publish_ready(struct store *s, tick_t now, struct err *e)
+int publish_ready(struct store *s, bool config, tick_t now, struct err *e)
 {
 	struct ready *w = alloc_should_fail() ? NULL : calloc(1, sizeof(*w));
 	if (!w)
 		return err_set(e, E_NOMEM, "publish");
+	w->held = config ? HELD_CONFIG : HELD_ALL;
 	int rc = E_OK;
 	for (int32_t from = 1; rc == E_OK && from > 0; from = w->n == READY_ROWS ? w->id[w->n - 1] + 1 : 0)
 		rc = ready_from(s, from, w, now, e);

@@ -22,12 +22,14 @@ struct publish_report {
 int publish(struct txn *t, tick_t now, struct publish_report *out, struct err *e) MUST_CHECK;
 /* The same, and shows what was staged and held (REV_HELD): a synchronization is complete. */
 int publish_held(struct txn *t, tick_t now, struct publish_report *out, struct err *e) MUST_CHECK;
+/* Of what is held only categories and detectoids: their list is complete, that of the updates is not yet. */
+int publish_held_config(struct txn *t, tick_t now, struct publish_report *out, struct err *e) MUST_CHECK;
 /* What makes publish_held() small, to be called right before it and without a transaction: LMDB keeps what a transaction
  * wrote in memory, and the records of 100,000 revisions are 40 MB.  Writes the records of all that is held as they are once
  * shown, in transactions of some thousand, so that publish_held() has only the scan index left to write.  Nobody sees any
  * of it before that; a publish() that somebody else happens to make in between shows what is ready already, which is
- * consistent, too: bundles are held back until their members are there. */
-int publish_ready(struct store *s, tick_t now, struct err *e) MUST_CHECK;
+ * consistent, too: bundles are held back until their members are there.  config: before publish_held_config(). */
+int publish_ready(struct store *s, bool config, tick_t now, struct err *e) MUST_CHECK;
 
 /* Verbs of store/ call these when they change something that clients can see (group 0 = all computers). */
 int publish_touch(struct txn *t, uint32_t group, int32_t revision, struct err *e) MUST_CHECK;

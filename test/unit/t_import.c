@@ -565,7 +565,7 @@ static void test_what_is_held_waits_for_the_end_of_the_synchronization(void **st
 	assert_int_equal(put_alone(buf_bytes(&b), 0).outcome, IMPORT_KNOWN);
 	assert_true(shown(3, &flags));
 	assert_false(flags & REV_HELD);
-	assert_int_equal(publish_ready(store, NOW, &e), E_OK);
+	assert_int_equal(publish_ready(store, false, NOW, &e), E_OK);
 	audit_is_clean();
 	assert_int_equal(txn_begin(store, TXN_CATALOG, &t, &e), E_OK);
 	assert_int_equal(publish_held(t, NOW, &p, &e), E_OK);

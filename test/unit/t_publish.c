@@ -98,7 +98,7 @@ static void a_bundle_by_hand_waits_for_a_member_that_is_held(void **state)
 static void begin_again(void)
 {
 	OK(txn_commit(&S.t, &S.e));
-	OK(publish_ready(S.store, S.now, &S.e));
+	OK(publish_ready(S.store, false, S.now, &S.e));
 	OK(txn_begin(S.store, TXN_CATALOG, &S.t, &S.e));
 }
 
