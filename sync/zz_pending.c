@@ -3,10 +3,6 @@
 #include "sync/sync.h"
 #define WEAK __attribute__((weak))
 #define NOT_YET return err_set(e, E_REFUSED, "%s: not there yet", __func__)
-WEAK int phase_categories(struct run *r, struct err *e) { (void)r; NOT_YET; }
-WEAK int phase_updates(struct run *r, struct err *e) { (void)r; NOT_YET; }
-WEAK int updates_filter(struct run *r, struct ServerSyncFilter *out, struct arena *a, struct err *e) { (void)r; (void)out; (void)a; NOT_YET; }
-WEAK int documents_fetch(struct run *r, const struct UpdateIdentity *ids, size_t n, bool optional, struct err *e) { (void)r; (void)ids; (void)n; (void)optional; NOT_YET; }
 WEAK int job_content(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_check(const struct job_options *o) { (void)o; return EXIT_FAILED; }
 WEAK int job_count(const struct job_options *o) { (void)o; return EXIT_FAILED; }
