@@ -148,13 +148,13 @@ RENDER = sed -e 's|@bindir@|$(bindir)|g' -e 's|@libexec@|$(libexec)|g' -e 's|@sh
 # What the programs do not find at its default is named in the configuration file that is shipped.
 PLACES = $(if $(filter-out /var,$(localstatedir)),-e 's|^\#\([a-z.]* = \)/var/|\1$(localstatedir)/|') \
 	$(if $(filter-out /etc,$(sysconfdir)),-e 's|^\#\([a-z]* = \)/etc/|\1$(sysconfdir)/|')
-UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in systemd/*.target.in))
+UNITS = $(patsubst systemd/%.in,%,$(wildcard systemd/*.service.in systemd/*.timer.in systemd/*.path.in systemd/*.target.in))
 SOCKETS = $(patsubst $(BIN)/%,%.socket,$(SERVICES))
-STARTED = $(SOCKETS) $(filter %.timer,$(UNITS))
+STARTED = $(SOCKETS) $(filter %.timer %.path,$(UNITS))
 
 INSTALLED = $(foreach f,$(TOOLS),755|$(f)|$(bindir)/$(notdir $(f))) \
 	$(foreach f,$(SERVICES) $(JOBS),755|$(f)|$(libexec)/$(notdir $(f))) \
-	$(foreach f,tls certbot-deploy job jobs rotate setup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
+	$(foreach f,tls certbot-deploy job jobs rotate setup wsus-sync wsus-content wsus-cleanup,755|scripts/$(f).sh|$(libexec)/$(f).sh) \
 	$(foreach f,common state listen,644|scripts/$(f).sh|$(libexec)/$(f).sh) 644|$(RENDERED)/paths.sh|$(libexec)/paths.sh \
 	$(foreach f,$(UNITS) $(SOCKETS),644|$(RENDERED)/$(f)|$(unitdir)/$(f)) \
 	644|$(RENDERED)/wsus-fcgi.cron|$(sysconfdir)/cron.d/wsus-fcgi 644|$(RENDERED)/wsus-fcgi.sysusers|$(sysusersdir)/wsus-fcgi.conf \

@@ -332,7 +332,8 @@ static void check_faults(const struct health_facts *f, struct finding *o)
 static const struct {
 	const char *name;
 	tick_t period;
-} job_periods[HEALTH_JOBS] = {{"tick", MINUTE}, {"health", 5 * MINUTE}, {"backup", DAY}, {"certificate", DAY}};
+} job_periods[HEALTH_JOBS] = {{"tick", MINUTE}, {"health", 5 * MINUTE}, {"backup", DAY}, {"certificate", DAY}, {"sync", 10 * MINUTE},
+	{"fetch", 10 * MINUTE}, {"cleanup", DAY}};
 
 #define SETTLED (3 * HOUR) /* after a start of the machine a daily job may wait for two hours, others come in minutes */
 
@@ -347,13 +348,17 @@ static tick_t job_period(const char *name)
 static bool is_late(const struct health_facts *f, const struct job_facts *j)
 {
 	tick_t last = MAX(j->since, j->started);
-	return f->up > SETTLED && f->now - last > 2 * job_period(j->name) + HOUR;
+	return f->up > SETTLED && !j->running && f->now - last > 2 * job_period(j->name) + HOUR;
 }
 
-/* Of health itself only that it comes: what it found is what is being said. */
+/* Of some only that they come: what they found is what is being said, or has a check of its own. */
 static bool is_bad_run(const struct job_facts *j)
 {
-	return j->failed && strcmp(j->name, "health") != 0;
+	static const char *const told[] = {"health", "sync", "fetch"};
+	for (unsigned i = 0; i < COUNTOF(told); i++)
+		if (strcmp(j->name, told[i]) == 0)
+			return false;
+	return j->failed;
 }
 
 static void judge_job(const struct health_facts *f, const struct job_facts *j, struct finding *o)

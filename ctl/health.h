@@ -50,7 +50,7 @@ int health_limit_set(int64_t *v, const char *text, struct err *e) MUST_CHECK;
 #define HEALTH_WORDS 400
 #define HEALTH_POINTS 60 /* one a day: two months say how fast something grows */
 #define HEALTH_SERVICES 4
-#define HEALTH_JOBS 4
+#define HEALTH_JOBS 7
 #define HEALTH_CODES 12 /* kinds of faults: the protocol has eight that clients are told */
 #define HEALTH_SLICE 500 /* revisions read at each run: 10 to 20 ms, and all of 100,000 in a day at one run in 5 min */
 
@@ -84,6 +84,7 @@ struct job_facts {
 	tick_t since;            /* from when on */
 	tick_t started, ended, succeeded; /* 0: never */
 	bool failed;             /* the last time */
+	bool running;            /* and some may take days */
 	char words[HEALTH_WORDS];
 };
 struct health_facts {

@@ -1,7 +1,9 @@
 /* health_jobs.c -- what the jobs left of their last runs (scripts/job.sh), and the backups that are there. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,7 +14,7 @@
 
 #define LAST_MAX 2048 /* five lines, of which the words have at most 1,000 bytes */
 
-static const char *const names[] = {"tick", "health", "backup", "certificate"};
+static const char *const names[] = {"tick", "health", "backup", "certificate", "sync", "fetch", "cleanup"};
 static_assert(COUNTOF(names) == HEALTH_JOBS, "a place for each job");
 
 static bool path_of(char to[4096], const char *dir, const char *name, const char *suffix)
@@ -58,6 +60,19 @@ static void last_run(struct job_facts *j, const char *path)
 		take_line(j, text_cut(&rest, '\n'));
 }
 
+/* Does somebody hold the lock?  Only of jobs that may take hours is it asked: one that begins at this very moment would find
+ * it taken and wait for its next time, which is soon. */
+static bool is_running(const struct job_facts *j, const char *path)
+{
+	if (strcmp(j->name, "sync") != 0 && strcmp(j->name, "fetch") != 0)
+		return false;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	return held;
+}
+
 static void job(struct job_facts *j, const char *dir)
 {
 	char path[4096];
@@ -68,6 +83,7 @@ static void job(struct job_facts *j, const char *dir)
 	j->since = ticks(st.st_mtime);
 	if (path_of(path, dir, j->name, ".last"))
 		last_run(j, path);
+	j->running = path_of(path, dir, j->name, ".lock") && is_running(j, path);
 }
 
 /* When the backup of this name was made; 0: it is none. */

@@ -51,6 +51,11 @@ host_names() {
 	hostname -I 2>/dev/null | tr ' ' '\n' | grep -v '%' || true
 }
 
+# is_rung BELL HEARD: was the one file touched since the other was?
+is_rung() {
+	[ -e "$1" ] && { [ ! -e "$2" ] || [ -n "$(find "$1" -newer "$2")" ]; }
+}
+
 # port_holder PORT: the socket inodes that listen on this TCP port, whatever the address; fails if none does.
 # Reads /proc, so that no package is needed.
 port_holder() {

@@ -128,7 +128,7 @@ fill_instance() {
 	fi
 	make_logs
 	fill_state
-	expect_jobs tick health certificate
+	expect_jobs tick health certificate sync fetch cleanup
 }
 
 # They say who asked for what: for root and whom it runs as.  nginx makes its own readable by everybody.

@@ -273,7 +273,7 @@ $backups ${backup_to:-$backups}" WORKERS=$workers LIBEXEC=$libexec awk '
 
 write_units() {
 	restart=''
-	for unit in "$units"/wsus-*.service "$units"/wsus-*.socket "$units"/wsus-*.timer; do
+	for unit in "$units"/wsus-*.service "$units"/wsus-*.socket "$units"/wsus-*.timer "$units"/wsus-*.path; do
 		[ -e "$unit" ] || continue
 		name=${unit##*/}
 		to=$systemd/$name.d/wsus-conf.conf
@@ -331,7 +331,7 @@ check_move
 mkdir -p "$state" "$log"
 make_log
 fill_state
-expect_jobs tick health backup certificate
+expect_jobs tick health backup certificate sync fetch cleanup
 [ -z "$backup_to" ] || [ -d "$backup_to" ] || (umask 077 && mkdir -p "$backup_to")
 make_certificate
 write_nginx

@@ -70,6 +70,35 @@ class Jobs(unittest.TestCase):
             (server.state / "store/away").rename(catalog)
             wait_for(lambda: self.log(server).endswith("it works again\n"), what="the recovery")
 
+    def test_a_bell_is_heard_at_once_and_a_long_job_stops_no_other(self):
+        """The loop of an instance: a program that stands in for wsus-sync and never ends, until the loop does."""
+        place = temporary()
+        for program in (ROOT / "bin").iterdir():
+            (place / program.name).symlink_to(program)
+        (place / "wsus-sync").unlink()
+        (place / "wsus-sync").write_text(f'#!/bin/sh\necho $$ >{place}/$1.new; mv {place}/$1.new {place}/$1; exec /bin/sleep 600\n')
+        (place / "wsus-sync").chmod(0o755)
+        os.environ["WSUS_BIN"] = str(place)
+        self.addCleanup(os.environ.pop, "WSUS_BIN", None)
+        os.environ |= {"WSUS_FETCH_SECONDS": "100000", "WSUS_BELL_SECONDS": "1"}
+        self.addCleanup(os.environ.pop, "WSUS_FETCH_SECONDS", None)
+        self.addCleanup(os.environ.pop, "WSUS_BELL_SECONDS", None)
+        sleepless(self)
+        with Instance("none") as server:
+            wait_for((place / "run").exists, what="the synchronization")
+            wait_for((place / "content").exists, what="the first fetch")
+            loop = server.pid("jobs")
+            before = (server.state / "jobs/tick.last").stat().st_mtime_ns
+            wait_for(lambda: (server.state / "jobs/tick.last").stat().st_mtime_ns > before, what="a tick beside them")
+            first = int((place / "content").read_text())
+            (place / "content").unlink()
+            (server.state / "store/fleet/content.bell").touch()
+            os.kill(first, signal.SIGTERM)
+            wait_for((place / "content").exists, what="the fetch that the bell rang for")
+            pids = [int((place / name).read_text()) for name in ("run", "content")]
+            server.stop()
+            wait_for(lambda: gone(loop) and all(gone(pid) for pid in pids), what="the end of all of them")
+
     def test_health_is_looked_at_by_itself(self):
         sleepless(self)
         os.environ["WSUS_HEALTH_SECONDS"] = "1"
@@ -113,7 +142,9 @@ class Jobs(unittest.TestCase):
             self.assertIn("usage: jobs.sh", done.stderr)
 
 
-JOBS = ("tick", "health", "backup", "certificate")
+JOBS = ("tick", "health", "backup", "certificate", "sync", "fetch", "cleanup")
+# Those that have a script of their own name, and a page.
+SCRIPTS = {"sync": "wsus-sync.sh", "fetch": "wsus-content.sh", "cleanup": "wsus-cleanup.sh"}
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
@@ -139,16 +170,19 @@ class Installed(unittest.TestCase):
 
     def test_every_job_has_a_timer_a_line_of_cron_and_a_page(self):
         self.assertEqual({p.stem for p in self.here.units.glob("*.timer")}, {f"wsus-{job}" for job in JOBS})
-        self.assertEqual([line["job"] for line in self.cron()], list(JOBS))
+        self.assertEqual([line["job"] for line in self.cron()], ["tick", "health", "backup", "certificate", "sync", "fetch", "fetch", "cleanup"])
         for job in JOBS:
-            self.assertTrue((self.here.root / f"usr/share/man/man8/wsus-{job}.8").exists())
-            self.assertEqual(self.here.unit(f"wsus-{job}.service")["ExecStart"], f"{self.script} {job}")
+            page = SCRIPTS.get(job, f"wsus-{job}")
+            self.assertTrue((self.here.root / f"usr/share/man/man8/{page}.8").exists())
+            starts = self.script.with_name(SCRIPTS[job]) if job in SCRIPTS else f"{self.script} {job}"
+            self.assertEqual(self.here.unit(f"wsus-{job}.service")["ExecStart"], str(starts))
             self.assertGreater(self.seconds(self.here.unit(f"wsus-{job}.timer")["RandomizedDelaySec"]), 0)
             self.assertTrue((self.jobs / f"{job}.since").exists())
 
     @staticmethod
     def seconds(span):
-        return int(span.removesuffix("h")) * (3600 if span.endswith("h") else 1)
+        number, unit = re.fullmatch(r"(\d+)(h|min|)", span).groups()
+        return int(number) * {"h": 3600, "min": 60, "": 1}[unit]
 
     def cron(self):
         """The lines of the cron file, as cron reads them."""
@@ -168,7 +202,8 @@ class Installed(unittest.TestCase):
                 for number in re.findall(r"\d+", field):
                     self.assertTrue(low <= int(number) <= high, line)
             pwd.getpwnam(user)
-            entries.append({"user": user, "command": command, "job": command.split()[-1], "variables": variables})
+            job = next((job for job, script in SCRIPTS.items() if f"/{script} " in command), command.split()[-1])
+            entries.append({"user": user, "command": command, "job": job, "variables": variables})
         return entries
 
     def test_cron_does_what_timers_do_where_there_is_no_systemd_and_nothing_where_it_runs(self):
@@ -289,6 +324,109 @@ class Installed(unittest.TestCase):
             self.assertEqual(self.here.job("health").returncode, 0)
             self.assertEqual((place / "told").read_text().splitlines().count("entered scan CRITICAL"), 1)
 
+    # ---- jobs that run wsus-sync, which may take hours: another program of this name stands in for it ----
+
+    def program(self, script, name="wsus-sync"):
+        """What wsus-sync is in this test; its arguments go to the file `asked`."""
+        path, kept = self.here.libexec / name, self.here.libexec / "kept"
+        self.asked = temporary() / "asked"
+        path.rename(kept)
+        self.addCleanup(kept.replace, path)
+        path.write_text(f'#!/bin/sh\necho "$@" >>{self.asked}\n{script}\n')
+        path.chmod(0o755)
+        for job in ("sync", "fetch"):
+            for left in ("last", "heard"):
+                (self.jobs / f"{job}.{left}").unlink(missing_ok=True)
+        self.bell = self.here.state / "store/fleet/content.bell"
+        self.bell.unlink(missing_ok=True)
+
+    def by_hand(self, script, *options):
+        return run(self.here.libexec / script, *options, check=False)
+
+    def test_the_synchronization_looks_itself_whether_it_is_time(self):
+        """will hold: WSUSSS-TIMERS-02, -08"""
+        self.program(":")
+        self.assertEqual(self.done("sync"), "")
+        store, content = self.here.state / "store", self.here.state / "content"
+        self.assertEqual(self.asked.read_text(), f"run --store {store} --content {content} --log --no-content --scheduled\n")
+        self.assertEqual((self.last("sync")["succeeded"], self.bell.exists()), ("", False))
+        self.assertEqual(self.by_hand("wsus-sync.sh", "--now").returncode, 0)
+        self.assertNotIn("--scheduled", self.asked.read_text().splitlines()[1])
+
+    def test_what_a_long_run_says_is_logged_as_it_comes_and_its_end_rings_the_bell(self):
+        go_on = temporary() / "on"
+        self.program(f"echo categories: 12; echo updates: 40; while [ ! -e {go_on} ]; do sleep 0.05; done; echo done: 52")
+        log = temporary() / "log"
+        job = subprocess.Popen([self.here.libexec / "wsus-sync.sh", "--log", log])
+        wait_for(lambda: log.exists() and "updates: 40" in log.read_text(), what="the second line")
+        self.assertFalse(self.bell.exists())
+        go_on.touch()
+        self.assertEqual(job.wait(20), 0)
+        self.assertRegex(log.read_text(), r"^\S+Z sync: categories: 12\n\S+Z sync: updates: 40\n\S+Z sync: done: 52\n$")
+        self.assertEqual((self.last("sync")["said"], self.last("sync")["status"]), ("done: 52", "0"))
+        self.assertTrue(self.bell.exists())
+        self.assertFalse((self.jobs / "sync.said.pipe").exists())
+
+    def test_a_run_that_failed_stays_known_until_one_does_something(self):
+        """will hold: WSUSSS-TIMERS-06: the job ends, and the next trigger tries again."""
+        says = temporary() / "says"
+        self.program(f". {says}")
+        says.write_text("echo the server above does not answer; exit 1\n")
+        first, second = self.here.job("sync"), self.here.job("sync")
+        self.assertEqual((first.returncode, second.returncode), (1, 1))
+        self.assertRegex(first.stdout, r"^\S+Z sync: failed: the server above does not answer\n$")
+        self.assertEqual(second.stdout, "")
+        says.write_text("exit 0\n")  # not yet time
+        self.assertEqual(self.done("sync"), "")
+        self.assertEqual((self.last("sync")["status"], self.last("sync")["said"]), ("1", "the server above does not answer"))
+        says.write_text("echo nothing new\n")
+        self.assertRegex(self.done("sync"), r"^\S+Z sync: it works again: nothing new\n$")
+        self.assertEqual(self.last("sync")["status"], "0")
+
+    def test_somebody_who_runs_it_by_hand_and_one_who_cancels_are_no_failure(self):
+        says = temporary() / "says"
+        self.program(f". {says}")
+        says.write_text("echo process 4711 synchronizes since then; exit 75\n")
+        done = self.here.job("sync")
+        self.assertEqual((done.returncode, done.stdout, (self.jobs / "sync.last").exists()), (75, "", False))
+        says.write_text("echo cancelled; exit 4\n")
+        self.assertRegex(self.done("sync"), r"^\S+Z sync: cancelled\n$")
+        self.assertEqual(self.last("sync")["status"], "0")
+
+    def test_a_signal_reaches_the_program_which_ends_as_it_likes(self):
+        ready = temporary() / "ready"
+        self.program(f"trap 'echo stopping; exit 4' TERM; touch {ready}; while :; do sleep 0.05; done")
+        job = subprocess.Popen([self.here.libexec / "wsus-sync.sh"], stdout=subprocess.PIPE, text=True)
+        wait_for(ready.exists, what="the program")
+        job.terminate()
+        job.communicate(timeout=20)
+        self.assertEqual(job.returncode, 143)
+        with open(self.jobs / "sync.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def test_the_bell_is_heard_once_and_what_rings_meanwhile_is_heard_too(self):
+        again = temporary() / "again"
+        self.program(f"[ -e {again} ] || {{ touch {again}; sleep 0.01; touch {self.here.state}/store/fleet/content.bell; }}; echo 1 file")
+        self.assertEqual(self.by_hand("wsus-content.sh", "--rung").returncode, 0)
+        self.assertFalse(self.asked.exists())
+        self.bell.touch()
+        done = self.by_hand("wsus-content.sh", "--rung")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        store, content = self.here.state / "store", self.here.state / "content"
+        self.assertEqual(self.asked.read_text(), f"content --store {store} --content {content} --log\n" * 2)
+        self.by_hand("wsus-content.sh", "--rung")
+        self.assertEqual(len(self.asked.read_text().splitlines()), 2)
+        self.by_hand("wsus-content.sh")
+        self.assertEqual(len(self.asked.read_text().splitlines()), 3)
+        self.assertEqual(self.here.unit("wsus-fetch.path")["PathChanged"], str(self.bell))
+
+    def test_each_script_explains_itself(self):
+        for script in SCRIPTS.values():
+            done = run(self.here.libexec / script, "--help")
+            self.assertIn(f"usage: {script} ", done.stdout)
+            self.assertEqual(self.by_hand(script, "--nonsense").returncode, 2)
+        self.assertEqual(self.by_hand("wsus-cleanup.sh", "--now").returncode, 2)
+
     def test_a_wait_is_random_and_not_longer_than_said(self):
         fake = temporary()
         (fake / "sleep").write_text(f'#!/bin/sh\necho "$1" >>{fake}/slept\n')
@@ -316,7 +454,7 @@ class Installed(unittest.TestCase):
         self.assertIn("run this as root", done.stderr)
 
     def test_wrong_usage(self):
-        for words in ([], ["sync"], ["tick", "health"], ["--delay", "soon", "tick"], ["--log"], ["--nonsense", "tick"]):
+        for words in ([], ["synchronize"], ["tick", "health"], ["--now", "tick"], ["--rung", "sync"], ["--delay", "soon", "tick"], ["--log"], ["--nonsense", "tick"]):
             done = run(self.script, *words, check=False)
             self.assertEqual(done.returncode, 2, words)
             self.assertIn("usage: job.sh", done.stderr)

@@ -46,7 +46,7 @@ named()
 
 starts_sockets_and_timers_and_restarts_services()
 {
-	grep -o 'wsus-[a-z]*\.\(socket\|timer\|target\)$' test/unit/install.list | LC_ALL=C sort >"$tmp/started"
+	grep -o 'wsus-[a-z]*\.\(socket\|timer\|path\|target\)$' test/unit/install.list | LC_ALL=C sort >"$tmp/started"
 	sed -n 's/socket$/service/p' "$tmp/started" >"$tmp/restarted"
 	named postinst start | diff -u "$tmp/started" - && named prerm stop | diff -u "$tmp/started" - &&
 		named postinst try-restart | diff -u "$tmp/restarted" -

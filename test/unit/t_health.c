@@ -1,6 +1,9 @@
 /* t_health.c -- the checks of `wsusctl health` over made-up facts, and what is told when, under a frozen clock. */
 #include "test/unit/store_fixture.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include "common/buf.h"
 #include "common/text.h"
 #include "ctl/health.h"
@@ -35,7 +38,7 @@ static struct health_facts well(void)
 	f.disk.total = 100 * GB;
 	f.disk.free = 50 * GB;
 	f.up = 30 * DAY;
-	static const char *const jobs[HEALTH_JOBS] = {"tick", "health", "backup", "certificate"};
+	static const char *const jobs[HEALTH_JOBS] = {"tick", "health", "backup", "certificate", "sync", "fetch", "cleanup"};
 	for (unsigned i = 0; i < HEALTH_JOBS; i++)
 		f.job[i] = (struct job_facts){.name = jobs[i], .known = KNOWN, .since = NOW - 30 * DAY, .started = NOW - MINUTE,
 			.ended = NOW, .succeeded = NOW};
@@ -250,10 +253,10 @@ static void test_computers_ticks_faults(void **state)
 
 static void test_jobs(void **state)
 {
-	enum { TICK, HEALTH, BACKUP, CERTIFICATE };
+	enum { TICK, HEALTH, BACKUP, CERTIFICATE, SYNC, FETCH };
 	struct health_facts f = well();
 	(void)state;
-	expect(&f, "jobs", LEVEL_OK, "4 run as they should");
+	expect(&f, "jobs", LEVEL_OK, "7 run as they should");
 	f.job[TICK].started = NOW - HOUR - 2 * MINUTE; /* two periods and an hour */
 	expect(&f, "jobs", LEVEL_OK, "");
 	f.job[TICK].started -= MINUTE;
@@ -273,6 +276,13 @@ static void test_jobs(void **state)
 	expect(&f, "jobs", LEVEL_OK, "");
 	f.job[TICK] = (struct job_facts){.name = "tick", .known = KNOWN, .since = NOW - 2 * DAY};
 	expect(&f, "jobs", LEVEL_WARNING, "tick has not run for 48 h"); /* never */
+	f = well();
+	f.job[SYNC].failed = f.job[FETCH].failed = true; /* they have checks of their own */
+	f.job[FETCH].started = NOW - 50 * HOUR;
+	f.job[FETCH].running = true; /* hundreds of gigabytes */
+	expect(&f, "jobs", LEVEL_OK, "");
+	f.job[FETCH].running = false;
+	expect(&f, "jobs", LEVEL_WARNING, "fetch has not run for 50 h");
 	for (unsigned i = 0; i < HEALTH_JOBS; i++)
 		f.job[i].known = NOT_KNOWN;
 	expect(&f, "jobs", LEVEL_OK, "none are set up");
@@ -328,7 +338,15 @@ static void test_what_jobs_left_is_read(void **state)
 	write_file(path, "manifest", "");
 	snprintf(path, sizeof(path), "%s/wsus-20241114T221320Z", dir); /* not finished: without a manifest */
 	mkdir(path, 0700);
+	write_file(dir, "sync.since", "");
+	write_file(dir, "sync.lock", "process 4711 since then\n");
+	write_file(dir, "fetch.since", "");
+	write_file(dir, "fetch.lock", "process 4711 since then\n"); /* it has ended */
+	snprintf(path, sizeof(path), "%s/sync.lock", dir);
+	int lock = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(0, flock(lock, LOCK_EX | LOCK_NB));
 	health_jobs_look(&f, &(struct health_places){.jobs = dir, .backups = dir});
+	close(lock);
 	assert_string_equal("tick", f.job[0].name);
 	assert_int_equal(KNOWN, f.job[0].known);
 	assert_true(f.job[0].failed);
@@ -337,6 +355,8 @@ static void test_what_jobs_left_is_read(void **state)
 	assert_int_equal(INT64_C(1699999990) * TICKS_PER_SECOND, f.job[0].succeeded);
 	assert_string_equal("no store here; make one", f.job[0].words);
 	assert_int_equal(NOT_KNOWN, f.job[3].known);
+	assert_true(f.job[4].running);
+	assert_false(f.job[5].running);
 	assert_int_equal(1, f.backup.n);
 	assert_int_equal(INT64_C(1700000000) * TICKS_PER_SECOND, f.backup.newest);
 	assert_true(f.up > 0);
