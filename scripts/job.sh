@@ -197,10 +197,21 @@ is_long() {
 	[ "$job" = sync ] || [ "$job" = fetch ]
 }
 
+# Without the time and the name of a job that wsus-sync puts in front: log_line does so.
+bare() {
+	case $1 in
+	????-??-??T??:??:??Z\ *:\ *)
+		line=${1#* }
+		line=${line#*: }
+		;;
+	esac
+}
+
 # The first line waits for a second: one that stays alone is treated as what short jobs say, in the end.
 relay() {
 	first=''
 	while IFS= read -r line; do
+		bare "$line"
 		printf '%s\n' "$line" >>"$said"
 		if [ -z "$first" ]; then
 			first=$line
@@ -325,6 +336,7 @@ if [ "$status" -eq 0 ]; then
 	succeeded=$(date +%s)
 else
 	words=${words:-status $status}
+	words=${words#failed: }
 	status=1
 fi
 log_end

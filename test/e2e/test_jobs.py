@@ -355,7 +355,7 @@ class Installed(unittest.TestCase):
 
     def test_what_a_long_run_says_is_logged_as_it_comes_and_its_end_rings_the_bell(self):
         go_on = temporary() / "on"
-        self.program(f"echo categories: 12; echo updates: 40; while [ ! -e {go_on} ]; do sleep 0.05; done; echo done: 52")
+        self.program(f"echo 2026-01-01T00:00:00Z sync: categories: 12; echo 2026-01-01T00:00:00Z sync: updates: 40; while [ ! -e {go_on} ]; do sleep 0.05; done; echo done: 52")
         log = temporary() / "log"
         job = subprocess.Popen([self.here.libexec / "wsus-sync.sh", "--log", log])
         wait_for(lambda: log.exists() and "updates: 40" in log.read_text(), what="the second line")
@@ -371,7 +371,7 @@ class Installed(unittest.TestCase):
         """will hold: WSUSSS-TIMERS-06: the job ends, and the next trigger tries again."""
         says = temporary() / "says"
         self.program(f". {says}")
-        says.write_text("echo the server above does not answer; exit 1\n")
+        says.write_text("echo 2026-01-01T00:00:00Z sync: failed: the server above does not answer; exit 1\n")
         first, second = self.here.job("sync"), self.here.job("sync")
         self.assertEqual((first.returncode, second.returncode), (1, 1))
         self.assertRegex(first.stdout, r"^\S+Z sync: failed: the server above does not answer\n$")
