@@ -7,7 +7,7 @@ USAGE='usage: wsus-cleanup.sh [--state DIR] [--delay SECONDS] [--log FILE]
   --state DIR     of an instance of run.sh; without, the installed server
   --delay SECONDS wait for up to that long first
   --log FILE      add what there is to say to FILE instead of standard output
-`wsusctl cleanup --dry-run` says what it would do.
+What it would do says: wsusctl cleanup --dry-run
 Exit status: 0 done, 1 failed, 2 wrong usage, 75 it runs already'
 case "${1:-}" in
 -h | --help) printf '%s\n' "$USAGE" && exit 0 ;;
