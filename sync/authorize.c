@@ -1,11 +1,10 @@
 /* authorize.c -- phase 1, and the configuration that opens phase 2: MS-WSUSSS 3.2.4.1, and 3.2.4.2 steps 1 and 2. */
 #include "common/limits.h"
 #include "common/text.h"
-#include "sync/sync.h"
+#include "sync/authorize.h"
 
 #define PROTOCOL_VERSION "1.20" /* what this server implements (WSUSSS-VERSION-01) */
 #define PLUG_IN "DssTargeting"
-#define ANSWERS ((size_t)16 << 20) /* of a phase: messages of some KB, a list of 39 languages */
 #define COOKIE_SECONDS 30          /* a cookie that ends sooner is of no use */
 
 /* ---- phase 1 ---- */
@@ -22,10 +21,11 @@ static int find_service(const struct GetAuthConfigResponse *got, struct slice *u
 		call_names[CALL_GET_AUTH_CONFIG]);
 }
 
-static int get_service(struct run *r, struct arena *a, struct err *e)
+static int get_service(struct run *r, struct arena *a, struct AuthorizationCookie **out, struct err *e)
 {
 	struct GetAuthConfigResponse got;
 	struct slice url;
+	(void)out;
 	int rc = call(r->caller, CALL_GET_AUTH_CONFIG, &(struct GetAuthConfig){0}, &got, a, e);
 	if (rc == E_OK)
 		rc = find_service(&got, &url, e);
@@ -85,12 +85,12 @@ static int keep_cookie(struct run *r, const struct Cookie *c, struct err *e)
 }
 
 /* The authorization cookie goes through as bytes, in the other service's namespace; the old cookie as it was. */
-static int get_cookie(struct run *r, struct AuthorizationCookie *authorization, struct arena *a, struct err *e)
+static int get_cookie(struct run *r, struct arena *a, struct AuthorizationCookie **authorization, struct err *e)
 {
 	struct Cookie old = {.Expiration = r->parent.expires, .EncryptedData = r->parent.cookie};
 	struct DssGetCookie ask = {.protocolVersion = SL(PROTOCOL_VERSION), .oldCookie = old.EncryptedData.n ? &old : NULL};
 	struct GetCookieResponse got;
-	ask.authCookies.v = authorization;
+	ask.authCookies.v = *authorization;
 	ask.authCookies.n = 1;
 	if (ask.oldCookie && caller_set_expiration(r->caller, r->parent.expiration, NULL) != E_OK)
 		ask.oldCookie = NULL;
@@ -105,16 +105,20 @@ static int save(struct run *r, struct err *e)
 	return r->store ? run_save(r, e) : E_OK; /* `upstream check` has none */
 }
 
+const struct authorize_step authorize_steps[AUTHORIZE_STEPS] = {
+	{CALL_GET_AUTH_CONFIG, get_service},
+	{CALL_GET_AUTHORIZATION_COOKIE, get_authorization},
+	{CALL_GET_COOKIE, get_cookie},
+};
+
 int phase_authorize(struct run *r, struct err *e)
 {
 	struct AuthorizationCookie *authorization = NULL;
 	struct arena a;
-	arena_init(&a, ANSWERS);
-	int rc = get_service(r, &a, e);
-	if (rc == E_OK)
-		rc = get_authorization(r, &a, &authorization, e);
-	if (rc == E_OK)
-		rc = get_cookie(r, authorization, &a, e);
+	int rc = E_OK;
+	arena_init(&a, AUTHORIZE_MEMORY);
+	for (size_t i = 0; i < AUTHORIZE_STEPS && rc == E_OK; i++)
+		rc = authorize_steps[i].run(r, &a, &authorization, e);
 	arena_free(&a);
 	return rc == E_OK ? save(r, e) : rc;
 }
@@ -206,7 +210,7 @@ int phase_configure(struct run *r, struct err *e)
 	struct GetConfigData ask = {.cookie = &cookie, .configAnchor = r->parent.config_anchor.n ? r->parent.config_anchor : SL0};
 	struct GetConfigDataResponse got;
 	struct arena a;
-	arena_init(&a, ANSWERS);
+	arena_init(&a, AUTHORIZE_MEMORY);
 	int rc = run_cookie(r, &cookie, e);
 	if (rc == E_OK)
 		rc = call(r->caller, CALL_GET_CONFIG_DATA, &ask, &got, &a, e);

@@ -67,23 +67,83 @@ static struct slice find(struct slice s, const char *what)
 	return p ? (struct slice){p, s.n - (size_t)(p - s.p)} : SL0;
 }
 
-bool credential_print(struct slice pem, char out[65])
+/* One element of DER: its content, and *whole with its head; *s becomes what follows.  false: it is cut. */
+static bool der_next(struct slice *s, struct slice *content, struct slice *whole)
+{
+	const uint8_t *p = (const uint8_t *)s->p;
+	size_t head = 2, n;
+	if (s->n < 2)
+		return false;
+	n = p[1];
+	if (n >= 0x80) {
+		size_t digits = n & 0x7f;
+		if (digits == 0 || digits > 3 || s->n < 2 + digits)
+			return false;
+		for (n = 0; head < 2 + digits; head++)
+			n = n << 8 | p[head];
+	}
+	if (n > s->n - head)
+		return false;
+	*content = (struct slice){s->p + head, n};
+	*whole = (struct slice){s->p, head + n};
+	*s = (struct slice){s->p + head + n, s->n - head - n};
+	return true;
+}
+
+/* Certificate: SEQUENCE of { version [0]?, serial, algorithm, issuer, validity, subject, subjectPublicKeyInfo ... }, RFC 5280 4.1. */
+static bool public_key(struct slice der, struct slice *key)
+{
+	struct slice certificate, fields, whole, content;
+	if (!der_next(&der, &certificate, &whole) || !der_next(&certificate, &fields, &whole))
+		return false;
+	unsigned skip = fields.n && (uint8_t)fields.p[0] == 0xa0 ? 6 : 5;
+	for (unsigned i = 0; i < skip; i++)
+		if (!der_next(&fields, &content, &whole))
+			return false;
+	return der_next(&fields, &content, key);
+}
+
+static bool sum_of(struct slice bytes, struct sha256 *sum)
+{
+	struct digest *d = digest_new(DIGEST_SHA256);
+	if (!d)
+		return false;
+	digest_start(d);
+	digest_add(d, bytes);
+	bool ok = digest_end(d, sum);
+	digest_free(&d);
+	return ok;
+}
+
+static void make_pin(struct slice der, char pin[CREDENTIAL_PIN])
+{
+	struct slice key;
+	struct sha256 sum;
+	struct buf b;
+	buf_init(&b, CREDENTIAL_PIN);
+	pin[0] = '\0';
+	if (!public_key(der, &key) || !sum_of(key, &sum))
+		return;
+	buf_str(&b, "sha256//");
+	base64_add(&b, (struct slice){(const char *)sum.b, sizeof(sum.b)});
+	if (b.rc == E_OK)
+		snprintf(pin, CREDENTIAL_PIN, "%.*s", SLF(buf_bytes(&b)));
+	buf_free(&b);
+}
+
+bool credential_print(struct slice pem, char out[65], char pin[CREDENTIAL_PIN])
 {
 	struct slice begin = find(pem, CERTIFICATE_BEGIN), end = find(begin, CERTIFICATE_END), der;
-	struct digest *d = digest_new(DIGEST_SHA256);
 	struct sha256 sum;
 	struct arena a;
 	arena_init(&a, CREDENTIAL_FILE);
 	size_t head = sizeof(CERTIFICATE_BEGIN) - 1;
-	bool ok = d && end.p && text_base64((struct slice){begin.p + head, (size_t)(end.p - begin.p) - head}, &a, &der) && der.n;
+	bool ok = end.p && text_base64((struct slice){begin.p + head, (size_t)(end.p - begin.p) - head}, &a, &der) && der.n &&
+		sum_of(der, &sum);
 	if (ok) {
-		digest_start(d);
-		digest_add(d, der);
-		ok = digest_end(d, &sum);
-	}
-	if (ok)
 		hex_text(sum.b, sizeof(sum.b), true, out);
-	digest_free(&d);
+		make_pin(der, pin);
+	}
 	arena_free(&a);
 	return ok;
 }
@@ -98,8 +158,8 @@ static unsigned count(struct slice s, const char *what)
 
 static int check_print(struct slice path, struct slice print, struct slice pem, struct err *e)
 {
-	char have[65] = "";
-	if (count(pem, PEM_BEGIN) != 1 || !credential_print(pem, have))
+	char have[65] = "", pin[CREDENTIAL_PIN];
+	if (count(pem, PEM_BEGIN) != 1 || !credential_print(pem, have, pin))
 		return err_set(e, E_REFUSED, "upstream.ca: %.*s must hold exactly one certificate, that of upstream.ca-fingerprint", SLF(path));
 	if (!text_ieq(slice_of(have), print))
 		return err_set(e, E_REFUSED, "upstream.ca: the certificate in %.*s has SHA-256 %s, not that of upstream.ca-fingerprint: "

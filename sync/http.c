@@ -284,13 +284,15 @@ static const struct {
 	{CURLE_URL_MALFORMAT, false, "the address makes no sense"},
 };
 
-static const char *words_of_proxy(struct running *r)
+static const char *words_of_proxy(struct running *r, CURLcode code)
 {
 	long status = 0;
 	curl_easy_getinfo(r->curl, CURLINFO_HTTP_CONNECTCODE, &status);
 	if (status == 407)
 		return r->h->proxy_login.user ? "the proxy refuses the login in the file of upstream.proxy-login"
 					      : "the proxy wants a login: name its file with upstream.proxy-login";
+	if (code == CURLE_COULDNT_CONNECT && r->h->proxy[0])
+		return "is the proxy of upstream.proxy running, and is this its port?";
 	return status >= 400 ? "the proxy (upstream.proxy) refuses to connect to that server: ask who runs it" : NULL;
 }
 
@@ -303,11 +305,11 @@ static const char *words_of_verdict(struct running *r)
 
 static int transport_failed(struct running *r, CURLcode code)
 {
-	const char *hint = words_of_proxy(r), *text = "see the words before";
+	const char *hint = words_of_proxy(r, code), *text = "see the words before";
 	struct http_job *j = r->j;
 	if (!hint && code == CURLE_PEER_FAILED_VERIFICATION)
 		hint = words_of_verdict(r);
-	for (size_t i = 0; i < COUNTOF(failures) && !hint; i++)
+	for (size_t i = 0; i < COUNTOF(failures); i++)
 		if (failures[i].code == code) {
 			text = failures[i].text;
 			j->passing = failures[i].passing;
@@ -339,8 +341,8 @@ static void keep_chain(CURL *c, struct http_look *to)
 		take_value(certificate_field(l, "Subject"), k->subject, sizeof(k->subject));
 		take_value(certificate_field(l, "Issuer"), k->issuer, sizeof(k->issuer));
 		take_value(certificate_field(l, "Expire date"), k->end, sizeof(k->end));
-		if (!credential_print(certificate_field(l, "Cert"), k->print))
-			k->print[0] = '\0';
+		if (!credential_print(certificate_field(l, "Cert"), k->print, k->pin))
+			k->print[0] = k->pin[0] = '\0';
 	}
 }
 
@@ -353,21 +355,78 @@ static double span(CURL *c, CURLINFO from, CURLINFO to)
 	return b > a ? (double)(b - a) / 1000 : 0;
 }
 
-/* Of new connections only: a kept one shows nothing of itself. */
-static void look(struct running *r)
+static const struct {
+	CURLcode code;
+	enum http_stage stage;
+} stages[] = {
+	{CURLE_COULDNT_RESOLVE_HOST, HTTP_NAME},
+	{CURLE_URL_MALFORMAT, HTTP_NAME},
+	{CURLE_COULDNT_RESOLVE_PROXY, HTTP_PROXY},
+	{CURLE_PROXY, HTTP_PROXY},
+	{CURLE_COULDNT_CONNECT, HTTP_CONNECTION},
+	{CURLE_PEER_FAILED_VERIFICATION, HTTP_CERTIFICATE},
+	{CURLE_SSL_CACERT_BADFILE, HTTP_CERTIFICATE},
+	{CURLE_SSL_PINNEDPUBKEYNOTMATCH, HTTP_CERTIFICATE},
+	{CURLE_SSL_CERTPROBLEM, HTTP_CERTIFICATE},
+	{CURLE_SSL_CONNECT_ERROR, HTTP_CERTIFICATE},
+};
+
+static curl_off_t moment(CURL *c, CURLINFO which)
+{
+	curl_off_t t = 0;
+	curl_easy_getinfo(c, which, &t);
+	return t;
+}
+
+/* A time-out can be anywhere. */
+static enum http_stage stage_reached(CURL *c, bool tls)
+{
+	if (moment(c, CURLINFO_NAMELOOKUP_TIME_T) == 0)
+		return HTTP_NAME;
+	if (moment(c, CURLINFO_CONNECT_TIME_T) == 0)
+		return HTTP_CONNECTION;
+	return tls && moment(c, CURLINFO_APPCONNECT_TIME_T) == 0 ? HTTP_CERTIFICATE : HTTP_ANSWER;
+}
+
+static enum http_stage stage_of(struct running *r, CURLcode code)
+{
+	long status = 0, proxied = 0;
+	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(r->curl, CURLINFO_HTTP_CONNECTCODE, &proxied);
+	if (proxied >= 400 || status == 407 || (code == CURLE_COULDNT_CONNECT && r->h->proxy[0]))
+		return HTTP_PROXY;
+	for (size_t i = 0; i < COUNTOF(stages); i++)
+		if (stages[i].code == code)
+			return stages[i].stage;
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		return stage_reached(r->curl, strncmp(r->j->url, "https:", 6) == 0);
+	return status == 401 ? HTTP_LOGIN : HTTP_ANSWER;
+}
+
+static const char *login_asked(CURL *c)
+{
+	long asked = 0;
+	curl_easy_getinfo(c, CURLINFO_HTTPAUTH_AVAIL, &asked);
+	return asked & CURLAUTH_DIGEST ? "digest" : asked & CURLAUTH_NTLM ? "ntlm" : asked & CURLAUTH_BASIC ? "basic" : asked ? "other" : "";
+}
+
+/* Of a new connection: a kept one shows nothing of itself. */
+static void look(struct running *r, CURLcode code)
 {
 	struct http_look *to = &r->h->look;
 	const char *address = NULL;
 	long connects = 0;
 	if (!r->h->looking || !r->j->ours)
 		return;
+	to->stage = stage_of(r, code);
 	to->answer_ms = span(r->curl, CURLINFO_PRETRANSFER_TIME_T, CURLINFO_STARTTRANSFER_TIME_T);
+	if (login_asked(r->curl)[0])
+		snprintf(to->asked, sizeof(to->asked), "%s", login_asked(r->curl));
 	curl_easy_getinfo(r->curl, CURLINFO_NUM_CONNECTS, &connects);
+	curl_easy_getinfo(r->curl, CURLINFO_PRIMARY_IP, &address);
 	if (connects == 0)
 		return;
-	curl_easy_getinfo(r->curl, CURLINFO_PRIMARY_IP, &address);
 	snprintf(to->address, sizeof(to->address), "%s", address ? address : "");
-	snprintf(to->proxy, sizeof(to->proxy), "%s", r->h->proxy);
 	to->name_ms = span(r->curl, CURLINFO_NONE, CURLINFO_NAMELOOKUP_TIME_T);
 	to->connect_ms = span(r->curl, CURLINFO_NAMELOOKUP_TIME_T, CURLINFO_CONNECT_TIME_T);
 	to->tls_ms = span(r->curl, CURLINFO_CONNECT_TIME_T, CURLINFO_APPCONNECT_TIME_T);
@@ -573,7 +632,7 @@ static void ended(struct running *r, CURLcode code)
 	curl_easy_getinfo(r->curl, CURLINFO_SIZE_DOWNLOAD_T, &wire);
 	r->j->wire = (uint64_t)wire;
 	r->h->received += (uint64_t)wire;
-	look(r);
+	look(r, code);
 	if (rc == E_OK)
 		rc = code == CURLE_OK ? end_body(r) : transport_failed(r, code);
 	curl_multi_remove_handle(r->h->multi, r->curl);

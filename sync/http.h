@@ -62,15 +62,18 @@ uint64_t http_received(const struct http *h); /* bytes so far, all jobs */
 void http_set_rate(struct http *h, uint64_t bytes_per_second); /* of all together; 0: no limit */
 
 #define HTTP_CHAIN 8 /* certificates that are kept of a chain: three are usual */
-/* What one connection to the parent showed, for `upstream check`: asked for before the first job. */
+/* How far a job came. */
+enum http_stage { HTTP_NAME, HTTP_PROXY, HTTP_CONNECTION, HTTP_CERTIFICATE, HTTP_LOGIN, HTTP_ANSWER, HTTP__STAGES };
+/* What a connection to the parent showed, for `upstream check`: asked for before the first job. */
 struct http_look {
+	enum http_stage stage; /* that failed; HTTP_ANSWER: none did, or something in the answer itself */
 	char address[64];      /* connected to, which is the proxy if there is one */
-	char proxy[256];
-	char tls[64];          /* "TLSv1.3", empty: plain */
+	char tls[64];          /* "TLSv1.3"; empty: plain */
 	struct http_certificate {
-		char subject[256], issuer[256], end[64], print[65]; /* SHA-256 in upper case */
+		char subject[256], issuer[256], end[64], print[65], pin[64]; /* SHA-256 in upper case; of its key, as upstream.pin wants it */
 	} chain[HTTP_CHAIN];   /* as it was shown, the server's own first */
 	unsigned certificates;
+	char asked[32];        /* how it wanted a login: "basic", "digest", "ntlm"; empty: not at all */
 	double name_ms, connect_ms, tls_ms, answer_ms;
 };
 void http_look_closely(struct http *h);
