@@ -7,7 +7,7 @@
 
 #include "common/text.h"
 #include "ctl/cmd.h"
-#include "ctl/upstream.h"
+#include "ctl/tool.h"
 #include "store/parent.h"
 #include "store/sync.h"
 
@@ -261,7 +261,7 @@ static int count_shown(struct tree *t, bool all)
 	}
 	if (all)
 		args[n++] = "all";
-	int rc = n ? upstream_ask(c, "count", args, &status) : E_OK;
+	int rc = n ? tool_sync(c, "count", args, &status) : E_OK;
 	if (rc == E_OK && status != 0)
 		rc = err_set(&c->err, E_REFUSED, "the server above could not be asked%s", strcmp(c->cmd->verb, "list") == 0 ? ""
 			: ": nothing was chosen; --no-count chooses without");

@@ -10,16 +10,9 @@
 #include "ctl/cmd.h"
 #include "ctl/health_cert.h"
 #include "ctl/place.h"
-#include "ctl/upstream.h"
+#include "ctl/tool.h"
 #include "store/parent.h"
 #include "store/sync.h"
-
-int upstream_ask(struct ctl *c, const char *job, const char *const *args, int *status)
-{
-	(void)args;
-	*status = 1;
-	return err_set(&c->err, E_REFUSED, "wsus-sync %s is not there yet; --no-check does without", job);
-}
 
 /* ================= what is to be set ================= */
 
@@ -387,7 +380,7 @@ static int ask_it(struct plan *p)
 	}
 	args[n] = NULL;
 	int status;
-	int rc = upstream_ask(c, "check", args, &status);
+	int rc = tool_sync(c, "check", args, &status);
 	if (rc == E_OK && status != 0)
 		rc = err_set(&c->err, E_REFUSED, "nothing was stored; correct what is said above%s, or give --no-check to store it all the same",
 			p->how[0] && text_starts(p->is[URL], SL("https://")) ? " (a server without TLS is named with http:// before it)" : "");
@@ -511,7 +504,7 @@ static int run_check(struct ctl *c)
 	if (rc == E_OK && !any)
 		return err_set(&c->err, E_NOTFOUND, "there is no server above this one; `wsusctl upstream set` names one");
 	if (rc == E_OK)
-		rc = upstream_ask(c, "check", none, &status);
+		rc = tool_sync(c, "check", none, &status);
 	c->failed |= status != 0;
 	return rc;
 }
