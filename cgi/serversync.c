@@ -194,8 +194,8 @@ HANDLER(GetConfigData)
 	if (!d)
 		return call_fail(c, E_NOMEM, "no memory for the answer");
 	d->CatalogOnlySync = c->set.content_store == CONTENT_MICROSOFT;
-	d->LazySync = true;
-	d->ServerHostsPsfFiles = true;
+	d->LazySync = c->set.content_download == DOWNLOAD_APPROVED;
+	d->ServerHostsPsfFiles = c->set.content_express;
 	d->MaxNumberOfUpdatesPerRequest = LIMIT_SYNC_UPDATES;
 	d->MaxUpdatesPerRequestInGetUpdateDecryptionData = LIMIT_SYNC_UPDATES;
 	d->ProtocolVersion = SL("1.20");

@@ -33,7 +33,7 @@ ANCHOR = r"[1-9]\d*,\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d\d\d"
 # What differs from server to server, in the form in which it has to come.
 MARKS = [(re.compile(rf"<({name})>(?:{form})</\1>"), r"<\1>*</\1>") for name, form in (
     ("LastChange|Expiration", TIME), ("CookieData|EncryptedData", BASE64), ("Anchor|NewConfigAnchor", ANCHOR), ("ID", LOWER_GUID),
-    ("ServerHostsPsfFiles", "true|false"), ("faultactor", r"http://127\.0\.0\.1:\d+/ServerSyncWebService/ServerSyncWebService\.asmx"))]
+    ("faultactor", r"http://127\.0\.0\.1:\d+/ServerSyncWebService/ServerSyncWebService\.asmx"))]
 IDENTITIES = re.compile(rf"(?:<UpdateIdentity><UpdateID>{LOWER_GUID}</UpdateID><RevisionNumber>\d+</RevisionNumber></UpdateIdentity>)+")
 XMLNS = ('xmlns:upd="http://schemas.microsoft.com/msus/2002/12/Update" xmlns:cat="http://schemas.microsoft.com/msus/2002/12/'
          'UpdateHandlers/Category" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"')
@@ -380,7 +380,8 @@ class Toolkit(unittest.TestCase):
         data = self.call("sync", "GetConfigData", cookie=self.cookie)
         settings = {s["name"]: s["value"] for s in self.server.ctl_json("config", "show")}
         self.assertIs(data["CatalogOnlySync"], settings["content.store"] == "microsoft")
-        self.assertIs(data["LazySync"], True)
+        self.assertIs(data["LazySync"], settings["content.download"] == "approved")
+        self.assertIs(data["ServerHostsPsfFiles"], settings["content.express"] == "true")
         self.assertEqual([data[k] for k in ("MaxNumberOfUpdatesPerRequest", "MaxUpdatesPerRequestInGetUpdateDecryptionData",
                                             "MaxNumberOfComputerIdsInRequest", "MaxNumberOfDriverSetsPerRequest",
                                             "MaxNumberOfPnpHardwareIdsInRequest")], [100, 100, 0, 0, 0])

@@ -226,7 +226,7 @@ static void put_ours(struct buf *to, struct slice from, struct slice cookie, str
 /* What every server has of its own, or differently from run to run, as "?". */
 static void mask(struct buf *to, struct slice from)
 {
-	static const char *const own[] = {"LastChange", "CookieData", "EncryptedData", "Expiration", "NewConfigAnchor", "ID", "ServerHostsPsfFiles"};
+	static const char *const own[] = {"LastChange", "CookieData", "EncryptedData", "Expiration", "NewConfigAnchor", "ID"};
 	buf_reset(to);
 	for (size_t i = 0; i < from.n;) {
 		const char *gt = memchr(from.p + i, '>', from.n - i);
