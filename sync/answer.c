@@ -140,10 +140,11 @@ static int read_message(struct answer *w, struct xml *x, const struct wtype *t, 
 			(int)MIN(in.ns.n, 100), in.ns.p ? in.ns.p : "", want);
 	if (!t)
 		return E_OK;
-	rc = wire_read(x, t, out, a, e);
+	struct err field = {0};
+	rc = wire_read(x, t, out, a, &field);
 	if (rc == E_INVALID_PARAMETERS) /* that is what a reader of requests calls it */
-		return err_at(e, err_set(e, E_FORM, "%s", e ? e->text : ""), "makes no sense or is too long: ");
-	return rc == E_OK ? soap_close(x, e) : rc;
+		return err_set(e, E_FORM, "%s is no such value, or too long", field.text);
+	return rc == E_OK ? soap_close(x, e) : err_set(e, (enum errcode)rc, "%s", field.text[0] ? field.text : err_name(rc));
 }
 
 static int read_success(struct answer *w, const struct wtype *t, void *out, struct arena *a, struct err *e)

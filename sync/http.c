@@ -284,10 +284,16 @@ static const struct {
 	{CURLE_URL_MALFORMAT, false, "the address makes no sense"},
 };
 
-static const char *words_of_proxy(struct running *r, CURLcode code)
+static long connect_status(struct running *r)
 {
 	long status = 0;
 	curl_easy_getinfo(r->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status;
+}
+
+static const char *words_of_proxy(struct running *r, CURLcode code)
+{
+	long status = connect_status(r);
 	if (status == 407)
 		return r->h->proxy_login.user ? "the proxy refuses the login in the file of upstream.proxy-login"
 					      : "the proxy wants a login: name its file with upstream.proxy-login";
@@ -312,7 +318,7 @@ static int transport_failed(struct running *r, CURLcode code)
 	for (size_t i = 0; i < COUNTOF(failures); i++)
 		if (failures[i].code == code) {
 			text = failures[i].text;
-			j->passing = failures[i].passing;
+			j->passing = failures[i].passing && !(connect_status(r) >= 400 && connect_status(r) < 500);
 		}
 	return err_set(&j->err, code == CURLE_OUT_OF_MEMORY ? E_NOMEM : E_IO, "%s: %s; %s", j->url,
 		r->words[0] ? r->words : curl_easy_strerror(code), hint ? hint : text);
@@ -390,10 +396,9 @@ static enum http_stage stage_reached(CURL *c, bool tls)
 
 static enum http_stage stage_of(struct running *r, CURLcode code)
 {
-	long status = 0, proxied = 0;
+	long status = 0;
 	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(r->curl, CURLINFO_HTTP_CONNECTCODE, &proxied);
-	if (proxied >= 400 || status == 407 || (code == CURLE_COULDNT_CONNECT && r->h->proxy[0]))
+	if (connect_status(r) >= 400 || status == 407 || (code == CURLE_COULDNT_CONNECT && r->h->proxy[0]))
 		return HTTP_PROXY;
 	for (size_t i = 0; i < COUNTOF(stages); i++)
 		if (stages[i].code == code)
