@@ -156,3 +156,51 @@ int keys_lacking(struct txn *t, struct arena *a, struct identities *out, struct 
 	*out = (struct identities){0};
 	return no_memory(revision_each(t, 1, 0, secured, &w, e), e);
 }
+
+/* ---- of addresses ---- */
+
+struct addresses {
+	struct lack lack;
+	tick_t began;
+};
+
+/* -1: a content file without an address; -2: one with */
+static int address_of(const struct revision_file *rf, void *arg)
+{
+	struct addresses *w = arg;
+	struct file f;
+	int rc = rf->eula ? E_OK : file_get(w->lack.t, &rf->digest, &f, w->lack.e);
+	if (rc != E_OK || rf->eula)
+		return rc;
+	return f.mu_url.n ? -2 : -1;
+}
+
+static int unaddressed(const struct revision *r, void *arg)
+{
+	struct addresses *w = arg;
+	if (!(r->flags & REV_HELD) || r->flags & REV_REMOVED || r->imported >= w->began)
+		return E_OK;
+	int rc = revision_files_each(w->lack.t, r->id, address_of, w, w->lack.e);
+	if (rc == -1)
+		return add(w->lack.a, w->lack.out, &r->update, r->number);
+	return rc == -2 ? E_OK : rc;
+}
+
+static int has_address(const struct file *f, void *arg)
+{
+	(void)arg;
+	return f->mu_url.n ? -1 : E_OK;
+}
+
+int addresses_lacking(struct txn *t, tick_t began, struct arena *a, struct identities *out, struct err *e)
+{
+	struct addresses w = {.lack = {t, a, out, e}, .began = began};
+	*out = (struct identities){0};
+	int rc = revision_each(t, 1, 0, unaddressed, &w, e);
+	if (rc == E_OK && out->n > 0) {
+		rc = file_each(t, has_address, NULL, e);
+		out->n = rc == -1 ? out->n : 0;
+		rc = rc == -1 ? E_OK : rc;
+	}
+	return no_memory(rc, e);
+}

@@ -18,6 +18,9 @@ int identities_lacking(struct txn *t, const struct UpdateIdentity *ids, size_t n
 int members_lacking(struct txn *t, struct arena *a, struct identities *out, struct err *e) MUST_CHECK;
 /* Held revisions that say FileDecryption (REV_SECURE_KEY) and have a file without a key; in a (WSUSSS-DSS-META-21). */
 int keys_lacking(struct txn *t, struct arena *a, struct identities *out, struct err *e) MUST_CHECK;
+/* Held revisions from before `began` with files of which no address is known, where some file has one: a run that was killed
+ * between documents and addresses of one answer; in a (WSUSSS-DSS-META-17). */
+int addresses_lacking(struct txn *t, tick_t began, struct arena *a, struct identities *out, struct err *e) MUST_CHECK;
 
 int identity_cmp(const void *a, const void *b); /* of struct UpdateIdentity, by id, then by number */
 

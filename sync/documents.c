@@ -3,9 +3,10 @@
  *   identities that are not here -> batches -> GetUpdateData, up to upstream.connections under way -> answer in a spool
  *   -> each document into the import, held -> committed -> what the answer lacked is asked for again
  *
- * What an answer lacks becomes a batch of its own (WSUSSS-UPDATEDATA-24); one that brings nothing is halved, so that a limit of
- * bytes, or one identity that the server cannot give, costs the others nothing.  An identity that is asked for alone
- * and does not come ends the run, or is left out if it is optional. */
+ * What an answer lacks becomes a batch of its own (WSUSSS-UPDATEDATA-24); one that brings nothing, or cannot be read to its end, is
+ * halved, so that a limit of bytes, or one identity that the server cannot give, costs the others nothing.  An identity
+ * that is asked for alone and does not come ends the run, or is left out if it is optional.  One whose answer cannot be read
+ * alone either is refused like a document that cannot; where that is so of many, the server is at fault and the run fails. */
 #include <stdlib.h>
 
 #include "common/limits.h"
@@ -17,6 +18,8 @@
 
 #define BATCH LIMIT_SYNC_UPDATES
 #define NOTES 20              /* lines about single documents in one phase; the rest is counted */
+#define UNREADABLE_TRIES 3    /* of one document's answer: a connection that breaks without a word looks the same */
+#define UNREADABLE_MOST 10    /* documents whose answers cannot be read, of one phase */
 #define IMPORT_WAIT 600       /* seconds until another import has ended */
 #define IMPORT_LOOK 500       /* milliseconds between looks */
 
@@ -26,6 +29,7 @@ struct batch {
 	struct UpdateIdentity id[BATCH];
 	bool came[BATCH];
 	size_t n, got;
+	unsigned tries; /* of a single one whose answer could not be read */
 	bool under_way;
 	struct Cookie cookie;
 	struct batch *next;  /* those to be asked again, or free */
@@ -42,7 +46,14 @@ struct fetch_documents {
 	bool optional;
 	struct batch *again, *spare, *all;
 	struct batch *reading; /* whose answer is being read */
-	unsigned under_way, notes, left_out;
+	/* A document of that answer that was refused: it is not yet clear that the fault was not the answer's. */
+	struct {
+		const struct UpdateIdentity *id; /* NULL: none */
+		bool *came;
+		struct import_report report;
+		struct err why;
+	} doubt;
+	unsigned under_way, notes, unreadable;
 };
 
 /* ================= batches ================= */
@@ -60,6 +71,7 @@ static struct batch *new_batch(struct fetch_documents *f)
 		f->all = b;
 	}
 	b->n = b->got = 0;
+	b->tries = 0;
 	b->under_way = false;
 	b->next = NULL;
 	return b;
@@ -91,15 +103,16 @@ static struct batch *next_batch(struct fetch_documents *f)
 	return b;
 }
 
-/* Identities from..end of b that did not come become a batch. */
-static int ask_again(struct fetch_documents *f, const struct batch *b, size_t from, size_t end, struct err *e)
+/* At most n of the identities of b from *at on that did not come become a batch. */
+static int ask_again(struct fetch_documents *f, const struct batch *b, size_t *at, size_t n, struct err *e)
 {
 	struct batch *more = new_batch(f);
 	if (!more)
 		return err_set(e, E_NOMEM, "updates: %s", err_name(E_NOMEM));
-	for (size_t i = from; i < end; i++)
-		if (!b->came[i])
-			add_id(more, &b->id[i]);
+	for (; *at < b->n && more->n < n; ++*at)
+		if (!b->came[*at])
+			add_id(more, &b->id[*at]);
+	more->tries = b->n == 1 ? b->tries + 1 : 0;
 	more->next = f->again;
 	f->again = more;
 	return E_OK;
@@ -155,7 +168,7 @@ static int wait_for_import(struct fetch_documents *f, unsigned *waited, struct e
 	return http_sleep(IMPORT_LOOK) == E_OK ? E_OK : err_set(e, E_CANCELLED, "it was cancelled");
 }
 
-static struct UpdateIdentity *find(struct batch *b, const struct UpdateIdentity *id, bool **came)
+static const struct UpdateIdentity *find(struct batch *b, const struct UpdateIdentity *id, bool **came)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (identity_cmp(&b->id[i], id) == 0) {
@@ -163,6 +176,24 @@ static struct UpdateIdentity *find(struct batch *b, const struct UpdateIdentity 
 			return &b->id[i];
 		}
 	return NULL;
+}
+
+/* The identity is done with. */
+static void settle(struct fetch_documents *f, const struct UpdateIdentity *id, bool *came, const struct import_report *r, const struct err *why)
+{
+	*came = true;
+	f->reading->got++;
+	f->done++;
+	count(f, id, r, why);
+	report_progress(f->run->report, UNIT_DOCUMENTS, f->done, f->total, http_received(f->run->http));
+}
+
+/* The answer went on behind a document that was refused: that was the document's fault. */
+static void settle_doubt(struct fetch_documents *f)
+{
+	if (f->doubt.id)
+		settle(f, f->doubt.id, f->doubt.came, &f->doubt.report, &f->doubt.why);
+	f->doubt.id = NULL;
 }
 
 static int take_document(void *arg, const struct UpdateIdentity *id, xml_refill_fn *refill, void *from, struct err *e)
@@ -173,7 +204,9 @@ static int take_document(void *arg, const struct UpdateIdentity *id, xml_refill_
 	bool *came;
 	unsigned waited = 0;
 	int rc;
-	if (!find(f->reading, id, &came) || *came)
+	settle_doubt(f);
+	const struct UpdateIdentity *mine = find(f->reading, id, &came);
+	if (!mine || *came)
 		return E_OK; /* nobody asked for it */
 	import_expect(f->import, &id->UpdateID, id->RevisionNumber);
 	while ((rc = import_document(f->import, refill, from, &r, &why)) == E_BUSY)
@@ -181,11 +214,14 @@ static int take_document(void *arg, const struct UpdateIdentity *id, xml_refill_
 			return rc;
 	if (rc != E_OK)
 		return err_set(e, (enum errcode)rc, "%s", why.text);
-	*came = true;
-	f->reading->got++;
-	f->done++;
-	count(f, id, &r, &why);
-	report_progress(f->run->report, UNIT_DOCUMENTS, f->done, f->total, http_received(f->run->http));
+	if (r.outcome != IMPORT_REFUSED) {
+		settle(f, mine, came, &r, &why);
+		return E_OK;
+	}
+	f->doubt.id = mine;
+	f->doubt.came = came;
+	f->doubt.report = r;
+	f->doubt.why = why;
 	return E_OK;
 }
 
@@ -204,35 +240,38 @@ static int read_answer(struct fetch_documents *f, struct batch *b, struct err *e
 {
 	const struct updates_sink sink = {take_document, take_file, f};
 	f->reading = b;
+	f->doubt.id = NULL;
 	int rc = updates_read(f->updates, b->call.answer, &sink, e);
+	if (rc == E_OK)
+		settle_doubt(f);
 	int rested = import_rest(f->import, rc == E_OK ? e : NULL);
 	return err_at(e, rc == E_OK ? rested : rc, "GetUpdateData: ");
 }
 
 /* ================= what became of a call ================= */
 
-static int leave_out(struct fetch_documents *f, struct batch *b, const char *why, int rc, struct err *e)
+/* Whoever asks for it alone gets nothing. */
+static int does_not_come(struct fetch_documents *f, const struct UpdateIdentity *id, int rc, struct err *e)
 {
 	char text[GUID_TEXT + 1];
-	guid_text(&b->id[0].UpdateID, text);
-	if (!f->optional && rc == E_OK)
-		return err_set(e, E_REFUSED, "GetUpdateData: the server lists update %s:%d, but does not send it", text,
-			(int)b->id[0].RevisionNumber);
-	if (!f->optional)
-		return rc;
-	f->left_out++;
-	f->total--;
-	note(f, "not there:", &b->id[0], why);
-	return E_OK;
+	guid_text(&id->UpdateID, text);
+	if (f->optional) {
+		f->total--;
+		note(f, "not there:", id, rc == E_OK ? "the upstream server does not send it" : e->text);
+		return E_OK;
+	}
+	return rc != E_OK ? rc : err_set(e, E_REFUSED, "GetUpdateData: the server lists update %s:%d, but does not send it", text,
+		(int)id->RevisionNumber);
 }
 
-/* Nothing came: half of them at a time, down to one. */
-static int split(struct fetch_documents *f, struct batch *b, int rc, struct err *e)
+/* Those of b that did not come, in so many parts. */
+static int ask_for_missing(struct fetch_documents *f, const struct batch *b, size_t parts, struct err *e)
 {
-	if (b->n == 1)
-		return leave_out(f, b, rc == E_OK ? "the upstream server does not send it" : b->call.err.text, rc, e);
-	rc = ask_again(f, b, b->n / 2, b->n, e);
-	return rc == E_OK ? ask_again(f, b, 0, b->n / 2, e) : rc;
+	size_t missing = b->n - b->got, at = 0;
+	int rc = E_OK;
+	for (size_t left = missing; rc == E_OK && left > 0; left -= MIN(left, (missing + parts - 1) / parts))
+		rc = ask_again(f, b, &at, MIN(left, (missing + parts - 1) / parts), e);
+	return rc;
 }
 
 /* A fault of a whole call may be the fault of one identity (WSUSSS-UPDATEDATA-08). */
@@ -241,17 +280,44 @@ static bool may_be_one(const struct fetch_documents *f, int rc)
 	return rc == E_LIMIT || (f->optional && rc == E_REFUSED);
 }
 
+static int call_failed(struct fetch_documents *f, const struct batch *b, struct err *e)
+{
+	int rc = err_set(e, (enum errcode)b->call.rc, "%s", b->call.err.text);
+	if (!may_be_one(f, rc))
+		return rc;
+	return b->n == 1 ? does_not_come(f, b->id, rc, e) : ask_for_missing(f, b, 2, e);
+}
+
+/* What came of it may lack what the answer said behind it, of files. */
+static int unreadable(struct fetch_documents *f, struct batch *b, struct err *e)
+{
+	const struct import_report refused = {.outcome = IMPORT_REFUSED};
+	f->done -= b->got;
+	b->got = 0;
+	memset(b->came, 0, sizeof(b->came));
+	if (b->n > 1)
+		return ask_for_missing(f, b, 2, e);
+	if (b->tries < UNREADABLE_TRIES)
+		return ask_for_missing(f, b, 1, e);
+	if (++f->unreadable > UNREADABLE_MOST)
+		return (int)e->code;
+	f->done++;
+	count(f, b->id, &refused, e);
+	return E_OK;
+}
+
 static int ended(struct fetch_documents *f, struct batch *b, struct err *e)
 {
-	int rc = b->call.rc;
-	if (rc != E_OK) {
-		err_set(e, (enum errcode)rc, "%s", b->call.err.text);
-		return may_be_one(f, rc) ? split(f, b, rc, e) : rc;
-	}
-	rc = read_answer(f, b, e);
+	if (b->call.rc != E_OK)
+		return call_failed(f, b, e);
+	int rc = read_answer(f, b, e);
+	if (rc == E_FORM || rc == E_LIMIT)
+		return unreadable(f, b, e);
 	if (rc != E_OK || b->got == b->n)
 		return rc;
-	return b->got ? ask_again(f, b, 0, b->n, e) : split(f, b, E_OK, e);
+	if (b->n == 1)
+		return does_not_come(f, b->id, E_OK, e);
+	return ask_for_missing(f, b, b->got ? 1 : 2, e);
 }
 
 /* ================= all of them ================= */
@@ -355,22 +421,33 @@ static int clean_up(struct fetch_documents *f, int rc, struct err *e)
 	return rc == E_OK ? ended : rc;
 }
 
-int documents_fetch(struct run *r, const struct UpdateIdentity *ids, size_t n, bool optional, struct err *e)
+static int fetch(struct run *r, struct identities ids, bool optional, struct err *e)
 {
-	struct fetch_documents f = {.run = r, .optional = optional};
-	struct arena a;
-	arena_init(&a, SIZE_MAX / 2); /* the lists are bounded by LIMIT_SYNC_IDS, or come from the store */
+	struct fetch_documents f = {.run = r, .ids = ids, .total = ids.n, .optional = optional};
 	int32_t max = MIN(r->parent.max_updates, BATCH);
 	f.max = max > 0 ? (size_t)max : 1;
-	int rc = lacking(r, ids, n, &a, &f.ids, e);
-	f.total = f.ids.n;
-	if (rc == E_OK && f.ids.n > 0) {
-		report_progress(r->report, UNIT_DOCUMENTS, 0, f.total, http_received(r->http));
-		rc = prepare(&f, e);
-		if (rc == E_OK)
-			rc = fetch_all(&f, e);
-		rc = clean_up(&f, rc, e);
-	}
+	if (ids.n == 0)
+		return E_OK;
+	report_progress(r->report, UNIT_DOCUMENTS, 0, f.total, http_received(r->http));
+	int rc = prepare(&f, e);
+	if (rc == E_OK)
+		rc = fetch_all(&f, e);
+	return clean_up(&f, rc, e);
+}
+
+int documents_fetch(struct run *r, const struct UpdateIdentity *ids, size_t n, bool optional, struct err *e)
+{
+	struct arena a;
+	struct identities lack = {0};
+	arena_init(&a, SIZE_MAX / 2); /* the lists are bounded by LIMIT_SYNC_IDS, or come from the store */
+	int rc = lacking(r, ids, n, &a, &lack, e);
+	if (rc == E_OK)
+		rc = fetch(r, lack, optional, e);
 	arena_free(&a);
 	return rc;
+}
+
+int documents_fetch_again(struct run *r, struct UpdateIdentity *ids, size_t n, struct err *e)
+{
+	return fetch(r, (struct identities){.v = ids, .n = n}, true, e);
 }

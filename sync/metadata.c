@@ -265,6 +265,20 @@ static int fetch_members(struct run *r, struct arena *a, struct err *e)
 	return rc;
 }
 
+/* ================= what a killed run lost (WSUSSS-DSS-META-17) ================= */
+
+static int fetch_addresses(struct run *r, struct arena *a, struct err *e)
+{
+	struct txn *t;
+	struct identities lack;
+	int rc = txn_begin(r->store, TXN_READ, &t, e);
+	if (rc != E_OK)
+		return rc;
+	rc = addresses_lacking(t, r->began, a, &lack, e);
+	txn_end(&t);
+	return rc == E_OK ? documents_fetch_again(r, lack.v, lack.n, e) : rc;
+}
+
 /* ================= keys (steps 15, 16) ================= */
 
 static int put_keys(struct run *r, const struct ServerDecryptionData *d, uint32_t *keys, struct err *e)
@@ -434,6 +448,8 @@ static int fetch_updates(struct run *r, struct arena *a, struct slice *anchor, s
 	rc = documents_fetch(r, list->NewRevisions.v, list->NewRevisions.n, false, e);
 	if (rc == E_OK)
 		rc = fetch_members(r, a, e);
+	if (rc == E_OK)
+		rc = fetch_addresses(r, a, e);
 	return rc == E_OK ? fetch_keys(r, a, e) : rc;
 }
 

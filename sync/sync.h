@@ -54,6 +54,8 @@ int updates_filter(struct run *r, struct ServerSyncFilter *out, struct arena *a,
  * held.  optional: identities that the parent does not have are left out and noted (an InternalServerError is bisected);
  * else its fault is the result. */
 int documents_fetch(struct run *r, const struct UpdateIdentity *ids, size_t n, bool optional, struct err *e) MUST_CHECK;
+/* The same of documents that are here: for what an answer says besides them. */
+int documents_fetch_again(struct run *r, struct UpdateIdentity *ids, size_t n, struct err *e) MUST_CHECK;
 
 /* ---- jobs: what main_wsus-sync.c runs; each returns the exit status ---- */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANCELLED = 4, EXIT_RUNS_ALREADY = 75 };

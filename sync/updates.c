@@ -23,7 +23,7 @@ static const struct xml_limits limits = {
 /* What an answer says of one update so far. */
 struct seen {
 	struct UpdateIdentity id;
-	bool has_id, gone /* its document has left */;
+	bool has_id, empty /* there was a blob without anything in it */, gone /* its document has left */;
 };
 
 struct base64 {
@@ -48,7 +48,8 @@ struct updates {
 
 	/* ---- the text of a blob ---- */
 	struct slice left;
-	bool ended; /* the blob's element was closed */
+	bool ended;     /* the blob's element was closed */
+	struct err why; /* it cannot be read further */
 	struct base64 b64;
 
 	/* ---- an item of fileUrls ---- */
@@ -204,8 +205,7 @@ static int take_text(struct updates *u)
 	return u->piece.rc == E_OK ? E_OK : err_set(u->e, (enum errcode)u->piece.rc, "an answer: %s", err_name(u->piece.rc));
 }
 
-/* The next text of the blob, or its end. */
-static int more_text(struct updates *u)
+static int next_text(struct updates *u)
 {
 	switch (xml_next(u->x)) {
 	case XML_TEXT:
@@ -222,13 +222,26 @@ static int more_text(struct updates *u)
 	}
 }
 
+/* The next text of the blob, or its end; a failure stays. */
+static int more_text(struct updates *u)
+{
+	if (u->why.code == E_OK) {
+		int rc = next_text(u);
+		if (rc == E_OK)
+			return E_OK;
+		u->why = *u->e;
+	}
+	*u->e = u->why;
+	return (int)u->why.code;
+}
+
 static ptrdiff_t text_refill(void *from, char *to, size_t n, struct err *e)
 {
 	struct updates *u = from;
 	while (u->left.n == 0 && !u->ended)
 		if (more_text(u) != E_OK) {
-			if (e && e != u->e && u->e)
-				*e = *u->e;
+			if (e)
+				*e = u->why;
 			return -1;
 		}
 	n = MIN(n, u->left.n);
@@ -381,6 +394,7 @@ static int blob_begin(struct updates *u, bool *tree)
 {
 	u->left = SL("");
 	u->ended = *tree = false;
+	u->why.code = E_OK;
 	while (!u->ended && is_white(u->left)) {
 		enum xml_tok tok = xml_next(u->x);
 		*tree = tok == XML_OPEN;
@@ -405,6 +419,7 @@ static int blob(struct updates *u, int (*text)(struct updates *u), bool tree_may
 		return skip(u);
 	}
 	int rc = blob_begin(u, &tree);
+	s->empty |= u->ended;
 	if (rc != E_OK || u->ended)
 		return rc;
 	if (!tree)
@@ -482,6 +497,15 @@ static int file_urls(struct updates *u)
 
 /* ================= the whole ================= */
 
+/* It came, and is nothing: to ask for it again would bring that again. */
+static int empty_document(struct updates *u)
+{
+	const struct seen *s = this_update(u);
+	struct err why;
+	err_set(&why, E_FORM, "the document is empty");
+	return s->has_id && s->empty && !s->gone ? hand_out(u, refill_failed, &why) : E_OK;
+}
+
 static int update(struct updates *u)
 {
 	static const struct child rows[] = {
@@ -492,7 +516,8 @@ static int update(struct updates *u)
 	if (u->n == LIMIT_SYNC_REQUEST)
 		return err_set(u->e, E_LIMIT, "the answer has more than %d updates", LIMIT_SYNC_REQUEST);
 	u->n++;
-	return CHILDREN(u, rows);
+	int rc = CHILDREN(u, rows);
+	return rc == E_OK ? empty_document(u) : rc;
 }
 
 static int updates(struct updates *u)
