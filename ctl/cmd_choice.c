@@ -36,6 +36,7 @@ struct tree {
 	struct node *v;
 	size_t n, cap;
 	unsigned wanted, others; /* choices of this kind that are made, and of the other one */
+	struct choice all;       /* what everything was counted to be, if that was asked */
 };
 
 static const char *const type_words[] = {[CAT_NONE] = "other", [CAT_COMPANY] = "company", [CAT_PRODUCT_FAMILY] = "family",
@@ -243,29 +244,43 @@ static struct slice files_text(struct ctl *c, const struct choice *k)
 	return k->sampled >= k->updates ? size : arena_printf(&c->arena, "~%.*s", SLF(size));
 }
 
-/* Asks for the nodes that are shown; with no transaction open. */
-static int count_shown(struct tree *t, bool all)
+#define ASKED_AT_ONCE 60
+#define WATCHED_AT_ONCE 4 /* if somebody sees how far it is */
+
+static int ask_count(struct tree *t, const char **args, size_t *n)
 {
 	struct ctl *c = t->c;
-	size_t n = 0;
 	int status = 0;
-	const char **args = ARENA_ARRAY(&c->arena, const char *, t->n + 2);
-	if (!args)
-		return no_memory(c);
-	for (size_t i = 0; i < t->n; i++) {
-		if (!t->v[i].shown)
-			continue;
-		args[n++] = arena_printf(&c->arena, "%s=%.*s", noun(t), SLF(id_text(c, &t->v[i].id))).p;
-		if (!args[n - 1])
-			return no_memory(c);
-	}
-	if (all)
-		args[n++] = "all";
-	int rc = n ? tool_sync(c, "count", args, &status) : E_OK;
+	args[(*n)++] = "--quiet";
+	args[*n] = NULL;
+	*n = 0;
+	int rc = tool_sync(c, "count", args, &status);
 	if (rc == E_OK && status != 0)
 		rc = err_set(&c->err, E_REFUSED, "the server above could not be asked%s", strcmp(c->cmd->verb, "list") == 0 ? ""
 			: ": nothing was chosen; --no-count chooses without");
 	return rc;
+}
+
+/* Asks for the nodes that are shown, or for everything; with no transaction open. */
+static int count_shown(struct tree *t, bool all)
+{
+	struct ctl *c = t->c;
+	const char *args[ASKED_AT_ONCE + 2];
+	size_t n = 0;
+	int rc = E_OK;
+	if (all)
+		args[n++] = "all";
+	for (size_t i = 0; rc == E_OK && i < t->n; i++) {
+		if (!t->v[i].shown)
+			continue;
+		args[n] = arena_printf(&c->arena, "%s=%.*s", noun(t), SLF(id_text(c, &t->v[i].id))).p;
+		if (!args[n++])
+			return no_memory(c);
+		ctl_progress(c, "asking the server above: %.*s", SLF(t->v[i].title));
+		if (n == (ctl_shows_progress(c) ? WATCHED_AT_ONCE : ASKED_AT_ONCE))
+			rc = ask_count(t, args, &n);
+	}
+	return rc == E_OK && n ? ask_count(t, args, &n) : rc;
 }
 
 /* ================= list ================= */
@@ -306,7 +321,7 @@ static void json_row(struct tree *t, const struct node *k)
 {
 	struct out *o = &t->c->out;
 	const struct choice *h = &k->choice;
-	out_text(o, id_text(t->c, &k->id));
+	out_text(o, guid_is_zero(&k->id) ? SL0 : id_text(t->c, &k->id));
 	out_text(o, k->title);
 	out_str(o, type_words[k->type]);
 	out_text(o, k->parent == NOTHING ? SL0 : id_text(t->c, &t->v[k->parent].id));
@@ -318,6 +333,15 @@ static void json_row(struct tree *t, const struct node *k)
 	number_or_nothing(o, h->counted, h->sampled < h->updates);
 	number_or_nothing(o, h->counted, h->sampled);
 	out_number(o, h->counted);
+}
+
+static void print_everything(struct tree *t)
+{
+	struct node k = {.title = SL("everything"), .type = CAT_OTHER, .parent = NOTHING, .choice = t->all};
+	k.choice.wanted = t->set.sync_filter == SYNC_ALL;
+	out_list_begin(&t->c->out, json_columns, COUNTOF(json_columns));
+	json_row(t, &k);
+	out_list_end(&t->c->out);
 }
 
 static void text_row(struct tree *t, const struct node *k, unsigned depth)
@@ -450,6 +474,8 @@ static unsigned below(const struct tree *t, size_t above)
 static void say_count(struct ctl *c, const char *what, const struct choice *k)
 {
 	struct slice files = files_text(c, k);
+	if (files.n && files.p[0] == '~')
+		files = (struct slice){files.p + 1, files.n - 1};
 	if (!k->counted)
 		ctl_say(c, "%s: not counted", what);
 	else if (k->updates == 0)
@@ -481,9 +507,8 @@ static int count_before(struct tree *t, bool all)
 		rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
 	if (rc == E_OK)
 		rc = read_choices(t);
-	struct choice k = {0};
-	if (rc == E_OK && all && choice_get(c->txn, CHOICE_PRODUCT, &everything, &k) == E_OK)
-		say_count(c, "everything", &k);
+	if (rc == E_OK && all && choice_get(c->txn, CHOICE_PRODUCT, &everything, &t->all) == E_OK)
+		say_count(c, "everything", &t->all);
 	txn_end(&c->txn);
 	return rc;
 }
@@ -591,7 +616,9 @@ static int choose(struct ctl *c, enum choice_kind kind)
 			say_node(&t, i);
 	if (!dry)
 		rc = store_choices(&t, true, all ? "all" : NULL);
-	if (rc == E_OK && c->json)
+	if (rc == E_OK && c->json && all)
+		print_everything(&t);
+	else if (rc == E_OK && c->json)
 		print_tree(&t);
 	else if (rc == E_OK && dry)
 		ctl_say(c, "nothing was changed");

@@ -2,7 +2,7 @@
  *
  * All of that are settings (upstream.*), so `config` shows them, too.  What `upstream set` adds: it makes an address out of
  * what people type, looks at files and asks the server before anything is stored, and stores everything at once. */
-#include <stdlib.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/microsoft.h"
@@ -131,8 +131,11 @@ static int read_address(struct plan *p, struct slice text)
 	if (at > rest.n)
 		return err_set(&c->err, E_USAGE, "%.*s: an IPv6 address stands in brackets: https://[2001:db8::1]:8531", (int)MIN(text.n, 200u),
 			text.p);
+	int32_t number;
 	if (at)
 		port = (struct slice){rest.p + at, rest.n - at};
+	if (at && (!text_i32(port, &number) || number < 1 || number > 65535))
+		return err_set(&c->err, E_USAGE, "%.*s: \"%.*s\" is no port", (int)MIN(text.n, 200u), text.p, SLF(port));
 	if (!said)
 		scheme = is_plain_port(port) ? SL("http") : SL("https");
 	const char *usual = p->microsoft ? "" : slice_eq(scheme, SL("http")) ? ":8530" : ":8531";
@@ -427,7 +430,8 @@ static void say_set(const struct plan *p)
 	if (p->another && p->knew)
 		ctl_say(c, "what was learned of %s is forgotten: the next synchronization asks this one for everything, and takes what is not here",
 			p->was[URL].p);
-	ctl_say(c, replica ? "next: synchronize" : "next: synchronize, which brings the list of products; choose among them; synchronize again");
+	ctl_say(c, replica ? "next: `wsusctl sync run`" : "next: `wsusctl sync run`, which brings the lists of products and classifications as long as nothing is chosen; `wsusctl "
+		"product select`; `wsusctl sync run` again");
 }
 
 static int run_set(struct ctl *c)
@@ -493,20 +497,7 @@ static int run_none(struct ctl *c)
 
 static int run_check(struct ctl *c)
 {
-	static const char *const none[] = {NULL};
-	int status = 0;
-	struct settings set;
-	int rc = txn_begin(c->store, TXN_READ, &c->txn, &c->err);
-	if (rc == E_OK)
-		rc = settings_get(c->txn, &set, &c->err);
-	bool any = rc == E_OK && set.upstream_url.n > 0;
-	txn_end(&c->txn);
-	if (rc == E_OK && !any)
-		return err_set(&c->err, E_NOTFOUND, "there is no server above this one; `wsusctl upstream set` names one");
-	if (rc == E_OK)
-		rc = tool_sync(c, "check", none, &status);
-	c->failed |= status != 0;
-	return rc;
+	return tool_exec(c, "check", NULL);
 }
 
 /* ================= show ================= */
@@ -622,7 +613,7 @@ const struct command upstream_commands[] = {
 	{"upstream", "set", "URL|microsoft", "take updates from another server, or from Microsoft", 1, 1, NEED_STORE, set_options, run_set, NULL,
 		"It is asked first, and nothing is stored if that fails. An address without scheme is one with TLS; without port it is 8531 with "
 		"TLS, 8530 without. An option that is not given stays as it is while the server is the same; \"\" empties it."},
-	{"upstream", "check", "", "ask the server above: name, certificate chain, proxy, login, configuration", 0, 0, NEED_STORE, NULL, run_check, NULL,
+	{"upstream", "check", "", "ask the server above: name, certificate chain, proxy, login, configuration", 0, 0, NEED_PLACE, NULL, run_check, NULL,
 		"Stores nothing."},
 	{"upstream", "none", "", "have no server above this one any more", 0, 0, NEED_STORE, NULL, run_none, NULL,
 		"Updates, groups and approvals stay."},

@@ -4,4 +4,3 @@
 #define WEAK __attribute__((weak))
 #define NOT_YET return err_set(e, E_REFUSED, "%s: not there yet", __func__)
 WEAK int job_content(const struct job_options *o) { (void)o; return EXIT_FAILED; }
-WEAK int job_count(const struct job_options *o) { (void)o; return EXIT_FAILED; }

@@ -27,6 +27,7 @@ from harness import ROOT, Computer, Instance, run, temporary
 
 # A copy, so that another user can run it wherever the clone is.
 CTL = shutil.copy(os.environ.get("WSUSCTL") or ROOT / "bin/wsusctl", temporary())
+shutil.copy(ROOT / "bin/wsus-sync", os.path.dirname(CTL))
 NOWHERE = str(uuid.UUID(int=1))
 
 
