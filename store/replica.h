@@ -2,7 +2,10 @@
  *
  * While upstream.mode is replica, the verbs of policy (approve, unapprove, update_decline, eula_accept, group_create, _move,
  * _delete) refuse with E_REFUSED and say at which server to do it (WSUSSS-ADM-26); assignments of computers stay local.
- * replica_apply() passes them by. */
+ * replica_apply() passes them by.
+ *
+ * What our own replicas are told of a mirrored deployment carries a DeploymentGuid of ours, as of all of them: one for the life of
+ * group and revision, whatever the parent calls it from time to time. */
 #ifndef STORE_REPLICA_H
 #define STORE_REPLICA_H
 
