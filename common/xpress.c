@@ -20,12 +20,12 @@ enum {
 	MATCH_MIN = 3,
 	WINDOW = 8192,
 	LITERALS_AT_ONCE = 16,
-	/* The fast matcher; see doc/ARCHITECTURE.md 7 for what was measured. */
+	/* The fast matcher; see the decisions in doc/ARCHITECTURE.md for what was measured. */
 	HASH_BITS_MAX = 13,
 	HASH_BITS_MIN = 8,
 	HASHED = 6,     /* bytes: shorter matches save little and cost a branch each */
 	PROBED = 8,     /* bytes read to hash; none begins behind the last place where they are there */
-	SKIP_AFTER = 2, /* after 2^2 misses each second place is tried, after 2^2 more each third; ARCHITECTURE.md 7 */
+	SKIP_AFTER = 2, /* after 2^2 misses each second place is tried, after 2^2 more each third; ARCHITECTURE.md, decisions */
 	/* Length above MATCH_MIN at which each continuation begins. */
 	LENGTH_NIBBLE = 7,
 	LENGTH_BYTE = LENGTH_NIBBLE + 15,
@@ -215,7 +215,7 @@ enum {
 	TAIL = 8,  /* bytes at the end at which no match begins: positions are read by four bytes */
 };
 
-/* For what is kept and hardly read; for what is sent often.  See doc/ARCHITECTURE.md 7 for what was measured. */
+/* For what is kept and hardly read; for what is sent often.  See the decisions in doc/ARCHITECTURE.md for what was measured. */
 enum { KEPT, SENT };
 static const struct effort {
 	int depth;      /* candidates looked at */
