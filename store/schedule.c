@@ -3,7 +3,9 @@
 
 #include <time.h>
 
+#include "common/job.h"
 #include "common/text.h"
+#include "store/db.h"
 #include "store/parent.h"
 
 static bool two_digits(struct slice *v, unsigned most, unsigned *out)
@@ -114,6 +116,7 @@ tick_t schedule_next(const struct schedule *s, tick_t last, uint32_t spread)
 struct past {
 	tick_t last, ended;
 	unsigned failures; /* one after the other, the last ones */
+	bool held;         /* somebody runs it: the newest row is of that run, else of one that was killed */
 };
 
 static int take_run(const struct sync_run *r, void *arg)
@@ -123,9 +126,9 @@ static int take_run(const struct sync_run *r, void *arg)
 		p->last = r->began;
 		p->ended = MAX(r->ended, r->began);
 	}
-	bool failed = r->result == SYNC_FAILED || r->result == SYNC_INTERRUPTED;
+	bool failed = r->result == SYNC_FAILED || r->result == SYNC_INTERRUPTED || (r->result == SYNC_RUNNING && !p->held);
 	p->failures += failed;
-	return !failed || p->failures > RETRY_DOUBLED;
+	return failed && p->failures <= RETRY_DOUBLED ? E_OK : E_EXISTS; /* the rest is of no interest */
 }
 
 int schedule_due(struct txn *t, const struct settings *set, tick_t *next, struct err *e)
@@ -136,10 +139,15 @@ int schedule_due(struct txn *t, const struct settings *set, tick_t *next, struct
 	*next = 0;
 	if (set->upstream_url.n == 0 || !schedule_read(set->sync_schedule, &s) || s.kind == SCHEDULE_OFF)
 		return E_OK;
+	struct job_holder h;
 	int rc = server_state_get(t, &st, e);
 	if (rc == E_OK)
-		rc = sync_run_each(t, take_run, &p, e);
+		rc = job_who(store_dir(txn_store(t)), JOB_SYNC, &h, e);
 	if (rc != E_OK)
+		return rc;
+	p.held = h.pid != 0;
+	rc = sync_run_each(t, take_run, &p, e);
+	if (rc != E_OK && rc != E_EXISTS)
 		return rc;
 	*next = schedule_next(&s, p.last, get_be32(st.server_id.b + sizeof(st.server_id.b) - 4));
 	if (p.failures)
