@@ -19,6 +19,8 @@
 #define EVENT_EVERY TICKS_PER_SECOND
 #define STATUS_EVERY (TICKS_PER_SECOND / 2)
 
+#define SAMPLES 16
+
 const char REPORT_CANCELLED[] = "it was cancelled";
 
 static const struct {
@@ -39,9 +41,13 @@ struct report {
 	/* ---- progress of the phase ---- */
 	enum report_unit unit;
 	uint64_t done, total, bytes;
-	uint64_t last_done;
-	double rate;    /* units a second, of the last seconds */
-	tick_t rated, shown, written;
+	struct {
+		tick_t at;
+		uint64_t done;
+	} sample[SAMPLES]; /* a second apart, the oldest is overwritten: answers bring a hundred documents at a time */
+	unsigned samples;
+	double rate; /* units a second, since the oldest sample */
+	tick_t shown, written;
 	bool measuring; /* the first progress of the phase was seen */
 	/* ---- */
 	bool line_open, status_failed;
@@ -139,16 +145,20 @@ static int64_t seconds_left(const struct report *r)
 	return left > 1e9 ? -1 : (int64_t)(left + 0.5);
 }
 
-/* New measurements count as much as those of the two seconds before. */
+static void take_sample(struct report *r, tick_t now)
+{
+	r->sample[r->samples % SAMPLES].at = now;
+	r->sample[r->samples++ % SAMPLES].done = r->done;
+}
+
 static void measure(struct report *r, tick_t now)
 {
-	double span = seconds(now - r->rated);
-	if (span < 0.2)
-		return;
-	double speed = r->done > r->last_done ? (double)(r->done - r->last_done) / span : 0, weight = MIN(1.0, span / 2);
-	r->rate = r->rate > 0 ? r->rate * (1 - weight) + speed * weight : speed;
-	r->rated = now;
-	r->last_done = r->done;
+	unsigned oldest = r->samples > SAMPLES ? r->samples % SAMPLES : 0, last = (r->samples + SAMPLES - 1) % SAMPLES;
+	double span = seconds(now - r->sample[oldest].at);
+	if (span >= 0.2 && r->done >= r->sample[oldest].done)
+		r->rate = (double)(r->done - r->sample[oldest].done) / span;
+	if (now - r->sample[last].at >= TICKS_PER_SECOND)
+		take_sample(r, now);
 }
 
 static size_t add_amount(char *to, size_t n, enum report_unit unit, uint64_t done, uint64_t total)
@@ -244,17 +254,17 @@ static void write_status(struct report *r, tick_t now)
 void report_progress(struct report *r, enum report_unit unit, uint64_t done, uint64_t total, uint64_t bytes)
 {
 	tick_t now = time_now();
-	if (!r->measuring || r->unit != unit || done < r->last_done) {
-		r->last_done = done; /* what was there before counts for no rate */
-		r->rated = now;
-		r->rate = 0;
-	}
-	bool first = !r->measuring, last = total && done == total;
+	bool first = !r->measuring, last = total && done == total, anew = first || r->unit != unit || done < r->done;
 	r->measuring = true;
 	r->unit = unit;
 	r->done = done;
 	r->total = total;
 	r->bytes = bytes;
+	if (anew) { /* what was there before counts for no rate */
+		r->samples = 0;
+		r->rate = 0;
+		take_sample(r, now);
+	}
 	measure(r, now);
 	bool json = r->form == REPORT_JSON;
 	if (first || last || now - r->shown >= (json ? EVENT_EVERY : SHOW_EVERY)) {
@@ -270,7 +280,7 @@ void report_progress(struct report *r, enum report_unit unit, uint64_t done, uin
 
 /* ================= phases ================= */
 
-static void phase_end(struct report *r)
+void report_phase_end(struct report *r)
 {
 	char span[SPAN_TEXT + 1], line[WORDS_MAX + 100];
 	struct buf b;
@@ -298,11 +308,11 @@ static void phase_end(struct report *r)
 void report_phase(struct report *r, const char *phase)
 {
 	struct buf b;
-	phase_end(r);
+	report_phase_end(r);
 	snprintf(r->phase, sizeof(r->phase), "%s", phase);
 	r->result[0] = '\0';
 	r->measuring = false;
-	r->done = r->total = r->bytes = r->last_done = 0;
+	r->done = r->total = r->bytes = 0;
 	r->rate = 0;
 	r->began = time_now();
 	if (r->form == REPORT_JSON) {
@@ -404,7 +414,7 @@ void report_end(struct report *r, const char *why, const char *remedy, const cha
 {
 	line_close(r);
 	if (!why)
-		phase_end(r);
+		report_phase_end(r);
 	if (r->form == REPORT_JSON) {
 		end_event(r, why, remedy, summary);
 	} else if (r->form == REPORT_LOG) {

@@ -19,6 +19,8 @@ void report_close(struct report **r); /* removes the status file */
 enum report_unit { UNIT_DOCUMENTS, UNIT_IDS, UNIT_FILES, UNIT_BYTES, UNIT_DEPLOYMENTS };
 /* A phase begins ("categories"); the one before ends. */
 void report_phase(struct report *r, const char *phase);
+/* The one under way ends; for what is told behind the last. */
+void report_phase_end(struct report *r);
 /* done of total (0: unknown) units, bytes received so far; at most some ten times a second reach anybody. */
 void report_progress(struct report *r, enum report_unit unit, uint64_t done, uint64_t total, uint64_t bytes);
 /* What the phase came to, for its line. */

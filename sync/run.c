@@ -405,6 +405,8 @@ static int synchronize(struct run *r, struct err *e)
 		caller_on_wait(r->caller, tell_wait, r);
 	if (rc == E_OK)
 		rc = run_until_done(r, e);
+	if (rc == E_OK)
+		report_phase_end(r->report);
 	if (rc == E_OK && r->a.failed)
 		rc = err_set(e, E_NOMEM, "out of memory");
 	return http_cancelled() && rc != E_OK ? err_set(e, E_CANCELLED, "%s", REPORT_CANCELLED) : rc;
