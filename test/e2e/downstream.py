@@ -153,7 +153,7 @@ class Document:
     """What a downstream server reads in the metadata: MS-WSUSSS 3.1.1.1, by local names."""
 
     def __init__(self, text):
-        root = etree.fromstring(text.encode("utf-8"))
+        root = etree.fromstring(text.encode("utf-8"), etree.XMLParser(huge_tree=True))
 
         def at(path, start=root):
             return start.xpath("/".join("*[local-name()='%s']" % n for n in path.split("/")))

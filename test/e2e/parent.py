@@ -139,7 +139,8 @@ def xpress_block(plain):
     out = []
     for i in range(0, len(tokens), 32):
         some = tokens[i:i + 32]
-        flags = sum(bit << (31 - n) for n, (bit, _) in enumerate(some))
+        # the flags behind the last token say: a match, and there is none
+        flags = sum(bit << (31 - n) for n, (bit, _) in enumerate(some)) | (1 << (32 - len(some))) - 1
         out.append(struct.pack("<I", flags) + b"".join(b for _, b in some))
     if len(tokens) % 32 == 0:
         out.append(struct.pack("<I", 0xffffffff))
@@ -294,6 +295,7 @@ class Request:
 
     def __init__(self, operation, fields, headers, body, soap, number):
         self.operation, self.fields, self.headers, self.body, self.soap, self.number = operation, fields, headers, body, soap, number
+        self.told = []  # the identities of an answer's documents
 
     def __repr__(self):
         return f"<{self.operation} {self.number}>"
@@ -305,14 +307,11 @@ class Rule:
     def __init__(self, operation, nth, times, what):
         self.operation, self.skip, self.left, self.what = operation, nth - 1, times, what
 
-    def takes(self, operation):
+    def is_due(self, operation):
         if self.operation not in (None, operation) or self.left == 0:
             return False
-        if self.skip:
-            self.skip -= 1
-            return False
-        self.left -= 1
-        return True
+        self.skip -= 1
+        return self.skip < 0
 
 
 KNOWN = ("fault", "message", "fault_form", "fault_status", "cut", "reset", "slow", "status", "headers", "body", "change", "before",
@@ -375,6 +374,8 @@ class Parent:
         self.asked = collections.Counter()      # identities of GetUpdateData
         self.delivered = collections.Counter()
         self.connections = 0
+        self.sizes = {}                         # operation -> bytes of the longest answer, headers counted
+        self.told = []                          # of the call that is being answered
         self.wanted = []                  # digests of DownloadFiles
         self.lenient = False              # the peer may lose what it was told: it is killed
         self.rules = []
@@ -383,6 +384,7 @@ class Parent:
         self.account = None
         self.version = None
         self.config_anchors, self.deployment_anchors = [], []
+        self.used = {}                             # kind -> the anchor that the peer has to know
         self.old_anchors = set()                   # of before change_identity()
         self.list_anchors = {True: {}, False: {}}  # GetConfig -> {anchor: (categories, classifications)}
         self.random = random.Random(1)
@@ -434,17 +436,29 @@ class Parent:
         with self.lock:
             self.generation += 1
             self.old_anchors.update(self.config_anchors, self.deployment_anchors, *self.list_anchors.values())
-            for given in (self.config_anchors, self.deployment_anchors, *self.list_anchors.values()):
-                given.clear()
+            self._forget_anchors()
+
+    def _forget_anchors(self):
+        self.used.clear()
+        for given in self._given().values():
+            given.clear()
 
     def expire_cookies(self):
         with self.lock:
             self.cookies = {data: (generation, None, text) for data, (generation, _, text) in self.cookies.items()}
 
+    def new_peer(self):
+        """The next that comes is another downstream server, or one that has forgotten everything."""
+        with self.lock:
+            self.account, self.last_cookie = None, None
+            self._forget_anchors()
+            self.forget_what_was_seen()
+
     # ---- trouble ----
 
     def on(self, operation=None, nth=1, times=1, **what):
         """The nth call from now of operation (None: any; "content": a GET) and the times - 1 after it meet with this; times -1: all.
+        Of several that are due, the oldest comes first and the others wait.
         fault=CODE (message=, fault_form=, fault_status=) | status=, body=: instead of an answer | drop=True: no answer
         cut=N: the connection ends behind N bytes of the answer, headers counted (reset=True: with RST) | slow=(bytes, seconds)
         headers={} | change=function(bytes)->bytes: of the whole envelope or file | before=, after=function(request) | form=Form
@@ -481,6 +495,7 @@ class Parent:
             self.wanted.clear()
             self.counts.clear()
             self.asked.clear()
+            self.delivered.clear()
 
     # ---- the server ----
 
@@ -542,11 +557,11 @@ class Parent:
     def _rule(self, operation):
         with self.lock:
             self.counts[operation] += 1
-            found = {}
-            for rule in self.rules:
-                if rule.takes(operation):
-                    found.update(rule.what)
-            return found
+            due = [rule for rule in self.rules if rule.is_due(operation)]
+            if not due:
+                return {}
+            due[0].left -= 1
+            return due[0].what
 
     def _post(self, handler):
         length = handler.headers.get("Content-Length", "")
@@ -569,6 +584,7 @@ class Parent:
             with self.lock:
                 request.fields = self._fields(element, ns, SCHEMA[operation], operation)
                 self.requests.append(request)
+                self.told = request.told
                 if mood.get("fault"):
                     raise Fault(mood["fault"] if mood["fault"] != "none" else None, mood.get("message", ""), mood.get("fault_form"),
                                 mood.get("fault_status", 500))
@@ -586,7 +602,8 @@ class Parent:
                    "Content-Type": ("application/soap+xml" if soap == SOAP12 else "text/xml") + "; charset=utf-8",
                    "Server": "Microsoft-IIS/10.0"}
         if status == 401:
-            headers["WWW-Authenticate"] = 'Basic realm="parent"'
+            headers.update({"WWW-Authenticate": 'Basic realm="parent"', "Content-Type": "text/html"})
+            answer = b"<html><title>401 - Unauthorized</title></html>"
         if mood.get("status"):
             status, answer, headers["Content-Type"] = mood["status"], mood.get("body", b"<html>no</html>"), "text/html"
         if mood.get("change"):
@@ -596,7 +613,11 @@ class Parent:
             answer = CODINGS[coding](answer)
             headers["Content-Encoding"] = coding
         headers.update(mood.get("headers", {}))
+        handler.operation = operation
         self._send(handler, status, headers, answer, mood, form)
+        if operation == "GetUpdateData" and status == 200 and not mood:
+            with self.lock:
+                self.delivered.update(request.told)
         if mood.get("after"):
             mood["after"](request)
 
@@ -616,8 +637,11 @@ class Parent:
         reason = http.HTTPStatus(status).phrase
         head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers.items()) + "\r\n"
         whole = head.encode("latin-1") + (b"" if handler.command == "HEAD" else body)
+        operation = getattr(handler, "operation", "content")
+        self.sizes[operation] = max(self.sizes.get(operation, 0), len(whole))
         cut = mood.get("cut")
         if cut is not None:
+            mood["met"] = cut < len(whole)
             whole = whole[:cut]
         with contextlib.suppress(OSError):
             if mood.get("slow"):
@@ -806,22 +830,36 @@ class Parent:
         when = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f") - datetime.datetime(2026, 10, 4, 16, 33, 26)
         return round(when / datetime.timedelta(milliseconds=1))
 
-    def _check_anchor(self, anchor, given, what):
-        """given: those of this kind, oldest first."""
+    def settle(self):
+        """A run of the peer ended well: what it was told last is what it has to know."""
+        with self.lock:
+            for kind, given in self._given().items():
+                if given:
+                    self.used[kind] = list(given)[-1]
+
+    def _given(self):
+        return {"GetConfigData": self.config_anchors, "GetDeployments": self.deployment_anchors,
+                "a list of configuration items": self.list_anchors[True], "a list of updates": self.list_anchors[False]}
+
+    def _check_anchor(self, anchor, kind):
+        """As old as what the peer has used or must know, or newer: a run that failed may have lost what it was told."""
+        given = list(self._given()[kind])
         if anchor in self.old_anchors:
             raise Fault("ServerChanged")
         if anchor is None:
-            if given and not self.lenient:
-                self.wrong(what, "without an anchor, and one was given")
+            if kind in self.used and not self.lenient:
+                self.wrong(kind, "without an anchor, and one is known")
         elif anchor not in given:
-            self.wrong(what, "with an anchor that was never given for it:", anchor)
-        elif anchor != given[-1] and not self.lenient:
-            self.wrong(what, "with an anchor that is not the last:", anchor)
+            self.wrong(kind, "with an anchor that was never given for it:", anchor)
+        elif kind in self.used and given.index(anchor) < given.index(self.used[kind]) and not self.lenient:
+            self.wrong(kind, "with an anchor that is older than what is known:", anchor)
+        else:
+            self.used[kind] = anchor
 
     def _GetConfigData(self, fields):
         self._check_cookie(fields, "GetConfigData")
         anchor = fields.get("configAnchor")
-        self._check_anchor(anchor, self.config_anchors, "GetConfigData")
+        self._check_anchor(anchor, "GetConfigData")
         since = self._moment(anchor, "configAnchor") if anchor else 0
         rows = [] if since >= self.config_since else [
             ("ServerSyncLanguageData", [("LanguageID", str(i)), ("ShortLanguage", short), ("LongLanguage", name), ("Enabled", word(on))])
@@ -859,7 +897,7 @@ class Parent:
             self.wrong("one list without the other (REVLIST-18)")
         anchor = f.get("Anchor")
         given = self.list_anchors[config]
-        self._check_anchor(anchor, list(given), f"GetRevisionIdList of {'configuration items' if config else 'updates'}")
+        self._check_anchor(anchor, "a list of configuration items" if config else "a list of updates")
         self._check_delta(lists, given.get(anchor) if anchor else None)
         since = self._moment(anchor, "filter") if anchor else 0
         chosen = self.matching(config, wanted) if bool(wanted[0]) == bool(wanted[1]) else []
@@ -945,7 +983,7 @@ class Parent:
                         + ([blob] + digests if blob[0] == "XmlUpdateBlob" else digests + [blob])))
             size += len(blob[1])
             urls.update(dict.fromkeys(item.files))
-            self.delivered[key] += 1
+            self.told.append(key)
         uss = [] if self.microsoft_update else [("UssUrl", "")]
         return [("GetUpdateDataResult", [("updates", out), ("fileUrls", [
             ("ServerSyncUrlData", [("FileDigest", base64.b64encode(d).decode())] + ([("MUUrl", self.urls[d])] if d in self.urls else []) + uss)
@@ -973,7 +1011,7 @@ class Parent:
         if self.microsoft_update:
             self.wrong("GetDeployments of Microsoft Update")
         before, until = fields.get("deploymentAnchor"), fields.get("syncAnchor", "")
-        self._check_anchor(before, self.deployment_anchors, "GetDeployments")
+        self._check_anchor(before, "GetDeployments")
         if until not in self.list_anchors[False] or until != list(self.list_anchors[False])[-1] and not self.lenient:
             self.wrong("GetDeployments with a syncAnchor that is not the last of the list of updates:", until)
         low, high = self._moment(before, "deploymentAnchor") if before else 0, self._moment(until, "syncAnchor")
@@ -1119,7 +1157,7 @@ def number(n):
 
 
 def document(update, revision=200, kind="Software", title=None, categories=(), members=(), files=(), eula=None, size=0, category_type=None,
-             attributes="", fragment_types=()):
+             attributes="", offered=True):
     """A document of no more than it needs.  files: (name, bytes, more attributes); size: about so many characters."""
     clauses = "".join(f'<upd:AtLeastOne IsCategory="true"><upd:UpdateIdentity UpdateID="{c}" /></upd:AtLeastOne>' for c in categories)
     bundled = "".join(f'<upd:AtLeastOne><upd:UpdateIdentity UpdateID="{u}" RevisionNumber="{r}" /></upd:AtLeastOne>' for u, r in members)
@@ -1130,10 +1168,11 @@ def document(update, revision=200, kind="Software", title=None, categories=(), m
         f'Size="{len(body)}" Modified="2021-01-01T00:00:00Z"{more}><upd:AdditionalDigest Algorithm="SHA256">'
         f'{base64.b64encode(hashlib.sha256(body).digest()).decode()}</upd:AdditionalDigest></upd:File>' for name, body, more in files)
     text = "ä€ " * (size // 3)
+    more = (' ExplicitlyDeployable="true"' if offered and kind not in CONFIGURATION else "") + (f' EulaID="{eula}"' if eula else "")
     handler = (f'<upd:HandlerSpecificData xsi:type="cat:Category"><cat:CategoryInformation CategoryType="{category_type or "Product"}" '
                'ProhibitsSubcategories="true" /></upd:HandlerSpecificData>' if kind == "Category" else "")
     return (f'<upd:Update {XMLNS}><upd:UpdateIdentity UpdateID="{update}" RevisionNumber="{revision}" /><upd:Properties UpdateType="{kind}" '
-            f'DefaultPropertiesLanguage="en" CreationDate="2021-01-01T00:00:00Z"{f" EulaID=" + chr(34) + eula + chr(34) if eula else ""}{attributes} />'
+            f'DefaultPropertiesLanguage="en" CreationDate="2021-01-01T00:00:00Z"{more}{attributes} />'
             '<upd:LocalizedPropertiesCollection><upd:LocalizedProperties><upd:Language>en</upd:Language>'
             f"<upd:Title>{title or f'{kind} {update[-4:]}'}</upd:Title>{f'<upd:Description>{text}</upd:Description>' if text else ''}"
             "</upd:LocalizedProperties></upd:LocalizedPropertiesCollection>"

@@ -176,6 +176,7 @@ class Judge(unittest.TestCase):
     def wrong(self, action, *words):
         with Parent(small_catalog()) as server:
             peer = peer_of(server).run()
+            server.settle()
             peer.authorize()
             with contextlib.suppress(SoapFault, Broken):
                 action(peer)
