@@ -2,14 +2,11 @@
  * will partly hold: WSUSSS-TIMERS-02, -06, -08, WSUSSS-DSS-INIT-04 (when; test_sync_run has the programs) */
 #include "store/schedule.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <time.h>
 
-#include <cmocka.h>
-
-#include "common/text.h"
+#include "common/job.h"
+#include "store/parent.h"
+#include "test/unit/store_fixture.h"
 
 static tick_t at(const char *text)
 {
@@ -156,6 +153,77 @@ static void who_never_ran_is_due(void **state)
 	assert_true(schedule_next(&h, 0, 899) > 0 && schedule_next(&h, 0, 899) < at("1970-01-03T00:00:00Z"));
 }
 
+/* ---- by the history ---- */
+
+#define MINUTES (60 * TICKS_PER_SECOND)
+#define BEGUN INT64_C(17911152000000000)
+
+static void put_run(struct fixture *f, tick_t began, tick_t ended, enum sync_result result)
+{
+	struct sync_run r = {.began = began, .ended = ended, .result = result};
+	OK(sync_run_put(fx_begin(f, TXN_CATALOG), &r, &fx_err));
+	fx_commit(f);
+}
+
+static void set(struct fixture *f, struct slice name, struct slice value)
+{
+	OK(setting_set(fx_begin(f, TXN_CATALOG), name, value, &fx_err));
+	fx_publish(f);
+}
+
+static tick_t next_of(struct fixture *f)
+{
+	struct settings s;
+	tick_t next;
+	OK(settings_get(fx_begin(f, TXN_READ), &s, &fx_err));
+	OK(schedule_due(f->t, &s, &next, &fx_err));
+	txn_end(&f->t);
+	return next;
+}
+
+static void failed_runs_are_tried_again_but_no_later_than_the_schedule(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(next_of(f), 0); /* no server is set */
+	set(f, SL("upstream.url"), SL("http://parent.example.net:8530"));
+	set(f, SL("sync.schedule"), SL("off"));
+	assert_int_equal(next_of(f), 0);
+	set(f, SL("sync.schedule"), SL("every 24h"));
+	assert_true(next_of(f) > 0 && next_of(f) < BEGUN); /* it never ran: due */
+	put_run(f, BEGUN, BEGUN + 5 * MINUTES, SYNC_DONE);
+	tick_t regular = next_of(f);
+	assert_true(regular > BEGUN + (24 * 60 - 15) * MINUTES && regular <= BEGUN + 24 * 60 * MINUTES);
+	static const enum sync_result bad[] = {SYNC_FAILED, SYNC_INTERRUPTED, SYNC_FAILED, SYNC_FAILED, SYNC_FAILED};
+	for (unsigned i = 0; i < COUNTOF(bad); i++) {
+		tick_t began = BEGUN + (tick_t)(i + 1) * 10 * MINUTES, ended = bad[i] == SYNC_FAILED ? began + MINUTES : began;
+		put_run(f, began, ended, bad[i]);
+		assert_int_equal(next_of(f), ended + (30 * MINUTES << i));
+	}
+	for (unsigned i = 5; i < 12; i++) {
+		tick_t began = BEGUN + (tick_t)(i + 1) * 10 * MINUTES;
+		put_run(f, began, began, SYNC_FAILED);
+		assert_true(next_of(f) > began + 15 * 60 * MINUTES && next_of(f) <= began + 24 * 60 * MINUTES);
+	}
+	put_run(f, BEGUN + 500 * MINUTES, BEGUN + 501 * MINUTES, SYNC_CANCELLED); /* by somebody who wants none now */
+	assert_true(next_of(f) > BEGUN + (500 + 24 * 60 - 15) * MINUTES);
+	put_run(f, BEGUN + 600 * MINUTES, BEGUN + 601 * MINUTES, SYNC_DONE);
+	put_run(f, BEGUN + 700 * MINUTES, BEGUN + 701 * MINUTES, SYNC_FAILED);
+	assert_int_equal(next_of(f), BEGUN + (701 + 30) * MINUTES); /* counted from the last good one */
+}
+
+static void a_run_under_way_is_no_failure(void **state)
+{
+	struct fixture *f = *state;
+	struct job_lock l;
+	set(f, SL("upstream.url"), SL("http://parent.example.net:8530"));
+	set(f, SL("sync.schedule"), SL("every 6h"));
+	put_run(f, BEGUN, 0, SYNC_RUNNING);
+	assert_int_equal(next_of(f), BEGUN + 30 * MINUTES); /* it was killed, and nobody noted that yet */
+	OK(job_lock(&l, f->dir, JOB_SYNC, &fx_err));
+	assert_true(next_of(f) > BEGUN + (6 * 60 - 15) * MINUTES);
+	job_unlock(&l);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -167,6 +235,8 @@ int main(void)
 		cmocka_unit_test(hours_do_not_drift),
 		cmocka_unit_test(servers_do_not_come_at_once),
 		cmocka_unit_test(who_never_ran_is_due),
+		cmocka_unit_test_setup_teardown(failed_runs_are_tried_again_but_no_later_than_the_schedule, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(a_run_under_way_is_no_failure, fx_setup, fx_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
