@@ -149,7 +149,7 @@ int caller_set_service(struct caller *c, struct slice url, struct err *e)
 {
 	struct slice base = slice_of(c->base);
 	bool absolute = text_starts(url, SL("http://")) || text_starts(url, SL("https://"));
-	if (!is_plain(url) || url.n > 1024)
+	if (!is_plain(url) || url.n > 1024 || (!absolute && memmem(url.p, url.n, "://", 3)))
 		return err_set(e, E_FORM, "ServiceUrl \"%.*s\" is no address", (int)MIN(url.n, 100), url.p ? url.p : "");
 	if (absolute)
 		snprintf(c->auth_url, sizeof(c->auth_url), "%.*s", SLF(url));

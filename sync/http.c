@@ -256,6 +256,9 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 
 /* ---- words ---- */
 
+/* A server that wants a certificate says so by closing, with TLS 1.3 after the handshake. */
+#define BROKE "the connection broke; a server that wants a certificate (upstream.certificate) may end it so"
+
 static const struct {
 	CURLcode code;
 	bool passing;
@@ -267,8 +270,8 @@ static const struct {
 	{CURLE_OPERATION_TIMEDOUT, true, "no byte in time (upstream.timeout): look at the server's load, and at firewalls between"},
 	{CURLE_GOT_NOTHING, true, "the server closed the connection: is this an https port asked with http?"},
 	{CURLE_PARTIAL_FILE, true, "the connection broke before the answer was complete"},
-	{CURLE_RECV_ERROR, true, "the connection broke"},
-	{CURLE_SEND_ERROR, true, "the connection broke"},
+	{CURLE_RECV_ERROR, true, BROKE},
+	{CURLE_SEND_ERROR, true, BROKE},
 	{CURLE_PEER_FAILED_VERIFICATION, false,
 		"nobody trusted here has signed the server's certificate: name its authority's file with upstream.ca"},
 	{CURLE_SSL_CACERT_BADFILE, false, "the file of upstream.ca cannot be read as PEM certificates"},
