@@ -19,7 +19,7 @@ enum { DONE, FAILED, USAGE, UNKNOWN };
 static const struct command *const tables[] = {
 	update_commands, policy_commands, group_commands, computer_commands, downstream_commands, client_commands, config_commands,
 	admission_commands, content_commands, store_commands, backup_commands, health_commands,
-	sync_commands, log_commands, upstream_commands, choice_commands, trim_commands,
+	sync_commands, log_commands, upstream_commands, choice_commands, trim_commands, cleanup_commands,
 };
 
 static const struct option_row everywhere[] = {

@@ -102,6 +102,37 @@ int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struc
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
+bool file_is_named(struct txn *t, const struct sha1 *digest)
+{
+	struct key k = key_sha1(digest);
+	struct slice revision;
+	return db_get(t, DB_FILE_REV, key_bytes(&k), &revision) == E_OK;
+}
+
+static int withdraw(struct txn *t, const struct sha1 *digest, struct err *e)
+{
+	struct key k = key_sha1(digest);
+	struct file f;
+	if (file_get(t, digest, &f, NULL) != E_OK)
+		return E_OK;
+	if (!file_is_named(t, digest))
+		return db_del(t, DB_FILE, key_bytes(&k), e);
+	if (!f.stored)
+		return E_OK;
+	f.stored = false;
+	return file_put(t, &f, e);
+}
+
+int files_withdraw(struct txn *t, const struct sha1 *digest, size_t n, struct err *e)
+{
+	int rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < n; i++)
+		rc = withdraw(t, &digest[i], e);
+	if (rc == E_OK && n)
+		rc = deployments_rejudge(t, e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
+}
+
 static int touch_revision(struct slice key, struct slice value, void *arg)
 {
 	struct naming *w = arg;

@@ -14,6 +14,7 @@ struct gather {
 	struct txn *t;
 	struct needs *out; /* out->v NULL: the pass that counts */
 	size_t n, room;
+	bool held;         /* what is here, else what is missing */
 	bool express;
 	uint8_t why;       /* of what is found now */
 	/* the revisions of approvals and of all bundles below them */
@@ -25,7 +26,7 @@ struct gather {
 
 static int add(struct gather *g, const struct file *f)
 {
-	if (f->stored || (f->express && !g->express))
+	if (f->stored != g->held || (f->express && !g->express))
 		return E_OK;
 	if (g->out->v && g->n < g->room)
 		g->out->v[g->n] = (struct needed){f->digest, g->why, f->size};
@@ -153,10 +154,10 @@ static void unite(struct needs *out)
 		qsort(out->v, kept, sizeof(*out->v), by_urgency);
 }
 
-int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err *e)
+static int get(struct txn *t, bool held, struct arena *a, struct needs *out, struct err *e)
 {
 	struct settings set;
-	struct gather g = {.t = t, .out = out, .e = e};
+	struct gather g = {.t = t, .out = out, .held = held, .e = e};
 	struct arena scratch;
 	*out = (struct needs){0};
 	int rc = settings_get(t, &set, e);
@@ -177,4 +178,14 @@ int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err *e)
 		unite(out);
 	arena_free(&scratch);
 	return rc;
+}
+
+int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err *e)
+{
+	return get(t, false, a, out, e);
+}
+
+int needs_held(struct txn *t, struct arena *a, struct needs *out, struct err *e)
+{
+	return get(t, true, a, out, e);
 }

@@ -20,5 +20,7 @@ struct needs {
 #define NEEDS_MEMORY ((size_t)64 << 20) /* for the revisions of approvals: 12 million */
 /* Of a snapshot, without files of PatchingType Express unless content.express is set; empty with content.store = microsoft (catalog only). */
 int needs_get(struct txn *t, struct arena *a, struct needs *out, struct err *e) MUST_CHECK;
+/* The same of the files that are here: what must not be removed. */
+int needs_held(struct txn *t, struct arena *a, struct needs *out, struct err *e) MUST_CHECK;
 
 #endif

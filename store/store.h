@@ -310,6 +310,11 @@ int file_each(struct txn *t, int (*fn)(const struct file *, void *), void *arg, 
 /* Marks a file as verified on disk or as gone.  Deployments that wait for it take effect with the next
  * publish(), those that need it wait again.  Needs TXN_CATALOG. */
 int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struct err *e) MUST_CHECK;
+/* Does a revision name it?  A file that was here when the last one went is kept. */
+bool file_is_named(struct txn *t, const struct sha1 *digest);
+/* These are here no more, or are about to go: as file_set_stored(), of many at the cost of one; those that no revision names are
+ * forgotten.  Needs TXN_CATALOG. */
+int files_withdraw(struct txn *t, const struct sha1 *digest, size_t n, struct err *e) MUST_CHECK;
 /* The vendor's address, which clients get with content.store = microsoft.  Needs TXN_CATALOG. */
 int file_set_url(struct txn *t, const struct sha1 *digest, struct slice url, struct err *e) MUST_CHECK;
 /* Its DecryptionKey, at most LIMIT_STRING bytes.  Needs TXN_CATALOG.  Either is a change of the revisions that name the file:

@@ -231,6 +231,19 @@ class Confined(unittest.TestCase):
     def test_backup(self):
         self.check("backup", "verified")
 
+    def test_cleanup(self):
+        """With a file that it removes."""
+        digest = "0" * 40
+        file = self.here.state / "content/.partial" / digest
+        file.parent.mkdir(mode=0o755, exist_ok=True)
+        file.touch()
+        self.check("cleanup", "Parts of files 1")
+        self.assertFalse(file.exists())
+
+    def test_sync_and_fetch_look_whether_there_is_something_to_do(self):
+        self.check("sync")
+        self.check("fetch")
+
     def test_certificate(self):
         self.here.end_soon()
         self.check("certificate", "new server certificate")
