@@ -62,7 +62,6 @@ struct ids {
 	struct arena *a;
 	struct IdAndDelta *v;
 	size_t n, cap;
-	bool was_chosen; /* the last list named some of this kind */
 };
 
 struct choosing {
@@ -83,9 +82,7 @@ static int add_id(struct ids *l, const struct guid *id, bool delta)
 static int one_choice(const struct choice *c, void *arg)
 {
 	struct choosing *w = arg;
-	struct ids *l = &w->of[c->kind];
-	l->was_chosen |= c->covered;
-	return c->wanted ? add_id(l, &c->id, c->covered && w->anchored) : E_OK;
+	return c->wanted ? add_id(&w->of[c->kind], &c->id, c->covered && w->anchored) : E_OK;
 }
 
 static enum choice_kind kind_of(const struct revision *v)
@@ -97,35 +94,36 @@ static enum choice_kind kind_of(const struct revision *v)
 }
 
 struct all_of {
+	struct txn *t;
 	struct ids *list;
 	enum choice_kind kind;
-	bool delta;
+	bool anchored;
 };
 
 static int one_known(const struct revision *v, void *arg)
 {
 	struct all_of *w = arg;
 	struct ids *l = w->list;
+	struct choice c;
 	if (v->type != TYPE_CATEGORY || v->flags & REV_REMOVED || kind_of(v) != w->kind)
 		return E_OK;
 	for (size_t i = 0; i < l->n; i++) /* several revisions of one category are usual */
 		if (guid_cmp(&l->v[i].Id, &v->update) == 0)
 			return E_OK;
-	return add_id(l, &v->update, w->delta);
+	return add_id(l, &v->update, w->anchored && choice_get(w->t, w->kind, &v->update, &c) == E_OK && c.covered);
 }
 
-/* Nothing chosen of this kind: all of it, as the last time unless something was chosen then. */
+/* Nothing chosen of this kind: all of it. */
 static int all_known(struct txn *t, struct choosing *w, enum choice_kind kind, struct err *e)
 {
-	struct all_of all = {&w->of[kind], kind, w->anchored && !w->of[kind].was_chosen};
+	struct all_of all = {t, &w->of[kind], kind, w->anchored};
 	return w->of[kind].n ? E_OK : revision_each(t, 1, 0, one_known, &all, e);
 }
 
-static int choose(struct run *r, struct txn *t, struct choosing *w, struct err *e)
+static int choose(struct txn *t, struct choosing *w, struct err *e)
 {
 	int rc = choice_each(t, 0, one_choice, w, e);
 	bool any = w->of[CHOICE_PRODUCT].n || w->of[CHOICE_CLASSIFICATION].n;
-	w->anchored = r->parent.sync_anchor.n != 0;
 	if (rc == E_OK && !any)
 		return err_set(e, E_NOTFOUND, "no product and no classification is chosen");
 	for (int kind = CHOICE_PRODUCT; rc == E_OK && kind <= CHOICE_CLASSIFICATION; kind++) {
@@ -156,7 +154,7 @@ int updates_filter(struct run *r, struct ServerSyncFilter *out, struct arena *a,
 	int rc = txn_begin(r->store, TXN_READ, &t, e);
 	if (rc != E_OK)
 		return rc;
-	rc = choose(r, t, &w, e);
+	rc = choose(t, &w, e);
 	txn_end(&t);
 	out->Categories.v = w.of[CHOICE_PRODUCT].v;
 	out->Categories.n = w.of[CHOICE_PRODUCT].n;
@@ -348,10 +346,35 @@ static int fetch_keys(struct run *r, struct arena *a, struct err *e)
 struct ending {
 	bool config;
 	struct slice anchor; /* what was shown is covered by it */
-	struct wish wish;    /* of the list of updates */
+	struct wish wish;    /* of the list of updates, */
+	struct ServerSyncFilter filter; /* and how it was asked for */
 	bool moved;          /* false: something else is wanted by now, so the anchor stayed */
 	struct publish_report shown;
 };
+
+/* Ids that were sent although nobody chose them: the next list is of what is new of them, too. */
+static int cover_ids(struct txn *t, enum choice_kind kind, const struct IdAndDelta *v, size_t n, struct err *e)
+{
+	int rc = E_OK;
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		struct choice c;
+		if (choice_get(t, kind, &v[i].Id, &c) != E_OK)
+			c = (struct choice){.kind = kind, .id = v[i].Id};
+		if (c.covered)
+			continue;
+		c.covered = true;
+		rc = choice_put(t, &c, e);
+	}
+	return rc;
+}
+
+static int cover(struct txn *t, const struct ServerSyncFilter *f, struct err *e)
+{
+	int rc = choices_cover(t, e);
+	if (rc == E_OK)
+		rc = cover_ids(t, CHOICE_PRODUCT, f->Categories.v, f->Categories.n, e);
+	return rc == E_OK ? cover_ids(t, CHOICE_CLASSIFICATION, f->Classifications.v, f->Classifications.n, e) : rc;
+}
 
 static int keep_anchor(struct run *r, struct txn *t, struct ending *end, struct err *e)
 {
@@ -365,7 +388,7 @@ static int keep_anchor(struct run *r, struct txn *t, struct ending *end, struct 
 	*where = run_keep(r, end->anchor);
 	rc = where->p ? parent_put(t, &r->parent, e) : err_set(e, E_NOMEM, "an anchor: %s", err_name(E_NOMEM));
 	if (rc == E_OK && !end->config)
-		rc = choices_cover(t, e);
+		rc = cover(t, &end->filter, e);
 	if (rc != E_OK)
 		*where = was;
 	return rc;
@@ -435,16 +458,15 @@ static int categories(struct run *r, struct arena *a, struct err *e)
 	return rc;
 }
 
-static int fetch_updates(struct run *r, struct arena *a, struct slice *anchor, struct err *e)
+static int fetch_updates(struct run *r, struct arena *a, struct ending *end, struct err *e)
 {
 	struct RevisionIdList *list;
-	struct ServerSyncFilter filter;
-	int rc = updates_filter(r, &filter, a, e);
+	int rc = updates_filter(r, &end->filter, a, e);
 	if (rc == E_OK)
-		rc = get_list(r, &filter, r->parent.sync_anchor, a, &list, e);
+		rc = get_list(r, &end->filter, r->parent.sync_anchor, a, &list, e);
 	if (rc != E_OK)
 		return rc;
-	*anchor = list->Anchor;
+	end->anchor = list->Anchor;
 	rc = documents_fetch(r, list->NewRevisions.v, list->NewRevisions.n, false, e);
 	if (rc == E_OK)
 		rc = fetch_members(r, a, e);
@@ -459,7 +481,7 @@ static int updates(struct run *r, struct arena *a, struct err *e)
 	struct ending end = {.config = false};
 	int rc = wish_now(r, &end.wish, e);
 	if (rc == E_OK)
-		rc = fetch_updates(r, a, &end.anchor, e);
+		rc = fetch_updates(r, a, &end, e);
 	if (rc == E_OK)
 		rc = show(r, &end, e);
 	if (rc != E_OK)
