@@ -9,6 +9,8 @@
 #include "common/wusp_info.h"
 #include "store/db.h"
 #include "store/downstream.h"
+#include "store/parent.h"
+#include "store/replica.h"
 
 static struct store *store;
 static char dir[256];
@@ -232,7 +234,78 @@ static void try_wanted(struct txn *t)
 	ASSERT(rc != E_OK || (all.files == 0 && dropped == all.stale)); /* no revision names it */
 }
 
+static void try_parent(struct txn *t)
+{
+	struct settings set = {.upstream_url = SL("http://p")};
+	struct parent p;
+	int rc = parent_get(t, &set, &p, NULL);
+	ASSERT(parent_row_readable(t) == (rc == E_OK || rc == E_NOTFOUND));
+	if (rc == E_OK) {
+		inside(p.cookie);
+		inside(p.deployment_anchor);
+		for (size_t i = 0; i < p.nlanguages; i++)
+			inside(p.language[i].code);
+	}
+	ASSERT(parent_policy_lost(t, NULL) == E_OK);
+}
+
+static int one_choice(const struct choice *c, void *arg)
+{
+	(void)arg;
+	ASSERT(c->kind == CHOICE_PRODUCT || c->kind == CHOICE_CLASSIFICATION);
+	return 0;
+}
+
+static void try_choice(struct txn *t)
+{
+	ASSERT(choices_cover(t, NULL) == choice_each(t, 0, one_choice, NULL, NULL));
+}
+
+static int one_run(const struct sync_run *r, void *arg)
+{
+	(void)arg;
+	ASSERT(r->result < SYNC__RESULTS && r->phase < SYNC__PHASES);
+	inside(r->server);
+	inside(r->why);
+	inside(r->remedy);
+	return 0;
+}
+
+static void try_history(struct txn *t)
+{
+	(void)!sync_run_each(t, one_run, NULL, NULL);
+}
+
+static int one_fetch(const struct fetch *f, void *arg)
+{
+	(void)arg;
+	ASSERT(f->state >= FETCH_LOADING && f->state <= FETCH_FAILED);
+	inside(f->why);
+	return 0;
+}
+
+static void try_fetch(struct txn *t)
+{
+	(void)!fetch_each(t, one_fetch, NULL, NULL);
+}
+
+/* The parent says nothing new: what waits for its revision is looked at. */
+static void try_mirror(struct txn *t)
+{
+	static const struct ServerSyncTargetGroup all = {.TargetGroupID = {{0xA0, 0xA0, 0x87, 0x46, 0x4D, 0xBE, 0x4A, 0x37, 0x9A, 0xDF, 0x9E, 0x76,
+		0x52, 0xC0, 0xB4, 0x21}}};
+	struct ServerSyncTargetGroup groups[] = {all};
+	struct guid dead[] = {guid};
+	struct ServerSyncDeploymentResult p = {.Groups = {groups, 1}, .DeadDeployments = {dead, 1}};
+	struct replica_report r;
+	(void)!replica_apply(t, &p, false, 0, &r, NULL);
+}
+
 static const char fragment_key[] = {0, 0, 0, 1, FRAG_CORE, 0, 0, 0, 0};
+
+static const char choice_key[1 + sizeof(guid.b)] = {CHOICE_PRODUCT, 1, 2, 3};
+static const char mirror_key[1 + sizeof(guid.b)] = {1, 1, 2, 3};  /* a deployment, */
+static const char lacking_key[1 + sizeof(guid.b)] = {3, 1, 2, 3}; /* and one whose revision is not here */
 
 static const struct target {
 	enum db db;
@@ -256,6 +329,12 @@ static const struct target {
 	{DB_DOWNSTREAM, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
 	{DB_ADMITTED, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
 	{DB_WANTED, {(const char *)sha1.b, sizeof(sha1.b)}, try_wanted},
+	{DB_META, {"parent", 6}, try_parent},
+	{DB_CHOICE, {choice_key, sizeof(choice_key)}, try_choice},
+	{DB_HISTORY, {"12345678", 8}, try_history},
+	{DB_FETCH, {(const char *)sha1.b, sizeof(sha1.b)}, try_fetch},
+	{DB_MIRROR, {mirror_key, sizeof(mirror_key)}, try_mirror},
+	{DB_MIRROR, {lacking_key, sizeof(lacking_key)}, try_mirror},
 };
 
 static void ignore(const char *text, void *arg)
