@@ -8,6 +8,7 @@
 
 #include "common/text.h"
 #include "common/wusp_info.h"
+#include "store/content.h"
 
 /* ================= GetConfig, 3.1.5.2 ================= */
 
@@ -520,25 +521,6 @@ HANDLER(RefreshCache)
 
 /* ================= file locations ================= */
 
-/* The part of a name behind its last dot, if it can stand in a URL as it is. */
-static struct slice extension(struct slice name)
-{
-	size_t dot = name.n;
-	if (name.n == 0)
-		return SL("");
-	while (dot > 0 && name.p[dot - 1] != '.')
-		dot--;
-	struct slice ext = {name.p + dot, name.n - dot};
-	if (dot == 0 || ext.n == 0 || ext.n > 16)
-		return SL("");
-	for (size_t i = 0; i < ext.n; i++) {
-		char l = text_lower(ext.p[i]);
-		if (!(l >= 'a' && l <= 'z') && !(l >= '0' && l <= '9'))
-			return SL("");
-	}
-	return ext;
-}
-
 /* Where this client gets the file from: the vendor's address if the content stays there and is known, else
  * ours: /Content/XX/HEX.ext in upper case, XX being the last byte of the digest. */
 static struct slice file_url(struct call *c, struct slice base, const struct file *f)
@@ -546,7 +528,7 @@ static struct slice file_url(struct call *c, struct slice base, const struct fil
 	char hex[2 * sizeof(f->digest.b) + 1];
 	if (c->set.content_store == CONTENT_MICROSOFT && f->mu_url.n > 0)
 		return f->mu_url;
-	struct slice ext = extension(f->name);
+	struct slice ext = content_extension(f->name);
 	hex_text(f->digest.b, sizeof(f->digest.b), true, hex);
 	return arena_printf(c->a, "%.*s/Content/%s/%s%s%.*s", SLF(base), hex + 38, hex, ext.n ? "." : "", SLF(ext));
 }

@@ -102,7 +102,7 @@ static void show_job(struct ctl *c)
 		return;
 	for (size_t i = 0; i < COUNTOF(rows); i++) {
 		uint64_t n;
-		if (job_status_value(text, rows[i].in, &v) && text_u64(v, &n) && n <= INT64_MAX)
+		if (job_status_value(text, rows[i].in, &v) && text_u64(text_cut(&v, '.'), &n) && n <= INT64_MAX)
 			out_field_number(&c->out, rows[i].key, rows[i].title, rows[i].kind, (int64_t)n);
 	}
 }

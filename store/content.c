@@ -12,6 +12,7 @@
 #include "common/digest.h"
 #include "common/text.h"
 #include "store/downstream.h"
+#include "store/parent.h"
 
 #define PIECE ((size_t)1 << 20)
 #define INCOMING ".incoming-"
@@ -205,6 +206,229 @@ int content_place(const char *dir, const char *path, const struct file *f, struc
 	return rc;
 }
 
+int content_look(const char *dir, const struct file *f, struct err *e)
+{
+	char path[CONTENT_PATH];
+	struct digests d;
+	struct stat st;
+	if (!content_path(dir, &f->digest, path))
+		return err_set(e, E_LIMIT, "%s: the path is too long", dir);
+	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		return E_NOTFOUND;
+	if ((uint64_t)st.st_size != f->size)
+		return err_set(e, E_CORRUPT, "%s: it has another size than the metadata says", path);
+	int rc = content_digest(path, &d, e);
+	return rc == E_OK ? err_at(e, content_check(&d, f, e), "%s: ", path) : rc;
+}
+
+struct slice content_extension(struct slice name)
+{
+	size_t dot = name.n;
+	while (dot > 0 && name.p[dot - 1] != '.')
+		dot--;
+	struct slice ext = {name.p + dot, name.n - dot};
+	if (dot == 0 || ext.n == 0 || ext.n > 16)
+		return SL("");
+	for (size_t i = 0; i < ext.n; i++) {
+		char l = text_lower(ext.p[i]);
+		if (!(l >= 'a' && l <= 'z') && !(l >= '0' && l <= '9'))
+			return SL("");
+	}
+	return ext;
+}
+
+/* ================= a file on its way ================= */
+
+struct content_part {
+	int fd;
+	struct file file; /* without texts */
+	struct digest *sha1, *sha256;
+	uint64_t have;
+	char path[CONTENT_PATH], target[CONTENT_PATH], dir[CONTENT_PATH];
+};
+
+static bool part_path(const char *dir, const struct sha1 *digest, char out[CONTENT_PATH])
+{
+	char hex[2 * sizeof(digest->b) + 1];
+	hex_text(digest->b, sizeof(digest->b), true, hex);
+	int n = snprintf(out, CONTENT_PATH, "%s/" CONTENT_PARTIAL "/%s", dir, hex);
+	return n > 0 && n < CONTENT_PATH;
+}
+
+static int make_partial_folder(const char *dir, struct err *e)
+{
+	char folder[CONTENT_PATH];
+	snprintf(folder, sizeof(folder), "%s/" CONTENT_PARTIAL, dir);
+	if (content_make_folder(AT_FDCWD, dir) != 0)
+		return err_errno(e, "%s", dir);
+	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+		return err_errno(e, "%s", folder);
+	return E_OK;
+}
+
+static void hash_begin(struct content_part *p)
+{
+	digest_start(p->sha1);
+	digest_start(p->sha256);
+	p->have = 0;
+}
+
+static void hash_more(struct content_part *p, struct slice s)
+{
+	digest_add(p->sha1, s);
+	digest_add(p->sha256, s);
+	p->have += s.n;
+}
+
+int content_part_restart(struct content_part *p, struct err *e)
+{
+	hash_begin(p);
+	if (ftruncate(p->fd, 0) != 0 || lseek(p->fd, 0, SEEK_SET) != 0)
+		return err_errno(e, "%s", p->path);
+	return E_OK;
+}
+
+/* What a run before this one left of it. */
+static int read_again(struct content_part *p, struct err *e)
+{
+	uint8_t *piece = malloc(PIECE);
+	ssize_t n = piece ? 1 : -1;
+	hash_begin(p);
+	while (piece && p->have <= p->file.size && (n = read(p->fd, piece, PIECE)) != 0) {
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n > 0)
+			hash_more(p, (struct slice){(const char *)piece, (size_t)n});
+	}
+	int rc = !piece ? err_set(e, E_NOMEM, "out of memory") : n < 0 ? err_errno(e, "%s", p->path) : E_OK;
+	free(piece);
+	return rc == E_OK && p->have > p->file.size ? content_part_restart(p, e) : rc;
+}
+
+/* Nothing but a plain file of ours is gone on with: what else has its name goes. */
+static int open_part(struct content_part *p, struct err *e)
+{
+	struct stat st;
+	if (lstat(p->path, &st) == 0 && (!S_ISREG(st.st_mode) || st.st_nlink != 1) && unlink(p->path) != 0)
+		return err_errno(e, "%s", p->path);
+	p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (p->fd < 0)
+		return err_errno(e, "%s", p->path);
+	return read_again(p, e);
+}
+
+int content_part_open(struct content_part **out, const char *dir, const struct file *f, struct err *e)
+{
+	struct content_part *p = calloc(1, sizeof(*p));
+	*out = p;
+	if (!p)
+		return err_set(e, E_NOMEM, "out of memory");
+	p->fd = -1;
+	p->file = *f;
+	p->file.name = p->file.mu_url = p->file.key = SL0;
+	p->sha1 = digest_new(DIGEST_SHA1);
+	p->sha256 = digest_new(DIGEST_SHA256);
+	int rc = p->sha1 && p->sha256 ? E_OK : err_set(e, E_NOMEM, "out of memory");
+	if (rc == E_OK && (!part_path(dir, &f->digest, p->path) || !content_path(dir, &f->digest, p->target)))
+		rc = err_set(e, E_LIMIT, "%s: the path is too long", dir);
+	snprintf(p->dir, sizeof(p->dir), "%s", dir);
+	if (rc == E_OK)
+		rc = make_partial_folder(dir, e);
+	if (rc == E_OK)
+		rc = open_part(p, e);
+	if (rc != E_OK)
+		content_part_close(out);
+	return rc;
+}
+
+uint64_t content_part_have(const struct content_part *p)
+{
+	return p->have;
+}
+
+int content_part_add(struct content_part *p, struct slice bytes, struct err *e)
+{
+	if (bytes.n > p->file.size - p->have)
+		return err_set(e, E_CORRUPT, "more bytes than the %llu that the metadata says", (unsigned long long)p->file.size);
+	if (write_all(p->fd, (const uint8_t *)bytes.p, bytes.n) != 0) {
+		int rc = err_errno(e, "%s", p->path);
+		/* what was written of it is not hashed: the part ends where the digests do */
+		if (ftruncate(p->fd, (off_t)p->have) != 0 || lseek(p->fd, (off_t)p->have, SEEK_SET) < 0)
+			unlink(p->path);
+		return rc;
+	}
+	hash_more(p, bytes);
+	return E_OK;
+}
+
+static int part_check(struct content_part *p, struct err *e)
+{
+	struct digests d = {.size = p->have};
+	if (!digest_end(p->sha1, d.sha1.b) || !digest_end(p->sha256, d.sha256.b))
+		return err_set(e, E_IO, "the digest library failed");
+	return content_check(&d, &p->file, e);
+}
+
+int content_part_place(struct content_part *p, struct err *e)
+{
+	struct err unused;
+	int rc = part_check(p, e);
+	if (rc != E_OK) {
+		if (content_part_restart(p, &unused) != E_OK)
+			unlink(p->path);
+		return rc;
+	}
+	rc = make_folders(p->dir, p->target, e);
+	if (rc != E_OK)
+		return rc;
+	set_modified(p->fd, p->file.modified);
+	if (fchmod(p->fd, 0644) != 0 || fsync(p->fd) != 0 || rename(p->path, p->target) != 0 || sync_folder(p->target) != 0)
+		return err_errno(e, "%s", p->target);
+	return E_OK;
+}
+
+void content_part_close(struct content_part **p)
+{
+	if (!*p)
+		return;
+	digest_free(&(*p)->sha1);
+	digest_free(&(*p)->sha256);
+	if ((*p)->fd >= 0)
+		close((*p)->fd);
+	free(*p);
+	*p = NULL;
+}
+
+uint64_t content_part_size(const char *dir, const struct sha1 *digest)
+{
+	char path[CONTENT_PATH];
+	struct stat st;
+	return part_path(dir, digest, path) && lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+}
+
+void content_part_drop(const char *dir, const struct sha1 *digest)
+{
+	char path[CONTENT_PATH];
+	if (part_path(dir, digest, path))
+		unlink(path);
+}
+
+int content_parts_each(const char *dir, int (*fn)(const struct sha1 *, uint64_t, void *), void *arg, struct err *e)
+{
+	char path[CONTENT_PATH];
+	struct sha1 digest;
+	int rc = E_OK;
+	snprintf(path, sizeof(path), "%s/" CONTENT_PARTIAL, dir);
+	DIR *d = opendir(path);
+	if (!d)
+		return errno == ENOENT ? E_OK : err_errno(e, "%s", path);
+	for (const struct dirent *f; rc == E_OK && (f = readdir(d)) != NULL;)
+		if (text_hex(slice_of(f->d_name), digest.b, sizeof(digest.b)))
+			rc = fn(&digest, content_part_size(dir, &digest), arg);
+	closedir(d);
+	return rc;
+}
+
 /* ================= what is here ================= */
 
 static int write_marks(struct txn *t, struct content_marks *m, struct err *e)
@@ -214,6 +438,8 @@ static int write_marks(struct txn *t, struct content_marks *m, struct err *e)
 		rc = file_set_stored(t, &m->digest[i], m->stored, e);
 		if (rc == E_NOTFOUND)
 			rc = E_OK; /* the last revision that named it went while it came */
+		if (rc == E_OK && m->stored)
+			rc = fetch_del(t, &m->digest[i], e);
 	}
 	return rc == E_OK ? publish(t, time_now(), &m->published, e) : rc;
 }
@@ -271,6 +497,43 @@ int content_unwant(struct store *s, struct err *e)
 		rc = txn_commit(&t, e);
 	txn_end(&t);
 	return rc;
+}
+
+/* ================= how fast ================= */
+
+#define RATE_ENOUGH 1000000u /* bytes: less says nothing of a link */
+
+static bool rate_path(const char *store_dir, char out[CONTENT_PATH])
+{
+	int n = snprintf(out, CONTENT_PATH, "%s/content.rate", store_dir);
+	return n > 0 && n < CONTENT_PATH;
+}
+
+void content_rate_note(const char *store_dir, uint64_t bytes_per_second, uint64_t bytes)
+{
+	char path[CONTENT_PATH], fresh[CONTENT_PATH + 8];
+	if (bytes < RATE_ENOUGH || bytes_per_second == 0 || !rate_path(store_dir, path))
+		return;
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	FILE *f = fopen(fresh, "we");
+	if (!f)
+		return;
+	bool good = fprintf(f, "%llu\n", (unsigned long long)bytes_per_second) > 0;
+	good = fclose(f) == 0 && good;
+	if (!good || rename(fresh, path) != 0)
+		unlink(fresh);
+}
+
+uint64_t content_rate_last(const char *store_dir)
+{
+	char path[CONTENT_PATH], text[32] = "";
+	uint64_t rate = 0;
+	FILE *f = rate_path(store_dir, path) ? fopen(path, "re") : NULL;
+	if (f && (!fgets(text, sizeof(text), f) || !text_u64(text_trim(slice_of(text)), &rate)))
+		rate = 0;
+	if (f)
+		fclose(f);
+	return rate;
 }
 
 /* ================= the bell ================= */

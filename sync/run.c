@@ -65,6 +65,8 @@ struct slice run_keep(struct run *r, struct slice text)
 int run_save(struct run *r, struct err *e)
 {
 	struct txn *t;
+	if (r->visits)
+		return E_OK;
 	int rc = txn_begin(r->store, TXN_CATALOG, &t, e);
 	if (rc == E_OK)
 		rc = parent_put(t, &r->parent, e);
@@ -396,13 +398,19 @@ static void tell_wait(void *arg, const char *text)
 	report_note(r->report, "%s", text);
 }
 
-static int synchronize(struct run *r, struct err *e)
+int run_connect(struct run *r, struct err *e)
 {
 	int rc = http_open(&r->http, &r->set, e);
 	if (rc == E_OK)
 		rc = caller_open(&r->caller, r->http, &r->set, store_dir(r->store), e);
 	if (rc == E_OK)
 		caller_on_wait(r->caller, tell_wait, r);
+	return rc;
+}
+
+static int synchronize(struct run *r, struct err *e)
+{
+	int rc = run_connect(r, e);
 	if (rc == E_OK)
 		rc = run_until_done(r, e);
 	if (rc == E_OK)
@@ -582,7 +590,18 @@ static void damage(enum store_part part, const char *what)
 	_exit(EXIT_FAILED);
 }
 
-static void close_run(struct run *r)
+int run_open(struct run *r, const struct job_options *o, const char *job, struct err *e)
+{
+	arena_init(&r->a, RUN_MEMORY);
+	store_on_damage(damage);
+	r->content = o->content_dir;
+	int rc = report_open(&r->report, o->form, job, o->store_dir, e);
+	if (rc == E_OK)
+		rc = open_store(r, o->store_dir, e);
+	return rc == E_OK ? run_load(r, e) : rc;
+}
+
+void run_close(struct run *r)
 {
 	caller_close(&r->caller);
 	http_close(&r->http);
@@ -625,7 +644,7 @@ int job_sync(const struct job_options *o)
 	} else {
 		status = due ? result_of(run_locked(&r, o, &e)) : EXIT_DONE;
 	}
-	close_run(&r);
+	run_close(&r);
 	job_unlock(&lock);
 	return status;
 }

@@ -27,12 +27,20 @@ struct run {
 	struct sync_run log;      /* counts for the history */
 	struct arena a;           /* of the run */
 	bool categories_only;
+	bool visits;              /* a job beside the synchronization: what it learns of the parent, run_save() does not write */
 	tick_t began;
 };
 
 /* Settings, identity, name and what is known of the parent, from r->store, or as a transaction of it sees them; texts lie in r->a. */
 int run_load(struct run *r, struct err *e) MUST_CHECK;
 int run_read(struct run *r, struct txn *t, struct err *e) MUST_CHECK;
+/* For jobs beside job_sync(): opens report and store and reads what is known; then the way to the parent; then the end of all, however
+ * far it came. */
+struct job_options;
+int run_open(struct run *r, const struct job_options *o, const char *job, struct err *e) MUST_CHECK;
+int run_connect(struct run *r, struct err *e) MUST_CHECK;
+void run_close(struct run *r);
+
 /* A copy of text in the run's arena (absent if memory ran out, which the next allocation reports). */
 struct slice run_keep(struct run *r, struct slice text);
 /* Commits r->parent by itself: cookies and limits, which cover nothing. */

@@ -1,0 +1,415 @@
+"""test_content_fetch.py -- the job that fetches content: from a parent with every habit, from the vendor's addresses, and killed at any moment.
+
+The parent is parent.py, which judges what it is asked.  The child is a store and the program alone: no service is needed."""
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+import harness
+from harness import ROOT, run, temporary
+from parent import Parent, document, number
+
+DELAY = "20"  # milliseconds before the second try, for WSUS_SYNC_DELAY_MS: all others are multiples of it
+
+
+def sha1(body):
+    return hashlib.sha1(body).digest()
+
+
+def body(size, seed=0):
+    return random.Random(f"{size} {seed}").randbytes(size)
+
+
+class Child:
+    """A store that takes its content from a parent."""
+
+    def __init__(self, parent, documents, case, **settings):
+        self.dir = temporary("wsus-fetch-")
+        self.store, self.content, self.parent = self.dir / "store", self.dir / "content", parent
+        self.ctl("store", "create")
+        for name, value in {"upstream.url": parent.url, "content.spare": "0", **settings}.items():
+            self.ctl("config", "set", name.replace("_", "."), value)
+        (self.dir / "updates").mkdir()
+        for i, text in enumerate(documents):
+            (self.dir / "updates" / f"{i}.xml").write_text(text, encoding="utf-8")
+        self.ctl("update", "import", self.dir / "updates")
+        self.case = case
+
+    def ctl(self, *arguments, **kw):
+        return run(ROOT / "bin/wsusctl", "--store", self.store, *arguments, **kw)
+
+    def json(self, *arguments):
+        import json
+        return json.loads(self.ctl(*arguments, "--json").stdout)
+
+    def approve(self, *updates, action="install"):
+        for u in updates:
+            self.ctl("approve", u, "--group", "all", "--action", action)
+
+    def command(self, *options):
+        return [str(ROOT / "bin/wsus-sync"), "content", "--store", str(self.store), "--content", str(self.content), *options]
+
+    def environment(self):
+        return {**os.environ, "WSUS_SYNC_DELAY_MS": DELAY}
+
+    def fetch(self, *options, status=0):
+        done = run(*self.command(*options), check=False, env=self.environment(), timeout=60)
+        self.case.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def begin(self, *options):
+        return subprocess.Popen(self.command("--quiet", *options), env=self.environment(), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def path(self, data):
+        name = sha1(data).hex().upper()
+        return self.content / name[-2:] / name
+
+    def part(self, data):
+        return self.content / ".partial" / sha1(data).hex().upper()
+
+    def status(self):
+        return self.json("content", "status")
+
+    def assert_has(self, *files):
+        for data in files:
+            self.case.assertTrue(self.path(data).is_file(), f"{sha1(data).hex()} is not there")
+            self.case.assertEqual(self.path(data).read_bytes(), data)
+            self.case.assertEqual(self.path(data).stat().st_mode & 0o7777, 0o644)
+
+    def assert_clean(self):
+        """Nothing is half there: each name holds what its digest says, and the store is sound."""
+        for path in self.content.glob("??/*"):
+            self.case.assertEqual(hashlib.sha1(path.read_bytes()).hexdigest().upper(), path.name)
+        self.case.assertEqual(self.ctl("store", "audit").returncode, 0)
+
+    def parts(self):
+        return sorted(p.name for p in (self.content / ".partial").iterdir())
+
+    def approvals(self, update):
+        return {a["state"] for a in self.json("update", "show", update)["approvals"]}
+
+
+class Fetch(unittest.TestCase):
+    def parent(self, files, more=(), **kw):
+        """A parent that has these files, in one document each."""
+        docs = [document(number(100 + i), files=[(f"File {i}.cab", f, "")]) for i, f in enumerate(files)] + list(more)
+        server = Parent({(number(900 + i), 1): text for i, text in enumerate(docs)}, **kw)
+        self.addCleanup(server.stop)
+        server.content = {sha1(f): f for f in files}
+        return server, docs
+
+    def pair(self, files, approve=None, more=(), **settings):
+        server, docs = self.parent(files, more)
+        child = Child(server, docs, self, **settings)
+        child.approve(*(number(100 + i) for i in (range(len(files)) if approve is None else approve)))
+        return server, child
+
+    # will hold: WSUSSS-DSS-CONTENT-02, -05, -11
+    def test_what_is_approved_comes_small_files_first_and_the_approval_takes_effect(self):
+        files = [body(300_000), body(10), body(70_000), b"", body(5_000)]
+        server, child = self.pair(files, approve=(0, 1, 2, 3), **{"upstream.connections": "1"})
+        self.assertEqual(child.status()["needed_files"], 4)
+        said = child.fetch()
+        child.assert_has(*files[:4])
+        self.assertFalse(child.path(files[4]).exists())
+        names = [f"/Content/{sha1(f).hex().upper()[-2:]}/{sha1(f).hex().upper()}.cab" for f in (files[1], files[2], files[0])]
+        self.assertEqual([path for path, _, _ in server.gets], names)
+        self.assertEqual(child.approvals(number(100)), {"approved"})
+        self.assertEqual((child.status()["needed_files"], child.status()["stored"]), (0, 4))
+        self.assertEqual(child.parts(), [])
+        self.assertEqual(int(child.path(files[0]).stat().st_mtime), 1609459200, "its time is the metadata's")
+        self.assertIn("4 files fetched", said)
+        child.assert_clean()
+        server.gets.clear()
+        child.fetch()
+        self.assertEqual(server.gets, [])
+        server.assert_well_behaved(self)
+
+    def test_the_names_of_downstream_servers_and_wanted_marks_follow(self):
+        files = [body(1000)]
+        _, child = self.pair(files)
+        child.fetch()
+        name = sha1(files[0]).hex().upper()
+        link = child.content / "names" / name[-2:] / "file 0.cab"
+        self.assertEqual(os.readlink(link), name)
+
+    # will hold: WSUSSS-DSS-CONTENT-09
+    def test_a_cut_transfer_goes_on_where_it_stopped(self):
+        files = [body(400_000)]
+        server, child = self.pair(files)
+        server.on("content", cut=150_000)
+        server.on("content", cut=100_000, reset=True)
+        child.fetch()
+        child.assert_has(*files)
+        ranges = [r for _, r, _ in server.gets]
+        self.assertIsNone(ranges[0])
+        for r in ranges[1:]:
+            self.assertRegex(r, r"bytes=[1-9]\d+-")
+        server.assert_well_behaved(self)
+
+    def test_a_server_without_ranges_sends_all_of_it_again(self):
+        files = [body(400_000)]
+        server, child = self.pair(files)
+        server.on("content", cut=150_000)
+        whole = files[0]
+        get = server._get
+        self.assertIsNotNone(get)
+
+        def without(handler):
+            del handler.headers["Range"]
+            get(handler)
+        server._get = without
+        child.fetch()
+        child.assert_has(whole)
+
+    def test_parts_that_cannot_be_right_are_begun_anew(self):
+        files = [body(100_000, i) for i in range(4)]
+        server, child = self.pair(files)
+        (child.content / ".partial").mkdir(parents=True)
+        child.part(files[0]).write_bytes(files[0][:50_000])           # right: goes on
+        child.part(files[1]).write_bytes(b"x" * 50_000)               # wrong bytes: found in the end
+        child.part(files[2]).write_bytes(files[2] + b"more")          # too long
+        child.part(files[3]).write_bytes(files[3])                    # whole: nothing is asked
+        child.part(b"nobody's").write_bytes(b"a file that nobody needs")
+        child.fetch(status=1)  # the wrong one is discarded, and tried again later
+        child.assert_has(files[0], files[2], files[3])
+        child.fetch("--retry")
+        child.assert_has(*files)
+        asked = {path.split("/")[-1][:40]: r for path, r, _ in server.gets}
+        self.assertEqual(asked[sha1(files[0]).hex().upper()], "bytes=50000-")
+        self.assertIsNone(asked[sha1(files[2]).hex().upper()])
+        self.assertNotIn(sha1(files[3]).hex().upper(), asked)
+        self.assertEqual(child.parts(), [])
+        child.assert_clean()
+
+    # will hold: WSUSSS-DSS-CONTENT-11, -13, -DOWNLOADFILES-10
+    def test_wrong_bytes_are_never_there_and_count_as_an_error_of_the_server(self):
+        files = [body(50_000), body(60_000)]
+        server, child = self.pair(files)
+        server.content[sha1(files[0])] = files[0][:-1] + b"!"
+        said = child.fetch(status=1)
+        self.assertIn("SHA-1", said)
+        child.assert_has(files[1])
+        self.assertFalse(child.path(files[0]).exists())
+        child.assert_clean()
+        status = child.status()
+        self.assertEqual(status["failed"], 1)
+        row, = status["trouble"]
+        self.assertEqual((row["sha1"], row["state"], row["tries"]), (sha1(files[0]).hex().upper(), "failed", 1))
+        self.assertIn("SHA-1", row["why"])
+        self.assertIn("approved, waiting for 1 file", child.ctl("update", "show", number(100)).stdout)
+        server.gets.clear()
+        child.fetch()
+        self.assertEqual(server.gets, [], "it is tried again later, not now")
+        server.content[sha1(files[0])] = files[0]
+        child.fetch("--retry")
+        child.assert_has(*files)
+        self.assertEqual(child.status()["failed"], 0)
+
+    def test_answers_of_another_size_or_place_are_refused(self):
+        files = [body(50_000)]
+        for change in (lambda b: b + b"more", lambda b: b[:-1], lambda b: b"<html>an error that says 200</html>"):
+            server, child = self.pair(files)
+            server.on("content", times=-1, change=change)
+            child.fetch(status=1)
+            self.assertFalse(child.path(files[0]).exists())
+            server.calm()
+            child.fetch("--retry")
+            child.assert_has(*files)
+        server, child = self.pair(files)
+        (child.content / ".partial").mkdir(parents=True)
+        child.part(files[0]).write_bytes(files[0][:1000])
+        server.on("content", headers={"Content-Range": f"bytes 2000-49999/{len(files[0])}"})
+        child.fetch(status=1)
+        child.fetch("--retry")
+        child.assert_has(*files)
+
+    # will hold: WSUSSS-DSS-CONTENT-07, -08, -DOWNLOADFILES-02
+    def test_what_the_parent_lacks_it_is_asked_for_and_fetches(self):
+        files = [body(1000 + i) for i in range(120)]
+        server, child = self.pair(files, approve=())
+        child.ctl("config", "set", "content.download", "all")
+        server.obtains = dict(server.content)
+        server.content = {sha1(files[0]): files[0]}
+        child.fetch()
+        child.assert_has(*files)
+        self.assertEqual(sorted(server.wanted), sorted(sha1(f) for f in files[1:]))
+        calls = server.calls("DownloadFiles")
+        self.assertLessEqual(max(len(c.fields["fileDigestList"]["base64Binary"]) for c in calls), 100)
+        self.assertLess(len(calls), 20)
+        self.assertEqual(child.status()["needed_files"], 0)
+        server.assert_well_behaved(self)
+
+    def test_what_the_parent_is_still_fetching_is_no_error_and_tried_again_later(self):
+        files = [body(1000), body(2000)]
+        server, child = self.pair(files)
+        del server.content[sha1(files[0])]
+        said = child.fetch()
+        child.assert_has(files[1])
+        self.assertIn("1 asked of the server above", said)
+        row, = child.status()["trouble"]
+        self.assertEqual(row["state"], "the server above fetches it")
+        self.assertGreater(len(server.gets), 5, "it was looked for with growing delays")
+        server.content[sha1(files[0])] = files[0]
+        child.fetch("--retry")
+        child.assert_has(*files)
+        server.assert_well_behaved(self)
+
+    # will hold: WSUSSS-DSS-CONTENT-10
+    def test_what_the_parent_cannot_provide_comes_from_the_vendor(self):
+        files = [body(1000), body(2000), body(3000)]
+        server, child = self.pair(files)
+        for f in files[:2]:
+            name = sha1(f).hex()
+            server.elsewhere[f"/vendor/{name}.cab"] = f
+            child.ctl("content", "url", name, f"{server.url}/vendor/{name}.cab")
+        del server.content[sha1(files[0])]
+        server.content[sha1(files[1])] = b"x" * 2000
+        server.login = None
+        child.fetch()
+        child.assert_has(*files)
+        self.assertEqual(child.status()["needed_files"], 0)
+
+    def test_unknown_digests_are_told_apart_and_the_others_come(self):
+        files = [body(1000 + i) for i in range(12)]
+        server, child = self.pair(files)
+        server.obtains, server.content = dict(server.content), {}
+        gone = {sha1(files[3]), sha1(files[8])}
+        for item in server.items.values():
+            item.files = [d for d in item.files if d not in gone]
+        said = child.fetch(status=1)
+        child.assert_has(*(f for f in files if sha1(f) not in gone))
+        self.assertIn("knows no such file", said)
+        self.assertEqual({r["sha1"].lower() for r in child.status()["trouble"]}, {d.hex() for d in gone})
+        self.assertEqual(len(server.calls("GetCookie")), 2, "authorized anew, once")
+
+    def test_trouble_that_passes_is_waited_for(self):
+        files = [body(1000, i) for i in range(6)]
+        server, child = self.pair(files)
+        server.on("content", status=503)
+        server.on("content", drop=True)
+        server.on("content", status=500)
+        server.on("content", status=429, headers={"Retry-After": "1"})
+        child.fetch()
+        child.assert_has(*files)
+
+    def test_refusals_and_redirects_are_told_and_not_followed(self):
+        files = [body(1000)]
+        for what, words in (({"status": 403}, "403"), ({"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}}, "redirect"),
+                            ({"status": 401}, "login"), ({"status": 204, "body": b""}, "204")):
+            with self.subTest(words):
+                server, child = self.pair(files)
+                server.on("content", times=-1, **what)
+                self.assertIn(words, child.fetch(status=1))
+                self.assertFalse(child.path(files[0]).exists())
+                self.assertEqual(len(server.gets), 1)
+
+    def test_a_parent_that_is_not_there_ends_the_job_with_words_and_marks_nothing_as_failed(self):
+        files = [body(1000, i) for i in range(40)]
+        server, child = self.pair(files[:1], approve=())
+        for i in range(1, 40):
+            (child.dir / "updates" / f"{i}.xml").write_text(document(number(100 + i), files=[(f"{i}.cab", files[i], "")]), encoding="utf-8")
+        child.ctl("update", "import", child.dir / "updates")
+        child.ctl("config", "set", "content.download", "all")
+        server.stop()
+        said = child.fetch(status=1)
+        self.assertIn("does not answer", said)
+        self.assertLess(child.status()["failed"], 40)
+
+    # will hold: WSUSSS-DSS-CONTENT-01
+    def test_with_content_at_the_vendors_nothing_is_fetched(self):
+        server, child = self.pair([body(1000)])
+        child.ctl("config", "set", "content.store", "microsoft")
+        child.fetch()
+        self.assertEqual(server.gets, [])
+
+    # ---- room ----
+
+    def test_a_quota_lets_come_what_fits_and_says_what_is_missing(self):
+        files = [body(300_000), body(600_000), body(900_000)]
+        _, child = self.pair(files, **{"content.quota": "1"})
+        said = child.fetch(status=1)
+        child.assert_has(*files[:2])
+        self.assertFalse(child.path(files[2]).exists())
+        self.assertIn("1 file, 900 kB" if "1 file, " in said else "1 files, ", said)
+        self.assertIn("content.quota", said)
+        child.ctl("config", "set", "content.quota", "2")
+        child.fetch()
+        child.assert_has(*files)
+
+    def test_free_space_is_looked_at_before_it_begins(self):
+        files = [body(1000)]
+        server, child = self.pair(files, **{"content.spare": "1000000000"})
+        self.assertIn("content.spare", child.fetch(status=1))
+        self.assertEqual(server.gets, [])
+        self.assertFalse(child.path(files[0]).exists())
+
+    # ---- one at a time, stopped, killed ----
+
+    def test_a_second_job_says_who_runs_and_leaves(self):
+        files = [body(400_000)]
+        server, child = self.pair(files)
+        server.on("content", slow=(20_000, 0.05))
+        first = child.begin()
+        harness.wait_for(lambda: server.gets, what="the first job's GET")
+        second = run(*child.command(), check=False, env=child.environment())
+        self.assertEqual(second.returncode, 75)
+        self.assertIn(str(first.pid), second.stdout + second.stderr)
+        status = child.status()
+        self.assertEqual(status["job_pid"], first.pid)
+        self.assertEqual(first.wait(60), 0)
+        first.stderr.close()
+        child.assert_has(*files)
+
+    def test_a_job_that_is_told_to_stop_stops_and_goes_on_the_next_time(self):
+        files = [body(400_000)]
+        server, child = self.pair(files)
+        server.on("content", slow=(20_000, 0.05))
+        job = child.begin()
+        harness.wait_for(lambda: child.part(files[0]).exists() and child.part(files[0]).stat().st_size > 20_000, what="some bytes")
+        job.send_signal(signal.SIGTERM)
+        self.assertEqual(job.wait(20), 4)
+        job.stderr.close()
+        self.assertFalse(child.path(files[0]).exists())
+        self.assertEqual(child.part(files[0]).stat().st_mode & 0o7777, 0o600)
+        child.fetch()
+        child.assert_has(*files)
+        self.assertRegex(server.gets[-1][1], r"bytes=[1-9]\d+-")
+
+    def test_killed_at_any_moment_it_goes_on_and_ends_complete(self):
+        files = [body(20_000 + 7_000 * i) for i in range(24)]
+        server, child = self.pair(files)
+        server.on("content", times=-1, slow=(30_000, 0.002))
+        rng = random.Random(os.environ.get("WSUS_SEED", "5"))
+        killed = ended = 0
+        while killed < 40 and ended < 60:
+            job = child.begin("--retry")
+            time.sleep(rng.uniform(0, 0.25))
+            job.kill()
+            if job.wait(20) == -signal.SIGKILL:
+                killed += 1
+            else:
+                ended += 1
+                for path in child.content.glob("??/*"):  # all was there: it begins anew
+                    path.unlink()
+                child.ctl("content", "verify", check=False)
+            job.stderr.close()
+            for path in child.content.glob("??/*"):
+                self.assertEqual(hashlib.sha1(path.read_bytes()).hexdigest().upper(), path.name)
+        child.fetch("--retry")
+        child.assert_has(*files)
+        child.assert_clean()
+        self.assertEqual((child.status()["needed_files"], child.parts()), (0, []))
+        links = {p.name for p in child.content.glob("names/*/*")}
+        self.assertEqual(links, {f"file {i}.cab" for i in range(len(files))}, "names that a killed run did not make are made")
+        print(f"content: killed {killed} times, ended {ended} times before")
+        self.assertEqual(killed, 40)
+
+
+if __name__ == "__main__":
+    unittest.main()
