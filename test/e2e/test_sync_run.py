@@ -271,8 +271,7 @@ class Phases(unittest.TestCase):
 
     def test_first_trim(self):
         with Parent(small_catalog()) as server:
-            server.add(document(number(600), title="2026-11 Preview of Something", categories=(parent.PRODUCT, parent.CLASSIFICATION),
-                                attributes=' ExplicitlyDeployable="true"'))
+            server.add(document(number(600), title="2026-11 Preview of Something", categories=(parent.PRODUCT, parent.CLASSIFICATION)))
             child = Child(server, **{"sync.trim": "preview"})
             self.assertIn("sync.trim", child.sync().stdout)
 
@@ -280,8 +279,7 @@ class Phases(unittest.TestCase):
                 return {r["id"] for r in child.json("update", "list", "--all") if r["state"] == "declined"}
             self.assertEqual(declined(), {number(600)})
             child.ctl("undecline", number(600))
-            server.add(document(number(601), title="2026-12 Preview of Something", categories=(parent.PRODUCT, parent.CLASSIFICATION),
-                                attributes=' ExplicitlyDeployable="true"'))
+            server.add(document(number(601), title="2026-12 Preview of Something", categories=(parent.PRODUCT, parent.CLASSIFICATION)))
             self.assertNotIn("sync.trim", child.sync().stdout)
             self.assertEqual(declined(), set())
 
