@@ -76,16 +76,24 @@ int run_save(struct run *r, struct err *e)
 	return rc;
 }
 
-/* Whatever its lifetime is counted from, it is an instant: WSUSSS-TIMERS-04. */
+static int authorize(struct run *r, struct err *e)
+{
+	int rc = phase_authorize(r, e);
+	r->authorized = time_now();
+	return rc;
+}
+
+/* It ends at an instant (WSUSSS-TIMERS-04).  One that never had ten minutes is not renewed with each request. */
 static bool cookie_lasts(const struct run *r)
 {
-	return r->parent.cookie.n && r->parent.expires - time_now() > COOKIE_SPARE;
+	tick_t whole = r->parent.expires - r->authorized;
+	return r->parent.cookie.n && r->parent.expires - time_now() > MIN(COOKIE_SPARE, whole / 2);
 }
 
 int run_cookie(struct run *r, struct Cookie *out, struct err *e)
 {
 	if (!cookie_lasts(r)) {
-		int rc = phase_authorize(r, e);
+		int rc = authorize(r, e);
 		if (rc != E_OK)
 			return rc;
 	}
@@ -317,7 +325,7 @@ static const struct {
 	int (*run)(struct run *r, struct err *e);
 	bool (*wanted)(const struct run *r);
 } phases[SYNC__PHASES] = {
-	[SYNC_AUTHORIZATION] = {phase_authorize, always},
+	[SYNC_AUTHORIZATION] = {authorize, always},
 	[SYNC_CONFIGURATION] = {phase_configure, always},
 	[SYNC_CATEGORIES] = {phase_categories, always},
 	[SYNC_UPDATES] = {updates, wants_updates},
@@ -567,6 +575,8 @@ static int run_locked(struct run *r, const struct job_options *o, struct err *e)
 	if (rc != E_OK)
 		return rc;
 	rc = synchronize(r, e);
+	if (rc == E_OK && trim_first(r, &late) != E_OK)
+		report_warn(r->report, "sync.trim could not be applied: %s; `wsusctl trim` does it by hand", late.text);
 	r->log.ended = time_now();
 	r->log.result = history_result(rc);
 	r->log.received = r->http ? http_received(r->http) : 0;
@@ -576,8 +586,6 @@ static int run_locked(struct run *r, const struct job_options *o, struct err *e)
 	}
 	if (history_end(r, &late) != E_OK)
 		report_warn(r->report, "the history of synchronizations could not be written: %s", late.text);
-	if (rc == E_OK && trim_first(r, &late) != E_OK)
-		report_warn(r->report, "sync.trim could not be applied: %s; `wsusctl trim` does it by hand", late.text);
 	if (rc == E_OK)
 		fetch_content(r, o);
 	tell_end(r, rc, e);

@@ -29,6 +29,7 @@ struct run {
 	bool categories_only;
 	bool visits;              /* a job beside the synchronization: what it learns of the parent, run_save() does not write */
 	tick_t began;
+	tick_t authorized;        /* when the cookie came, 0: not in this run */
 };
 
 /* Settings, identity, name and what is known of the parent, from r->store, or as a transaction of it sees them; texts lie in r->a. */

@@ -1,5 +1,6 @@
 """test_sync_run.py -- one synchronization as a whole: one at a time, what faults mean, what it tells to whom, how it is ended, when it is
 due.  Its parent is that of parent.py."""
+import datetime
 import json
 import os
 import pty
@@ -350,6 +351,13 @@ class Faults(unittest.TestCase):
             server.expire_cookies()
             child.sync()
             self.assertEqual(self.restarts(child)[0], "done")
+        for minutes, times in ((240, 1), (8, 1), (2, 1)):  # in so short a run none comes near its end, however short it lasts
+            with self.subTest(minutes), Parent(small_catalog(250), limit=50) as server:
+                server.cookie_life = datetime.timedelta(minutes=minutes)
+                child = Child(server)
+                child.sync()
+                self.assertEqual(len(server.calls("GetCookie")), times)
+                server.assert_well_behaved(self)
 
 
 class Told(unittest.TestCase):
@@ -483,7 +491,7 @@ class Due(unittest.TestCase):
 
             def wait():
                 status = child.status()
-                return harness_seconds(status["next"]) - harness_seconds(status["last"])
+                return seconds(status["next"]) - seconds(status["last"])
             self.assertAlmostEqual(wait(), 1800, delta=60)
             child.sync(status=FAILED)
             self.assertAlmostEqual(wait(), 3600, delta=60)
@@ -508,8 +516,7 @@ class Due(unittest.TestCase):
             self.assertEqual(child.json("sync", "schedule")["schedule"], "off")
 
 
-def harness_seconds(text):
-    import datetime
+def seconds(text):
     return datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp()
 
 
