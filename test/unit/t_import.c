@@ -626,6 +626,36 @@ static void test_another_identity_than_asked_for_is_refused(void **state)
 	audit_is_clean();
 }
 
+static bool file_has(const struct sha1 *digest, struct slice url, struct slice key)
+{
+	struct txn *t = reading();
+	struct file f;
+	struct err e;
+	bool has = file_get(t, digest, &f, &e) == E_OK && slice_eq(f.mu_url, url) && slice_eq(f.key, key);
+	txn_end(&t);
+	return has;
+}
+
+/* will partly hold: WSUSSS-DSS-META-17 (here of what the store keeps) */
+static void test_what_is_said_of_files_besides(void **state)
+{
+	(void)state;
+	struct err e;
+	struct sha1 digest, none = {{9}};
+	assert_true(text_base64_fixed(SL(DIGEST_1), &digest, sizeof(digest)));
+	struct import *i = begin();
+	import_hold(i);
+	assert_int_equal(put(i, SL(FULL), 0, &e).outcome, IMPORT_NEW);
+	assert_int_equal(import_rest(i, &e), E_OK);
+	assert_int_equal(import_file_says(i, &digest, SL("http://a/b"), SL(""), &e), E_OK);
+	assert_int_equal(import_file_says(i, &digest, SL(""), SL("key"), &e), E_OK);
+	assert_int_equal(import_file_says(i, &none, SL("http://no"), SL(""), &e), E_OK);
+	assert_int_equal(import_rest(i, &e), E_OK);
+	assert_int_equal(import_end(&i, true, &e), E_OK);
+	assert_true(file_has(&digest, SL("http://a/b"), SL("key")));
+	audit_is_clean();
+}
+
 /* ---- identical rows however the bytes arrive ---- */
 
 static int add_row(struct slice key, struct slice value, void *arg)
@@ -853,6 +883,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_import_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_held_waits_for_the_end_of_the_synchronization, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_said_of_files_besides, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_import_while_one_rests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_identity_than_asked_for_is_refused, setup, teardown),
 	};
