@@ -278,7 +278,7 @@ int choice_put(struct txn *t, const struct choice *c, struct err *e)
 
 struct choices {
 	struct arena *a;
-	bool wanted; /* those that are wanted are to be covered; else none */
+	bool wanted; /* those that are wanted are to be covered; else none, and what was counted is forgotten, too */
 	struct choice *v;
 	size_t n, cap;
 };
@@ -286,7 +286,7 @@ struct choices {
 static int note_other(const struct choice *c, void *arg)
 {
 	struct choices *w = arg;
-	if (c->covered == (w->wanted && c->wanted))
+	if (w->wanted ? c->covered == c->wanted : !c->covered && !c->counted)
 		return E_OK;
 	struct choice *v = ARENA_MORE(w->a, w->v, w->n, &w->cap);
 	if (!v)
@@ -303,8 +303,12 @@ static int cover(struct txn *t, bool wanted, struct err *e)
 	if (rc == E_NOMEM)
 		return err_set(e, E_NOMEM, "out of memory for the choices");
 	for (size_t i = 0; rc == E_OK && i < w.n; i++) {
-		w.v[i].covered = !w.v[i].covered;
-		rc = choice_put(t, &w.v[i], e);
+		struct choice c = {.kind = w.v[i].kind, .id = w.v[i].id, .wanted = w.v[i].wanted};
+		if (wanted) {
+			c = w.v[i];
+			c.covered = !c.covered;
+		}
+		rc = choice_put(t, &c, e);
 	}
 	return rc;
 }

@@ -37,7 +37,7 @@ struct parent {
 /* E_NOTFOUND: NULL, or learned of another upstream.url than set names. */
 int parent_get(struct txn *t, const struct settings *set, struct parent *out, struct err *e) MUST_CHECK;
 int parent_put(struct txn *t, const struct parent *p, struct err *e) MUST_CHECK;
-/* Back to NULL: choices are no more covered, and what a synchronization staged and never finished is forgotten with its
+/* Back to NULL: choices are no more covered nor counted, and what a synchronization staged and never finished is forgotten with its
  * marks.  `upstream set` of another server, and `upstream none`. */
 int parent_forget(struct txn *t, struct err *e) MUST_CHECK;
 /* Policy may have been made here since the last GetDeployments: the next one asks for all of it.  setting_set() calls it when

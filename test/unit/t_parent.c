@@ -300,6 +300,11 @@ static void to_forget_it_leaves_choices_and_history_and_lets_go_what_was_held(vo
 	OK(revision_put(f->t, &r, &fx_err));
 	choose(f, CHOICE_PRODUCT, 1, true);
 	OK(choices_cover(f->t, &fx_err));
+	for (unsigned i = 1; i <= 2; i++) {
+		struct choice c = {.kind = CHOICE_PRODUCT, .id = fx_guid(i), .wanted = i == 1, .covered = i == 1, .counted = 7, .updates = 3,
+			.bytes = 5, .sampled = 3};
+		OK(choice_put(f->t, &c, &fx_err));
+	}
 	OK(fetch_put(f->t, &in, &fx_err));
 	OK(sync_run_put(f->t, &run, &fx_err));
 	fx_commit(f);
@@ -308,6 +313,10 @@ static void to_forget_it_leaves_choices_and_history_and_lets_go_what_was_held(vo
 	fx_begin(f, TXN_CATALOG);
 	IS(E_NOTFOUND, get(f, &p));
 	assert_choices(f, "product1+ ");
+	struct choice c;
+	struct guid one = fx_guid(1);
+	OK(choice_get(f->t, CHOICE_PRODUCT, &one, &c));
+	assert_true(c.counted == 0 && c.updates == 0 && c.bytes == 0 && c.sampled == 0);
 	IS(E_NOTFOUND, fetch_get(f->t, &in.digest, &v));
 	OK(sync_run_each(f->t, note_run, &s, &fx_err));
 	assert_string_equal(s.text, "5:done/authorization ");

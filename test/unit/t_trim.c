@@ -285,6 +285,56 @@ static void undo_offers_again_what_was_trimmed_and_nothing_else(void **state)
 	assert_int_equal(r.updates, 0);
 }
 
+/* Half of it is never committed. */
+static void without_memory_nothing_is_declined(void **state)
+{
+	struct fixture *f = *state;
+	struct trim_report r;
+	struct publish_report shown;
+	unsigned failures = 0;
+	STAGE(f, {.update = 1, .flags = REV_EXPIRED}, {.update = 2, .title = "Preview"}, {.update = 3}, {.update = 4, .superseded = {3}});
+	install(f, 4, 1);
+	for (long at = 1;; at++) {
+		assert_true(at < 10000);
+		struct txn *t = fx_begin(f, TXN_CATALOG);
+		alloc_fail_at = at;
+		int rc = trim_apply(t, TRIM_EVERY, false, &r, &fx_err);
+		if (rc == E_OK)
+			rc = publish(t, FIXTURE_NOW, &shown, &fx_err);
+		if (rc == E_OK)
+			rc = txn_commit(&f->t, &fx_err);
+		bool met = alloc_fail_at == 0;
+		alloc_fail_at = 0;
+		txn_end(&f->t);
+		if (rc == E_OK && !met)
+			break;
+		if (rc == E_OK) /* what failed was not needed */
+			undo(f, "expired superseded preview", false);
+		else
+			assert_string_equal(declined(f), "");
+		failures += rc != E_OK;
+	}
+	assert_true(failures > 5);
+	assert_string_equal(declined(f), "1:expired 2:preview 3:superseded");
+}
+
+static void a_replica_declines_nothing_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+	struct trim_report r;
+	STAGE(f, {.update = 1, .flags = REV_EXPIRED});
+	trim(f, "expired", false);
+	struct txn *t = fx_begin(f, TXN_CATALOG);
+	OK(setting_set(t, SL("upstream.url"), SL("https://above.example:8531"), &fx_err));
+	OK(setting_set(t, SL("upstream.mode"), SL("replica"), &fx_err));
+	fx_commit(f);
+	IS(E_REFUSED, trim_undo(fx_begin(f, TXN_READ), TRIM_EVERY, true, &r, &fx_err));
+	assert_non_null(strstr(fx_err.text, "https://above.example:8531"));
+	txn_end(&f->t);
+	IS(E_REFUSED, trim_apply(fx_begin(f, TXN_CATALOG), TRIM_EVERY, false, &r, &fx_err));
+	txn_end(&f->t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +348,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_the_highest_revision_that_is_shown_counts, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(approved_updates_and_what_they_contain_or_require_stay, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(an_approved_update_covers_what_it_supersedes, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(without_memory_nothing_is_declined, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(a_replica_declines_nothing_of_its_own, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(undo_offers_again_what_was_trimmed_and_nothing_else, fx_setup, fx_teardown),
 	};
 	return cmocka_run_group_tests_name("trim", tests, NULL, NULL);
