@@ -373,11 +373,11 @@ static void tell(struct counting *w, const struct wish *wish, const struct choic
 {
 	char id[GUID_TEXT + 1];
 	guid_text(&wish->id, id);
-	const char *what = wish->everything ? "everything" : choice_kind_names[wish->kind];
+	const char *what = wish->everything ? "everything" : wish->kind == CHOICE_PRODUCT ? "product " : "classification ";
 	if (c->sampled == 0 && c->updates)
-		report_note(w->r.report, "%s %s: %u updates", what, wish->everything ? "" : id, (unsigned)c->updates);
+		report_note(w->r.report, "%s%s: %u updates", what, wish->everything ? "" : id, (unsigned)c->updates);
 	else
-		report_note(w->r.report, "%s %s: %u updates, %s%.1f MB of files (%u documents read)", what, wish->everything ? "" : id,
+		report_note(w->r.report, "%s%s: %u updates, %s%.1f MB of files (%u documents read)", what, wish->everything ? "" : id,
 			(unsigned)c->updates, c->sampled < c->updates ? "about " : "", (double)c->bytes / 1e6, (unsigned)c->sampled);
 }
 
@@ -417,6 +417,8 @@ static int count_all(struct counting *w, struct err *e)
 		rc = caller_open(&w->r.caller, w->r.http, &w->r.set, w->dir, e);
 	if (rc == E_OK)
 		caller_set_tries(w->r.caller, TRIES);
+	if (rc == E_OK && w->r.parent.cookie.n && caller_set_expiration(w->r.caller, w->r.parent.expiration, e) != E_OK)
+		w->r.parent.cookie = SL0; /* it cannot be sent back as it came: another one is asked for */
 	report_phase(w->r.report, "count");
 	if (rc == E_OK && w->r.parent.met == 0) {
 		rc = phase_authorize(&w->r, e);

@@ -262,6 +262,52 @@ class Asking(unittest.TestCase):
             self.assertEqual(self.place.json("upstream", "show")["kind"], "microsoft")
 
 
+class Microsoft(unittest.TestCase):
+    """A copy of Microsoft's server: its form, its limits, its root."""
+
+    # will hold: WSUSSS-TRANSPORT-26, WSUSSS-DSS-META-02
+    def test_from_naming_it_to_the_first_updates(self):
+        authority = Authority("Microsoft Root Certificate Authority 2011")
+        with Parent(small_catalog(120), tls=authority.context(), microsoft_update=True) as parent:
+            parent.lenient = True  # who only asks keeps nothing
+            place = Place(filled=False)
+            place("upstream", "set", "microsoft", "--url", parent.url, "--ca", authority.file, "--ca-fingerprint", authority.fingerprint())
+            self.assertIsNone(place.json("upstream", "show")["met"])
+            place("sync", "run")
+            shown = place.json("upstream", "show")
+            self.assertEqual((shown["protocol"], shown["catalog_only"], shown["express"], shown["max_updates"]), ("1.21", True, True, 100))
+            self.assertEqual((shown["kind"], shown["mode"], shown["update_anchor"]), ("microsoft", "autonomous", None))
+            self.assertIsNotNone(shown["met"])
+            self.assertIsNotNone(shown["category_anchor"])
+            self.assertEqual([r["language"] for r in shown["languages"] if r["enabled"]], ["en"])
+            self.assertIn("Protocol version", place("upstream", "show").stdout)
+            said = place("product", "select", "Small Product").stdout
+            self.assertIn("Small Product: adds 120 updates (exact)", said)
+            place("sync", "run")
+            self.assertEqual(len(place.json("update", "list", "--type", "software")), 120)
+            self.assertIsNotNone(place.json("upstream", "show")["update_anchor"])
+            self.assertEqual(parent.wanted, [])
+            self.assertIn("what was learned of", place("upstream", "none").stdout)
+            self.assertEqual(len(place.json("update", "list", "--type", "software")), 120)
+            row = place.json("product", "list")[0]
+            self.assertEqual((row["selected"], row["covered"], row["counted"]), (True, False, None))
+            parent.assert_well_behaved(self)
+
+    def test_another_root_than_the_named_one_is_not_asked(self):
+        mine, other = Authority("Mine"), Authority("Other")
+        with Parent(small_catalog(), tls=mine.context(), microsoft_update=True) as parent:
+            place = Place(filled=False)
+            done = place("upstream", "set", "microsoft", "--url", parent.url, "--ca", other.file, "--ca-fingerprint", other.fingerprint(), status=1)
+            self.assertIn("nothing was stored", done.stderr)
+            self.assertEqual(parent.requests, [])
+            # the file is exchanged behind our back: the fingerprint is looked at each time
+            place("upstream", "set", "microsoft", "--url", parent.url, "--ca", mine.file, "--ca-fingerprint", mine.fingerprint())
+            mine.file.write_text(other.file.read_text())
+            seen = len(parent.requests)
+            place("sync", "run", status=1)
+            self.assertEqual(len(parent.requests), seen)
+
+
 class Servers(unittest.TestCase):
     """Two instances."""
 
