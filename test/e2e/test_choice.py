@@ -258,6 +258,7 @@ class Counting(unittest.TestCase):
         everything = self.place.json("product", "select", "--all", "--dry-run")
         self.assertEqual([(r["title"], r["selected"], r["updates"]) for r in everything], [("everything", False, 53)])
         self.parent.assert_well_behaved(self)
+        self.place.audit()
 
     def test_a_server_that_sends_few_documents_at_a_time_is_asked_again(self):
         self.parent.batch = 7
