@@ -441,7 +441,7 @@ int approve(struct txn *t, const struct approval *a, struct err *e)
 {
 	struct revision v;
 	struct deployment d;
-	int rc = policy_is_local(t, "approve", e);
+	int rc = policy_is_local(t, "to approve", e);
 	if (rc == E_OK)
 		rc = check_approval(t, a, &v, e);
 	if (rc != E_OK)
@@ -460,7 +460,7 @@ int approve(struct txn *t, const struct approval *a, struct err *e)
 int unapprove(struct txn *t, uint32_t update_no, uint32_t group, struct slice admin, struct err *e)
 {
 	struct deployment d;
-	int rc = policy_is_local(t, "unapprove", e);
+	int rc = policy_is_local(t, "to take approvals back", e);
 	if (rc == E_OK)
 		rc = find_live(t, update_no, group, 0, &d, e);
 	if (rc != E_OK)
@@ -528,7 +528,7 @@ static int decline_write(struct txn *t, struct update *u, struct err *e)
 int update_decline(struct txn *t, uint32_t update_no, bool declined, struct slice admin, struct err *e)
 {
 	struct update u;
-	int rc = policy_is_local(t, declined ? "decline" : "undecline", e);
+	int rc = policy_is_local(t, declined ? "to decline" : "to take declines back", e);
 	if (rc == E_OK)
 		rc = update_get(t, update_no, &u, e);
 	if (rc != E_OK || u.declined == declined)
@@ -555,7 +555,7 @@ int eula_accept(struct txn *t, const struct guid *eula, struct slice admin, stru
 	struct key k = key_guid(eula);
 	if (guid_is_zero(eula))
 		return err_set(e, E_FORM, "the update has no EULA");
-	int rc = policy_is_local(t, "accept licences", e);
+	int rc = policy_is_local(t, "to accept licences", e);
 	if (rc != E_OK || eula_accepted(t, eula))
 		return rc;
 	rec_begin(&b, 1, DEPLOYMENT_RECORD);

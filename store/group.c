@@ -556,7 +556,7 @@ int group_create(struct txn *t, struct slice name, uint32_t parent, uint32_t *no
 {
 	struct tree w;
 	struct group g = {.name = name, .parent = parent ? parent : GROUP_ALL_COMPUTERS, .created = time_now()};
-	int rc = policy_is_local(t, "create groups", e);
+	int rc = policy_is_local(t, "to create groups", e);
 	if (rc == E_OK)
 		rc = group_check_name(name, e);
 	if (rc == E_OK && group_find(t, name, &g.no) == E_OK)
@@ -607,7 +607,7 @@ static int check_move(struct txn *t, struct tree *w, struct group *g, uint32_t p
 int group_move(struct txn *t, uint32_t no, uint32_t parent, struct err *e)
 {
 	struct tree w;
-	int rc = policy_is_local(t, "move groups", e);
+	int rc = policy_is_local(t, "to move groups", e);
 	if (rc == E_OK)
 		rc = tree_load(t, &w, e);
 	if (rc != E_OK)
@@ -657,7 +657,7 @@ int group_remove(struct txn *t, const struct group *g, struct err *e)
 int group_delete(struct txn *t, uint32_t no, struct err *e)
 {
 	struct tree w;
-	int rc = policy_is_local(t, "delete groups", e);
+	int rc = policy_is_local(t, "to delete groups", e);
 	if (rc == E_OK)
 		rc = tree_load(t, &w, e);
 	if (rc != E_OK)

@@ -29,8 +29,8 @@ int policy_is_local(struct txn *t, const char *to_do, struct err *e)
 	int rc = settings_get(t, &set, e);
 	if (rc != E_OK || set.upstream_url.n == 0 || set.upstream_mode != UPSTREAM_REPLICA)
 		return rc;
-	return err_set(e, E_REFUSED, "this server is a replica of %.*s: %s there, it comes with the next synchronization; or "
-		"`wsusctl config set upstream.mode autonomous` first", SLF(set.upstream_url), to_do);
+	return err_set(e, E_REFUSED, "this server is a replica of %.*s: %s, do it there, and the next synchronization brings it; "
+		"`wsusctl config set upstream.mode autonomous` makes this server decide for itself", SLF(set.upstream_url), to_do);
 }
 
 /* ================= rows ================= */

@@ -987,8 +987,8 @@ static void a_replica_makes_no_policy_of_its_own_and_says_where_to(void **state)
 	mode(&s, "replica");
 	fx_begin(&s.f, TXN_CATALOG);
 	struct approval a = {.revision = revision_of(&s, 1, 1), .group = GROUP_UNASSIGNED, .admin = ADMIN};
-	struct outcome v[] = {{.what = "approve"}, {.what = "unapprove"}, {.what = "decline"}, {.what = "undecline"}, {.what = "accept licences"},
-		{.what = "create groups"}, {.what = "move groups"}, {.what = "delete groups"}};
+	struct outcome v[] = {{.what = "approve"}, {.what = "take approvals back"}, {.what = "decline"}, {.what = "take declines back"},
+		{.what = "accept licences"}, {.what = "create groups"}, {.what = "move groups"}, {.what = "delete groups"}};
 	v[0].rc = approve(s.f.t, &a, &v[0].e);
 	v[1].rc = unapprove(s.f.t, fx_update_no(s.f.t, 1), own, ADMIN, &v[1].e);
 	v[2].rc = update_decline(s.f.t, fx_update_no(s.f.t, 1), true, ADMIN, &v[2].e);
@@ -999,7 +999,7 @@ static void a_replica_makes_no_policy_of_its_own_and_says_where_to(void **state)
 	v[7].rc = group_delete(s.f.t, own, &v[7].e);
 	for (size_t i = 0; i < COUNTOF(v); i++) {
 		char words[128];
-		snprintf(words, sizeof(words), "replica of http://parent.example.net:8530: %s there", v[i].what);
+		snprintf(words, sizeof(words), "replica of http://parent.example.net:8530: to %s, do it there", v[i].what);
 		assert_int_equal(v[i].rc, E_REFUSED);
 		assert_non_null(strstr(v[i].e.text, words));
 	}
@@ -1041,7 +1041,7 @@ static void kept_policy_passes_and_gives_way(void **state)
 	fx_begin(&s.f, TXN_CATALOG);
 	OK(policy_lay(s.f.t, slice_of(kept.v), count, &fx_err));
 	assert_true(count[POLICY_GROUPS] == 1 && count[POLICY_APPROVALS] == 2 && count[POLICY_DECLINES] == 1);
-	IS(E_REFUSED, policy_is_local(s.f.t, "approve", &fx_err));
+	IS(E_REFUSED, policy_is_local(s.f.t, "to approve", &fx_err));
 	stage(&s, 1, 1);
 	publish_now(&s);
 	assert_false(deployed(&s, 1, 1, GROUP_ALL_COMPUTERS).dead); /* clients keep what they had until the parent answers */
