@@ -59,6 +59,7 @@ static int places_of(struct ctl *c, struct health_places *p)
 {
 	*p = (struct health_places){
 		.store = c->store_dir,
+		.content = c->content_dir,
 		.run = there(c, "run", "/run/wsus-fcgi"),
 		.log = there(c, "log", "/var/log/wsus-fcgi"),
 		.jobs = there(c, "jobs", "/var/lib/wsus-fcgi/jobs"),

@@ -36,6 +36,8 @@ const struct limit_info health_limits[LIM__N] = {
 	[LIM_FAULTS_WARN] = {"faults-warn", 5, "percent of requests", "the server's own failures are rare: overload at worst"},
 	[LIM_BACKUP_WARN] = {"backup-warn", 2, "days", "it is made each night: at two days one is missing"},
 	[LIM_BACKUP_CRITICAL] = {"backup-critical", 7, "days", "more work than that is hard to do again"},
+	[LIM_SYNC_WARN] = {"sync-warn", 2, "intervals of its schedule", "one that failed is tried again before the next"},
+	[LIM_SYNC_CRITICAL] = {"sync-critical", 7, "days", "updates come once a month, those that cannot wait on any day"},
 	[LIM_FAULTS_CRITICAL] = {"faults-critical", 50, "percent of requests", "most computers get nothing"},
 };
 
@@ -418,10 +420,88 @@ static void check_backup(const struct health_facts *f, struct finding *o)
 			"wsus-jobs(8); backup.to of wsus.conf is where it goes");
 }
 
+/* ---- the server above this one ---- */
+
+static void describe_sync(const struct health_facts *f, const struct sync_facts *s, struct finding *o)
+{
+	if (s->last == 0)
+		what(o, "none was made yet with %.150s", s->server);
+	else if (s->good == 0)
+		what(o, "none succeeded yet with %.150s", s->server);
+	else
+		what(o, "%.150s, the last %" PRId64 " h ago", s->server, (f->now - s->good) / HOUR);
+	if (s->period == 0)
+		what_more(o, "; no schedule");
+}
+
+/* A job that did not come so far as to write history. */
+static bool could_not_begin(const struct health_facts *f, const struct sync_facts *s, const struct job_facts **job)
+{
+	*job = find_job(f, "sync");
+	return *job && (*job)->failed && (*job)->started > s->last;
+}
+
 static void check_sync(const struct health_facts *f, struct finding *o)
 {
-	(void)f;
-	what(o, "none is made: updates come by `wsusctl update import`");
+	const struct sync_facts *s = &f->store.sync;
+	const struct job_facts *job;
+	if (f->store.known != KNOWN) {
+		what(o, "not looked at: the store does not open");
+		return;
+	}
+	if (!s->wanted) {
+		what(o, "no server above is set: updates come by `wsusctl update import`");
+		return;
+	}
+	describe_sync(f, s, o);
+	tick_t from = s->good ? s->good : s->since, age = f->now - from;
+	enum level l = from && s->period ? above(age, f->limit[LIM_SYNC_WARN] * s->period + HOUR, f->limit[LIM_SYNC_CRITICAL] * DAY)
+		: LEVEL_OK;
+	if (l != LEVEL_OK && f->up > SETTLED)
+		bad(o, l, "`wsusctl sync history` says what was in the way, `wsusctl sync run` tries now");
+	if (s->failed) {
+		what_more(o, "; %u in a row failed: %s", s->failures, s->why);
+		bad(o, level_worse(o->level, LEVEL_WARNING), "%s", s->remedy[0] ? s->remedy : "`wsusctl sync history` says more");
+	} else if (could_not_begin(f, s, &job)) {
+		what_more(o, "; it could not begin: %.200s", job->words);
+		bad(o, level_worse(o->level, LEVEL_WARNING), "`wsusctl sync run` shows it; see wsus-sync.sh(8)");
+	}
+}
+
+static void check_room(const struct health_facts *f, const struct sync_facts *s, struct finding *o)
+{
+	if (s->quota && s->stored_bytes + s->needed_bytes > s->quota) {
+		what_more(o, "; with what is here that is %.1f GB, content.quota is %.1f GB", (double)(s->stored_bytes + s->needed_bytes) / 1e9,
+			(double)s->quota / 1e9);
+		bad(o, LEVEL_WARNING, "`wsusctl config set content.quota` to more, or unapprove what nobody wants: wsus-cleanup.sh(8) then makes room");
+	}
+	if (f->content_disk.known == KNOWN && s->needed_bytes + s->spare > f->content_disk.free) {
+		what_more(o, "; the disk has %.1f GB, of which %.1f GB stay free", (double)f->content_disk.free / 1e9, (double)s->spare / 1e9);
+		bad(o, LEVEL_WARNING, "enlarge the disk of the content directory, or unapprove what nobody wants");
+	}
+}
+
+static void check_content(const struct health_facts *f, struct finding *o)
+{
+	const struct sync_facts *s = &f->store.sync;
+	if (f->store.known != KNOWN) {
+		what(o, "not looked at: the store does not open");
+		return;
+	}
+	if (s->needed_files == 0) {
+		what(o, "no file is missing");
+		return;
+	}
+	what(o, "%ju files of %.1f GB are missing", (uintmax_t)s->needed_files, (double)s->needed_bytes / 1e9);
+	if (!s->wanted) {
+		what_more(o, ": they come by `wsusctl content add`");
+		return;
+	}
+	if (s->failed_files) {
+		what_more(o, "; %u could not be fetched: %s", s->failed_files, s->file_why);
+		bad(o, LEVEL_WARNING, "`wsusctl content status` says which; they are tried again, at once by `wsusctl content fetch`");
+	}
+	check_room(f, s, o);
 }
 
 static const struct {
@@ -432,6 +512,7 @@ static const struct {
 	{"services", check_services}, {"store", check_store},           {"disk", check_disk},
 	{"catalog", check_catalog}, {"fleet", check_fleet},             {"computers", check_computers},
 	{"tick", check_tick},       {"faults", check_faults},           {"sync", check_sync},
+	{"content", check_content},
 	{"jobs", check_jobs},       {"backup", check_backup},
 };
 static_assert(COUNTOF(checks) + 2 <= HEALTH_CHECKS_MAX, "room for every check, and for what notifying and writing have to say");

@@ -35,6 +35,8 @@ enum health_limit {
 	LIM_FAULTS_CRITICAL,
 	LIM_BACKUP_WARN,
 	LIM_BACKUP_CRITICAL,
+	LIM_SYNC_WARN,
+	LIM_SYNC_CRITICAL,
 	LIM__N
 };
 struct limit_info {
@@ -66,6 +68,22 @@ struct cert_facts {
 	bool weak; /* signed with less than SHA-256 */
 	char words[HEALTH_WORDS];
 };
+struct sync_facts { /* with the server above; plain bytes, too */
+	bool wanted;          /* upstream.url is set */
+	tick_t period;        /* of sync.schedule, 0: off */
+	tick_t since;         /* the oldest run that is known began then, 0: none */
+	tick_t last, good;    /* the newest that ended, and that ended well: when */
+	tick_t took;          /* the newest: how long */
+	bool failed;          /* the newest */
+	uint32_t failures;    /* one after the other, of the newest ones */
+	uint32_t documents;   /* of the last that ended well */
+	char server[HEALTH_WORDS / 2], why[HEALTH_WORDS / 2], remedy[HEALTH_WORDS / 2];
+	uint64_t needed_files, needed_bytes; /* not here yet */
+	uint32_t failed_files;
+	char file_why[HEALTH_WORDS / 2]; /* of one of them */
+	uint64_t stored_bytes;           /* content files that are here */
+	uint64_t quota, spare;           /* bytes; quota 0: none */
+};
 struct store_facts { /* plain bytes: they come through a pipe */
 	enum known known; /* NOT_KNOWN: there is no store */
 	char words[HEALTH_WORDS];
@@ -77,6 +95,7 @@ struct store_facts { /* plain bytes: they come through a pipe */
 	struct wanted_totals wanted;
 	unsigned overdue; /* approvals whose go-live time has passed */
 	tick_t overdue_since;
+	struct sync_facts sync;
 };
 struct job_facts {
 	const char *name;
@@ -86,6 +105,10 @@ struct job_facts {
 	bool failed;             /* the last time */
 	bool running;            /* and some may take days */
 	char words[HEALTH_WORDS];
+};
+struct disk_facts {
+	enum known known;
+	uint64_t total, free;
 };
 struct health_facts {
 	tick_t now;
@@ -108,10 +131,7 @@ struct health_facts {
 		char words[HEALTH_WORDS];
 	} service[HEALTH_SERVICES];
 	struct store_facts store;
-	struct {
-		enum known known;
-		uint64_t total, free;
-	} disk;
+	struct disk_facts disk, content_disk; /* of the store; of content files */
 	struct {
 		enum known known;
 		uint64_t requests, faults; /* of the last hour; faults: those of the server's own making */
@@ -141,7 +161,7 @@ struct finding {
 	enum level level;
 	char what[HEALTH_WORDS], remedy[HEALTH_WORDS]; /* remedy empty if OK */
 };
-#define HEALTH_CHECKS_MAX 16
+#define HEALTH_CHECKS_MAX 20
 /* All checks in the table's order; returns their number, which leaves room for two, *worst the level of all. */
 unsigned health_judge(const struct health_facts *f, struct finding out[HEALTH_CHECKS_MAX], enum level *worst);
 
@@ -189,6 +209,7 @@ void health_metrics_add(struct buf *b, const struct health_facts *f, const struc
 /* ---- gathering (health_facts.c) ---- */
 struct health_places {
 	const char *store; /* directory of the store */
+	const char *content; /* directory of content files; need not be there */
 	const char *url;   /* the public one */
 	const char *tls;   /* directory of certificates */
 	const char *ca;    /* PEM, NULL: the system's store */

@@ -269,14 +269,14 @@ static void logs(struct health_facts *f, const char *dir)
 
 /* ---- all of it ---- */
 
-static void disk(struct health_facts *f, const char *dir)
+static void disk(struct disk_facts *d, const char *dir)
 {
 	struct statvfs v;
-	if (statvfs(dir, &v) != 0)
+	if (!dir || statvfs(dir, &v) != 0)
 		return;
-	f->disk.known = KNOWN;
-	f->disk.free = (uint64_t)v.f_bavail * v.f_frsize;
-	f->disk.total = f->disk.free + (uint64_t)(v.f_blocks - v.f_bfree) * v.f_frsize;
+	d->known = KNOWN;
+	d->free = (uint64_t)v.f_bavail * v.f_frsize;
+	d->total = d->free + (uint64_t)(v.f_blocks - v.f_bfree) * v.f_frsize;
 }
 
 void health_gather_quick(struct health_facts *f, const struct health_places *p, struct arena *a)
@@ -285,7 +285,8 @@ void health_gather_quick(struct health_facts *f, const struct health_places *p, 
 	server_certificate(f, p, a);
 	authority(f, p->ca, p->next, a);
 	services(f, p->run);
-	disk(f, p->store);
+	disk(&f->disk, p->store);
+	disk(&f->content_disk, p->content);
 }
 
 void health_gather(struct health_facts *f, const struct health_places *p, struct arena *a)

@@ -133,14 +133,26 @@ static void add_jobs(struct buf *b, const struct health_facts *f)
 	}
 }
 
+struct single {
+	enum known known;
+	const char *name, *help;
+	int64_t v;
+};
+
+static void add_rows(struct buf *b, const struct single *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].known != KNOWN)
+			continue;
+		family(b, rows[i].name, rows[i].help);
+		sample(b, rows[i].name, NULL, NULL, rows[i].v);
+	}
+}
+
 static void add_single(struct buf *b, const struct health_facts *f)
 {
 	const struct store_stat *s = &f->store.stat;
-	const struct {
-		enum known known;
-		const char *name, *help;
-		int64_t v;
-	} rows[] = {
+	const struct single rows[] = {
 		{KNOWN, "check_timestamp_seconds", "When all this was found out.", seconds(f->now)},
 		{f->disk.known, "disk_size_bytes", "Of the disk with the store.", (int64_t)f->disk.total},
 		{f->disk.known, "disk_free_bytes", "Of the disk with the store.", (int64_t)f->disk.free},
@@ -167,12 +179,20 @@ static void add_single(struct buf *b, const struct health_facts *f)
 		{f->backup.known, "backup_timestamp_seconds", "When the newest of them was made, 0: there is none.",
 			seconds(f->backup.newest)},
 	};
-	for (unsigned i = 0; i < COUNTOF(rows); i++) {
-		if (rows[i].known != KNOWN)
-			continue;
-		family(b, rows[i].name, rows[i].help);
-		sample(b, rows[i].name, NULL, NULL, rows[i].v);
-	}
+	const struct sync_facts *y = &f->store.sync;
+	enum known above = f->store.known == KNOWN && y->wanted ? KNOWN : NOT_KNOWN;
+	const struct single of_sync[] = {
+		{above, "sync_end_timestamp_seconds", "When the last synchronization with the server above ended, 0: none did.", seconds(y->last)},
+		{above, "sync_success_timestamp_seconds", "When one ended well last, 0: none did.", seconds(y->good)},
+		{above, "sync_failed", "1 if the last one failed.", y->failed},
+		{above, "sync_seconds", "How long the last one took.", seconds(y->took)},
+		{above, "sync_new_revisions", "New revisions that the last good one brought.", y->documents},
+		{f->store.known, "files_needed", "Files that are to be fetched.", (int64_t)y->needed_files},
+		{f->store.known, "files_needed_bytes", "Their size.", (int64_t)y->needed_bytes},
+		{f->store.known, "files_failed", "Those of them that could not be fetched so far.", y->failed_files},
+	};
+	add_rows(b, rows, COUNTOF(rows));
+	add_rows(b, of_sync, COUNTOF(of_sync));
 }
 
 void health_metrics_add(struct buf *b, const struct health_facts *f, const struct finding *v, unsigned n)

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "ctl/health_store.h"
+#include "store/need.h"
+#include "store/parent.h"
+#include "store/schedule.h"
 
 #define DAY (86400 * TICKS_PER_SECOND)
 #define SLICE_PERIOD (300 * TICKS_PER_SECOND) /* the next slice at the next run of a job that runs every 5 minutes */
@@ -74,6 +77,81 @@ static int look_at_deployment(const struct deployment *d, void *arg)
 	return E_OK;
 }
 
+/* ---- the server above this one ---- */
+
+static void keep_words(char to[HEALTH_WORDS / 2], struct slice words)
+{
+	snprintf(to, HEALTH_WORDS / 2, "%.*s", (int)MIN(words.n, (size_t)HEALTH_WORDS / 2 - 1), words.p ? words.p : "");
+}
+
+/* Newest first: whether the newest failed, how many before it did, and the last that did not. */
+static int look_at_run(const struct sync_run *r, void *arg)
+{
+	struct sync_facts *s = &((struct look *)arg)->f->sync;
+	bool failed = r->result == SYNC_FAILED || r->result == SYNC_INTERRUPTED;
+	s->since = r->began;
+	if (r->result == SYNC_RUNNING)
+		return E_OK;
+	if (s->last == 0) {
+		s->last = r->ended;
+		s->took = r->ended - r->began;
+		s->failed = failed;
+		keep_words(s->why, r->result == SYNC_INTERRUPTED ? SL("it was killed, or the machine went off") : r->why);
+		keep_words(s->remedy, r->remedy);
+	}
+	s->failures += failed && s->good == 0;
+	if (r->result == SYNC_DONE && s->good == 0) {
+		s->good = r->ended;
+		s->documents = r->added;
+	}
+	return E_OK;
+}
+
+static int look_at_fetch(const struct fetch *x, void *arg)
+{
+	struct sync_facts *s = &((struct look *)arg)->f->sync;
+	if (x->state == FETCH_FAILED && s->failed_files++ == 0)
+		keep_words(s->file_why, x->why);
+	return E_OK;
+}
+
+static int add_stored(const struct file *file, void *arg)
+{
+	((struct look *)arg)->f->sync.stored_bytes += file->stored ? file->size : 0;
+	return E_OK;
+}
+
+static tick_t period_of(struct slice schedule)
+{
+	struct schedule s;
+	if (!schedule_read(schedule, &s) || s.kind == SCHEDULE_OFF)
+		return 0;
+	return s.kind == SCHEDULE_EVERY ? (tick_t)s.hours * DAY / 24 : DAY;
+}
+
+static int look_at_sync(struct look *l, struct err *e)
+{
+	struct sync_facts *s = &l->f->sync;
+	struct settings set;
+	struct needs needs;
+	int rc = settings_get(l->t, &set, e);
+	if (rc != E_OK)
+		return rc;
+	s->wanted = set.upstream_url.n > 0;
+	keep_words(s->server, set.upstream_url);
+	s->period = period_of(set.sync_schedule);
+	s->quota = (uint64_t)set.content_quota * 1000000;
+	s->spare = (uint64_t)set.content_spare * 1000000;
+	rc = needs_get(l->t, txn_arena(l->t), &needs, e);
+	s->needed_files = needs.n;
+	s->needed_bytes = needs.bytes;
+	if (rc == E_OK)
+		rc = sync_run_each(l->t, look_at_run, l, e);
+	if (rc == E_OK)
+		rc = fetch_each(l->t, look_at_fetch, l, e);
+	return rc == E_OK && s->quota ? file_each(l->t, add_stored, l, e) : rc;
+}
+
 static int look(struct look *l, struct err *e)
 {
 	int rc = store_stat(l->t, &l->f->stat, e);
@@ -85,6 +163,8 @@ static int look(struct look *l, struct err *e)
 		rc = downstream_each(l->t, look_at_downstream, l, e);
 	if (rc == E_OK)
 		rc = wanted_total(l->t, &l->f->wanted, e);
+	if (rc == E_OK)
+		rc = look_at_sync(l, e);
 	return rc == E_OK ? deployment_each_of_group(l->t, 0, look_at_deployment, l, e) : rc;
 }
 

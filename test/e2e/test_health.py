@@ -76,13 +76,13 @@ class Well(Server):
         status, text = self.health()
         self.assertEqual(status, 0, text)
         lines = text.splitlines()
-        self.assertEqual(lines[0], "WSUS OK - 14 checks")
-        self.assertEqual(len(lines), 15)
+        self.assertEqual(lines[0], "WSUS OK - 15 checks")
+        self.assertEqual(len(lines), 16)
         for line in lines[1:]:
             self.assertRegex(line, r"^OK       [a-z]+: .+$")
         self.assertIn("scan: https://localhost:", text)
         self.assertIn("services: 4 of 4 answer", text)
-        self.assertIn("sync: none is made", text)
+        self.assertIn("sync: no server above is set", text)
         self.assertEqual(self.finding("certificate")["level"], "OK")
 
     def test_its_scans_leave_no_computer(self):
@@ -103,6 +103,20 @@ class Well(Server):
         status, text = self.health("--limit", "disk-warn=101")
         self.assertEqual((status, text.split(":")[0]), (1, "WSUS WARNING - disk"))
         self.assertEqual(self.health("--limit", "disk-critical=101")[0], 2)
+
+    def test_a_synchronization_that_failed_is_told_with_what_to_do(self):
+        """will partly hold: WSUSSS-TIMERS-06 (the run ends and says why)"""
+        self.addCleanup(self.server.ctl, "config", "set", "upstream.url", "")
+        self.server.ctl("config", "set", "upstream.url", "http://127.0.0.1:1")
+        done = run(ROOT / "bin/wsus-sync", "run", "--store", self.server.state / "store", "--no-content", check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        last = self.server.ctl_json("sync", "history")[0]
+        found = self.finding("sync")
+        self.assertEqual((found["level"], found["remedy"]), ("WARNING", last["remedy"][:len(found["remedy"])]))
+        self.assertIn(f"none succeeded yet with http://127.0.0.1:1; 1 in a row failed: {last['why'][:100]}", found["what"])
+        path = temporary() / "wsus.prom"
+        self.health("--metrics", path)
+        self.assertRegex(path.read_text(), r"(?s)\nwsus_sync_success_timestamp_seconds 0\n.*\nwsus_sync_failed 1\n")
 
     def test_numbers_for_prometheus(self):
         path = temporary() / "wsus.prom"
@@ -400,7 +414,7 @@ class Pages(Server):
     def test_2_well_then_broken_then_well_again(self):
         self.look()
         status, kind, text = self.page("/health")
-        self.assertEqual((status, kind, text.splitlines()[0]), (200, "text/plain; charset=utf-8", "WSUS OK - 15 checks"))
+        self.assertEqual((status, kind, text.splitlines()[0]), (200, "text/plain; charset=utf-8", "WSUS OK - 16 checks"))
         status, kind, text = self.page("/metrics")
         self.assertEqual((status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"))
         self.assertEqual(exposition(text)["wsus_service_up", "service", "auth"], 1)

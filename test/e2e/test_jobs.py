@@ -105,7 +105,7 @@ class Jobs(unittest.TestCase):
         self.addCleanup(os.environ.pop, "WSUS_HEALTH_SECONDS", None)
         with Instance("none") as server:
             wait_for((server.state / "jobs/health.txt").exists, what="the first look")
-            wait_for(lambda: " health: WSUS OK - 15 checks\n" in self.log(server), what="its line")
+            wait_for(lambda: " health: WSUS OK - 16 checks\n" in self.log(server), what="its line")
 
     def test_it_ends_at_once_with_all_it_started(self):
         with Instance("none") as server:

@@ -78,9 +78,9 @@ static void test_a_well_server(void **state)
 	enum level worst;
 	struct health_facts f = well();
 	(void)state;
-	assert_int_equal(14, health_judge(&f, v, &worst));
+	assert_int_equal(15, health_judge(&f, v, &worst));
 	assert_int_equal(LEVEL_OK, worst);
-	expect(&f, "sync", LEVEL_OK, "none is made");
+	expect(&f, "sync", LEVEL_OK, "no server above is set");
 }
 
 static void test_the_worst(void **state)
@@ -311,6 +311,80 @@ static void test_backups(void **state)
 	f.backup.known = FAILED_TO_KNOW;
 	snprintf(f.backup.words, sizeof(f.backup.words), "/b: Permission denied");
 	expect(&f, "backup", LEVEL_OK, "/b: Permission denied");
+}
+
+static void test_synchronizations(void **state)
+{
+	struct health_facts f = well();
+	struct sync_facts *s = &f.store.sync;
+	(void)state;
+	expect(&f, "sync", LEVEL_OK, "no server above is set");
+	s->wanted = true;
+	snprintf(s->server, sizeof(s->server), "https://up:8531");
+	expect(&f, "sync", LEVEL_OK, "none was made yet with https://up:8531; no schedule");
+	s->period = DAY;
+	s->since = NOW - 40 * DAY;
+	s->last = s->good = NOW - 49 * HOUR; /* two nights, and an hour for what takes long */
+	expect(&f, "sync", LEVEL_OK, "https://up:8531, the last 49 h ago");
+	s->good -= MINUTE;
+	expect(&f, "sync", LEVEL_WARNING, "");
+	assert_non_null(strstr(judged(&f, "sync").remedy, "wsusctl sync run"));
+	s->period = HOUR;
+	s->good = NOW - 3 * HOUR - MINUTE;
+	expect(&f, "sync", LEVEL_WARNING, "");
+	f.up = HOUR;
+	expect(&f, "sync", LEVEL_OK, "");
+	f.up = 30 * DAY;
+	s->good = NOW - 7 * DAY - 1;
+	expect(&f, "sync", LEVEL_CRITICAL, "");
+	s->good = 0;
+	expect(&f, "sync", LEVEL_CRITICAL, "none succeeded yet");
+	s->period = 0; /* by hand */
+	expect(&f, "sync", LEVEL_OK, "");
+	s->failed = true;
+	s->failures = 3;
+	snprintf(s->why, sizeof(s->why), "the name up is not known");
+	snprintf(s->remedy, sizeof(s->remedy), "is the address right?");
+	expect(&f, "sync", LEVEL_WARNING, "3 in a row failed: the name up is not known");
+	assert_string_equal("is the address right?", judged(&f, "sync").remedy);
+	s->failed = false;
+	s->good = s->last = NOW - HOUR;
+	f.job[4].failed = true; /* with no line in the history */
+	snprintf(f.job[4].words, sizeof(f.job[4].words), "no such file");
+	expect(&f, "sync", LEVEL_WARNING, "it could not begin: no such file");
+	f.job[4].started = NOW - 2 * HOUR;
+	expect(&f, "sync", LEVEL_OK, "");
+	f.store.known = NOT_KNOWN;
+	snprintf(f.store.words, sizeof(f.store.words), "none");
+	expect(&f, "sync", LEVEL_OK, "not looked at");
+}
+
+static void test_files_that_are_missing(void **state)
+{
+	struct health_facts f = well();
+	struct sync_facts *s = &f.store.sync;
+	(void)state;
+	expect(&f, "content", LEVEL_OK, "no file is missing");
+	s->needed_files = 3;
+	s->needed_bytes = 20 * GB;
+	expect(&f, "content", LEVEL_OK, "3 files of 20.0 GB are missing: they come by `wsusctl content add`");
+	s->wanted = true;
+	expect(&f, "content", LEVEL_OK, "3 files of 20.0 GB are missing");
+	s->failed_files = 1;
+	snprintf(s->file_why, sizeof(s->file_why), "404");
+	expect(&f, "content", LEVEL_WARNING, "1 could not be fetched: 404");
+	s->failed_files = 0;
+	f.content_disk = (struct disk_facts){KNOWN, 100 * GB, 21 * GB};
+	s->spare = GB;
+	expect(&f, "content", LEVEL_OK, "");
+	s->spare++;
+	expect(&f, "content", LEVEL_WARNING, "the disk has 21.0 GB, of which 1.0 GB stay free");
+	f.content_disk.known = NOT_KNOWN;
+	s->quota = 50 * GB;
+	s->stored_bytes = 30 * GB;
+	expect(&f, "content", LEVEL_OK, "");
+	s->stored_bytes++;
+	expect(&f, "content", LEVEL_WARNING, "content.quota is 50.0 GB");
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -586,7 +660,7 @@ int main(void)
 		cmocka_unit_test(test_a_store_that_is_bad),
 		cmocka_unit_test(test_computers_ticks_faults),
 		cmocka_unit_test(test_jobs),
-		cmocka_unit_test(test_backups),
+		cmocka_unit_test(test_backups), cmocka_unit_test(test_synchronizations), cmocka_unit_test(test_files_that_are_missing),
 		cmocka_unit_test(test_what_jobs_left_is_read),
 		cmocka_unit_test(test_limits_by_name),
 		cmocka_unit_test(test_once_when_entered_and_once_when_left),
