@@ -16,6 +16,7 @@ import time
 
 from machine import facts, say
 from servers import Catalog
+import part_downstream
 import part_groups
 import part_need
 import part_policy
@@ -28,7 +29,8 @@ import part_wire
 import report
 
 PARTS = {"store": part_store, "wire": part_wire, "rates": part_rates, "need": part_need, "processes": part_processes,
-         "sync": part_sync, "groups": part_groups, "policy": part_policy, "storm": part_storm}
+         "sync": part_sync, "groups": part_groups, "policy": part_policy, "storm": part_storm,
+         "downstream": part_downstream}
 
 
 class Bench:
