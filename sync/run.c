@@ -510,9 +510,9 @@ static void fetch_content(struct run *r, const struct job_options *o)
 		report_warn(r->report, "which files are needed could not be found out: %s", e.text);
 	} else if (n.n) {
 		size_text(n.bytes, size);
-		bool started = start_content(o);
-		report_note(r->report, started ? "%zu files (%s) are being fetched; `wsusctl content status` shows how far it is"
-					       : "%zu files (%s) are missing; `wsusctl content fetch` fetches them", n.n, size);
+		bool started = start_content(o), one = n.n == 1;
+		report_note(r->report, "%zu file%s (%s) %s %s", n.n, one ? "" : "s", size, one ? "is" : "are",
+			started ? "being fetched; `wsusctl content status` shows how far it is" : "missing; `wsusctl content fetch` begins to fetch");
 	}
 }
 

@@ -1,9 +1,11 @@
 """test_sync_run.py -- one synchronization as a whole: one at a time, what faults mean, what it tells to whom, how it is ended, when it is
 due.  Its parent is that of parent.py."""
 import datetime
+import hashlib
 import json
 import os
 import pty
+import random
 import re
 import select
 import signal
@@ -232,8 +234,7 @@ class Phases(unittest.TestCase):
         """will hold: WSUSSS-DSS-INIT-02"""
         with Parent(small_catalog()) as server:
             child = Child(server, **{"server.name": "branch.example.net"})
-            mine = child.json("store", "stat")
-            mine = next(v for k, v in mine.items() if k.lower() in ("serverid", "server_id"))
+            mine = child.json("store", "stat")["server_id"]
             child.sync()
             server.expire_cookies()
             child.sync()
@@ -283,6 +284,40 @@ class Phases(unittest.TestCase):
             server.add(document(number(601), title="2026-12 Preview of Something", categories=(parent.PRODUCT, parent.CLASSIFICATION)))
             self.assertNotIn("sync.trim", child.sync().stdout)
             self.assertEqual(declined(), set())
+
+
+class Behind(unittest.TestCase):
+    """Files are fetched by a process of its own, which outlives the run."""
+
+    def setUp(self):
+        self.body = random.Random(1).randbytes(30000)
+        self.server = self.enterContext(Parent(small_catalog()))
+        self.key = self.server.add(document(number(700), categories=(parent.PRODUCT, parent.CLASSIFICATION), files=(("a.cab", self.body, ""),)))
+        digest = hashlib.sha1(self.body).digest()
+        self.server.content[digest] = self.body
+        self.server.deploy(self.key)
+        self.child = Child(self.server, **{"upstream.mode": "replica"})
+        name = digest.hex().upper()
+        self.path = self.child.state / "content" / name[-2:] / name
+
+    def test_files_are_fetched(self):
+        gate = threading.Event()
+        self.server.on("content", hang=gate)
+        done = self.child.sync()
+        self.assertIn("note: 1 file (30 KB) is being fetched", done.stdout)
+        self.assertFalse(self.path.exists())
+        gate.set()
+        harness.wait_for(self.path.exists, what="the file")
+        self.assertEqual(self.path.read_bytes(), self.body)
+        harness.wait_for(lambda: self.child.json("store", "stat")["files_stored"] == 1, what="its mark")
+        self.assertNotIn("fetched", self.child.sync().stdout)
+
+    def test_or_not(self):
+        for options, settings in ((("--no-content",), {}), (("--categories",), {}), ((), {"content.store": "microsoft"})):
+            with self.subTest(options=options, settings=settings):
+                child = Child(self.server, **{"upstream.mode": "replica", **settings})
+                self.assertNotIn("file", child.sync(*options).stdout.replace("files of what is approved", ""))
+        self.assertEqual(self.server.gets, [])
 
 
 class Faults(unittest.TestCase):
