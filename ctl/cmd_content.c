@@ -324,6 +324,12 @@ static int run_key(struct ctl *c)
 	return rc == E_OK ? audit_note(c->txn, c->admin, "content key %s", c->pos[0]) : rc;
 }
 
+static const struct option_row fetch_options[] = {
+	{"retry", NULL, "what failed and would be tried again later, too"},
+	{"detach", NULL, "begin it in the background and return"},
+	{0},
+};
+
 const struct command content_commands[] = {
 	{"content", "add", "PATH...", "add content files (files, or everything below directories)", 1, 1000000,
 		NEED_STORE, NULL, run_add, NULL,
@@ -332,6 +338,10 @@ const struct command content_commands[] = {
 	{"content", "status", "", "how much content is here, what is to be fetched, and how far that is", 0, 0, NEED_READ, NULL,
 		content_run_status, NULL,
 		"What could not be fetched is listed with the reason and when it is tried again; `content fetch --retry` tries at once."},
+	{"content", "fetch", "", "fetch the files that are needed from the server above", 0, 0, NEED_PLACE, fetch_options,
+		content_run_fetch, NULL,
+		"What was cut goes on where it stopped. It begins by itself behind an approval and a synchronization, and when a downstream "
+		"server asks for files. Exit status 75: somebody fetches already; 4: it was stopped."},
 	{"content", "url", "SHA1 URL", "say where the vendor has a file, for content.store = microsoft", 2, 2, NEED_WRITE,
 		NULL, run_url, NULL,
 		"Computers are sent there then, and approvals wait for no file.  A file whose address is not known is announced at "

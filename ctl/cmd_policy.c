@@ -1,6 +1,7 @@
 /* cmd_policy.c -- approvals, declines, EULAs: what is offered to whom. */
 #include "common/text.h"
 #include "ctl/cmd.h"
+#include "ctl/content.h"
 #include "ctl/policy.h"
 
 /* The words people use, and what they mean to the protocol. */
@@ -253,6 +254,16 @@ static int report_approvals(struct ctl *c)
 	return rc;
 }
 
+/* Fetching what is missing begins at once. */
+static int report_approved(struct ctl *c)
+{
+	struct revision r;
+	int rc = report_approvals(c);
+	if (rc == E_OK)
+		rc = revision_get(c->txn, *(int32_t *)c->state, &r, &c->err);
+	return rc == E_OK ? content_begin(c, r.update_no) : rc;
+}
+
 /* ---- decline ---- */
 
 static int set_one_declined(struct ctl *c, const struct revision *r, bool declined)
@@ -366,6 +377,7 @@ static const struct option_row approve_options[] = {
 	{"deadline", "TIME", "install by then even against the user's wish: 2026-12-24T18:00 or +7d"},
 	{"go-live", "TIME", "takes effect then"},
 	{"priority", "WORD", "of the download: high, normal, low"},
+	{"no-content", NULL, "do not begin to fetch its files"},
 	{0},
 };
 static const struct option_row group_options[] = {
@@ -375,9 +387,10 @@ static const struct option_row group_options[] = {
 
 const struct command policy_commands[] = {
 	{"approve", NULL, "ID", "offer an update to a group", 1, 1, NEED_WRITE, approve_options, run_approve,
-		report_approvals,
+		report_approved,
 		"One approval per update and group: approving another revision or action replaces it. Computers see it at their "
-		"next scan; until its files are here and its EULA is accepted it is only evaluated."},
+		"next scan; until its files are here and its EULA is accepted it is only evaluated. If there is a server above, "
+		"fetching what is missing begins at once, in the background."},
 	{"unapprove", NULL, "ID", "take an approval back", 1, 1, NEED_WRITE, group_options, run_unapprove,
 		report_approvals, NULL},
 	{"decline", NULL, "ID...", "never offer an update, nor revisions of it to come", 1, 10000, NEED_WRITE, NULL,

@@ -48,7 +48,7 @@ class Child:
 
     def approve(self, *updates, action="install"):
         for u in updates:
-            self.ctl("approve", u, "--group", "all", "--action", action)
+            self.ctl("approve", u, "--group", "all", "--action", action, "--no-content")
 
     def command(self, *options):
         return [str(ROOT / "bin/wsus-sync"), "content", "--store", str(self.store), "--content", str(self.content), *options]
@@ -327,6 +327,27 @@ class Fetch(unittest.TestCase):
         child.ctl("config", "set", "content.store", "microsoft")
         child.fetch()
         self.assertEqual(server.gets, [])
+
+    # ---- begun by commands ----
+
+    def test_an_approval_says_how_much_is_missing_and_begins_to_fetch_it(self):
+        files = [body(2_000_000), body(3_000_000)]
+        server, child = self.pair(files, approve=())
+        said = child.ctl("approve", number(100), "--group", "all").stdout
+        self.assertRegex(said, r"1 file, 2(\.0)? MB, to be fetched: it is under way")
+        harness.wait_for(lambda: child.status()["needed_files"] == 0, what="the file")
+        child.assert_has(files[0])
+        harness.wait_for(lambda: "job_pid" not in child.status(), what="the job's end")
+        self.assertEqual(child.approvals(number(100)), {"approved"})
+        said = child.ctl("approve", number(101), "--group", "all", "--no-content").stdout
+        self.assertRegex(said, r"1 file, 3(\.0)? MB, to be fetched, about .*: `wsusctl content fetch`")
+        self.assertEqual(child.status()["needed_files"], 1)
+        self.assertNotIn("fetched", child.ctl("approve", number(100), "--group", "all").stdout)
+        done = child.ctl("content", "fetch")
+        self.assertIn("1 file fetched", done.stdout)
+        child.assert_has(*files)
+        child.ctl("config", "set", "upstream.url", "")
+        self.assertIn("no server above", child.ctl("content", "fetch").stdout)
 
     # ---- room ----
 
