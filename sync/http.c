@@ -1,7 +1,8 @@
 /* http.c -- jobs on a libcurl multi handle: queued, running, done.
  *
- * A job waits here, not in libcurl, until one of upstream.connections is free: its time-outs begin when it does.  The rate is
- * shared out among those that run.  A pipe that is written by http_cancel() ends every wait. */
+ * A job waits here, not in libcurl, until one of upstream.connections is free: its time-outs begin when it does.  The rate is one
+ * account that bytes of all jobs are paid from; who finds it empty pauses (libcurl's own limit is of one transfer, and lets the
+ * first second's bytes pass at once).  An eventfd that http_cancel() writes to ends every wait. */
 #include "sync/http.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ struct running {
 	char coding[40], range[80];
 	uint64_t plain; /* bytes decoded */
 	size_t header_bytes;
-	bool begun;
+	bool begun, paused;
 	int rc;         /* ours, which libcurl only knows as "write error" */
 };
 
@@ -59,6 +60,8 @@ struct http {
 	char *base, *proxy, *pin, *certificate, *key;
 	long timeout;
 	uint64_t rate, received;
+	double account; /* bytes that may come now; below zero: too many came */
+	int64_t paid;   /* when it was filled last */
 	bool looking;
 	struct http_look look;
 };
@@ -247,6 +250,11 @@ static int begin(struct running *r)
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct running *r = arg;
+	if (r->h->rate && r->h->account <= 0) {
+		r->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	r->h->account -= (double)(size * n);
 	if (r->rc == E_OK && !r->begun)
 		r->rc = begin(r);
 	if (r->rc == E_OK)
@@ -565,14 +573,6 @@ static void set_request(struct running *r)
 	}
 }
 
-static void share_rate(struct http *h)
-{
-	curl_off_t each = h->rate ? (curl_off_t)MAX(h->rate / MAX(h->busy, 1u), (uint64_t)1) : 0;
-	for (unsigned i = 0; i < h->limit; i++)
-		if (h->running[i].j)
-			curl_easy_setopt(h->running[i].curl, CURLOPT_MAX_RECV_SPEED_LARGE, each);
-}
-
 static void clear_job(struct http_job *j)
 {
 	j->rc = E_OK;
@@ -599,7 +599,6 @@ static void finish(struct running *r, int rc)
 	memset(r, 0, sizeof(*r));
 	h->busy--;
 	queue_add(&h->done, j);
-	share_rate(h);
 }
 
 static void run(struct http *h, struct http_job *j)
@@ -618,7 +617,6 @@ static void run(struct http *h, struct http_job *j)
 	set_trust(r);
 	set_identity(r);
 	set_request(r);
-	share_rate(h);
 	if (curl_multi_add_handle(h->multi, r->curl) != CURLM_OK)
 		finish(r, err_set(&j->err, E_NOMEM, "no memory for a request"));
 }
@@ -649,10 +647,37 @@ static void ended(struct running *r, CURLcode code)
 
 /* ---- all jobs ---- */
 
+#define ACCOUNT_MS 250 /* of the rate are kept at most: what nobody used is not made up for */
+
+static void fill_account(struct http *h)
+{
+	int64_t now = now_ms();
+	double most = (double)h->rate * ACCOUNT_MS / 1000;
+	h->account = MIN(h->account + (double)h->rate * (double)(now - h->paid) / 1000, most);
+	h->paid = now;
+	for (unsigned i = 0; i < h->limit && (h->account > 0 || h->rate == 0); i++) {
+		struct running *r = &h->running[i];
+		if (!r->paused)
+			continue;
+		r->paused = false;
+		curl_easy_pause(r->curl, CURLPAUSE_CONT); /* hands out at once what it kept */
+	}
+}
+
+/* Until somebody may go on. */
+static int64_t until_paid(const struct http *h)
+{
+	bool any = false;
+	for (unsigned i = 0; i < h->limit; i++)
+		any |= h->running[i].paused;
+	return any && h->rate ? (int64_t)(-h->account * 1000 / (double)h->rate) + 1 : STEP_MS;
+}
+
 static void step(struct http *h)
 {
 	CURLMsg *m;
 	int left;
+	fill_account(h);
 	while (h->waiting.first && h->busy < h->limit)
 		run(h, queue_take(&h->waiting, NULL));
 	curl_multi_perform(h->multi, &left);
@@ -700,11 +725,11 @@ int http_start(struct http *h, struct http_job *j, struct err *e)
 
 void http_stop(struct http *h, struct http_job *j)
 {
-	if (!queue_take(&h->waiting, j) && j->running) {
+	if (j->running) {
 		curl_multi_remove_handle(h->multi, ((struct running *)j->running)->curl);
 		finish(j->running, E_CANCELLED);
 	}
-	if (queue_take(&h->done, j))
+	if (queue_take(&h->waiting, j) || queue_take(&h->done, j))
 		drop(j);
 }
 
@@ -725,7 +750,8 @@ static int wait_for(struct http *h, int milliseconds, const struct http_job *one
 		int64_t left = milliseconds < 0 ? STEP_MS : end - now_ms();
 		if (left <= 0)
 			return err_set(e, E_BUSY, "no request is done yet");
-		curl_multi_poll(h->multi, &wake, wake_fd >= 0, (int)MIN(left, (int64_t)STEP_MS), NULL);
+		left = MIN(left, MIN((int64_t)STEP_MS, until_paid(h)));
+		curl_multi_poll(h->multi, &wake, wake_fd >= 0, (int)left, NULL);
 	}
 }
 
@@ -760,7 +786,8 @@ uint64_t http_received(const struct http *h)
 void http_set_rate(struct http *h, uint64_t bytes_per_second)
 {
 	h->rate = bytes_per_second;
-	share_rate(h);
+	h->account = 0;
+	h->paid = now_ms();
 }
 
 void http_look_at_refused(struct http *h, const char *url, struct http_look *out)
@@ -829,7 +856,7 @@ static int take_settings(struct http *h, const struct settings *set, struct err 
 	h->certificate = keep(set->upstream_certificate);
 	h->key = keep(set->upstream_key);
 	h->timeout = set->upstream_timeout > 0 ? set->upstream_timeout : 120;
-	h->rate = (uint64_t)MAX(set->upstream_rate, 0) * 1000;
+	http_set_rate(h, (uint64_t)MAX(set->upstream_rate, 0) * 1000);
 	h->limit = (unsigned)MIN(MAX(set->upstream_connections, 1), CONNECTIONS_MAX);
 	h->multi = curl_multi_init();
 	if (!h->base || !h->proxy || !h->pin || !h->certificate || !h->key || !h->multi)
