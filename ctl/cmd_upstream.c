@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/job.h"
 #include "common/microsoft.h"
 #include "common/text.h"
 #include "ctl/cmd.h"
@@ -392,7 +393,7 @@ static int ask_it(struct plan *p)
 
 /* ---- storing it ---- */
 
-static int store_plan(struct plan *p)
+static int store_settings(struct plan *p)
 {
 	struct ctl *c = p->c;
 	struct publish_report published;
@@ -408,6 +409,23 @@ static int store_plan(struct plan *p)
 	if (rc == E_OK)
 		rc = txn_commit(&c->txn, &c->err);
 	txn_end(&c->txn);
+	return rc;
+}
+
+/* What a synchronization brings while its server is exchanged would count as the other one's. */
+static int store_plan(struct plan *p)
+{
+	struct ctl *c = p->c;
+	struct job_lock lock;
+	if (!p->another && !changes(p, MODE))
+		return store_settings(p);
+	int rc = job_lock(&lock, c->store_dir, JOB_SYNC, &c->err);
+	if (rc == E_BUSY)
+		return err_set(&c->err, rc, "a synchronization is under way, with the server as it was; `wsusctl sync cancel` ends it, then again");
+	if (rc != E_OK)
+		return rc;
+	rc = store_settings(p);
+	job_unlock(&lock);
 	return rc;
 }
 

@@ -2,9 +2,11 @@
 import os
 import re
 import ssl
+import subprocess
+import threading
 import unittest
 
-from harness import Instance, free_ports, temporary
+from harness import ROOT, Instance, free_ports, temporary, wait_for
 from parent import Authority, Parent, small_catalog
 from test_wsusctl import Place
 
@@ -248,6 +250,23 @@ class Asking(unittest.TestCase):
             answer = self.place("upstream", "set", parent.url, "--mode", "replica", "--json")
             self.assertIn('"mode": "replica"', answer.stdout)
             parent.assert_well_behaved(self)
+
+    def test_the_server_is_not_exchanged_under_a_synchronization(self):
+        with Parent(small_catalog()) as parent:
+            self.place("upstream", "set", parent.url, "--no-check")
+            gate = threading.Event()
+            self.addCleanup(gate.set)
+            parent.on("GetConfigData", hang=gate)
+            running = subprocess.Popen([ROOT / "bin/wsus-sync", "run", "--store", self.place.store, "--quiet"])
+            self.addCleanup(running.wait)
+            wait_for(lambda: "GetConfigData" in [r.operation for r in parent.requests])
+            for arguments in (("none",), ("set", "https://other.example", "--no-check"), ("set", parent.url, "--mode", "replica", "--no-check")):
+                self.assertIn("a synchronization is under way", self.place("upstream", *arguments, status=1).stderr)
+            self.assertEqual((self.place.json("upstream", "show")["url"], self.place.json("upstream", "show")["mode"]), (parent.url, "autonomous"))
+            self.place("upstream", "set", parent.url, "--proxy", "http://proxy.example:1", "--no-check")
+            gate.set()
+            self.assertEqual(running.wait(), 0)
+            self.place("upstream", "none")
 
     # will hold: WSUSSS-TRANSPORT-26
     def test_a_chain_that_ends_elsewhere_is_refused(self):
