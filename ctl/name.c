@@ -27,13 +27,20 @@ static bool names_kb(struct slice kbs, struct slice kb)
 	return false;
 }
 
-/* One candidate per update: its highest revision. */
+/* Of one update: the highest, but for what a synchronization under way holds back. */
+static bool better(const struct revision *r, const struct revision *than)
+{
+	bool held = r->flags & REV_HELD, other = than->flags & REV_HELD;
+	return held != other ? other : r->number > than->number;
+}
+
+/* One candidate per update. */
 static void keep(struct search *s, const struct revision *r)
 {
 	for (unsigned i = 0; i < s->n; i++) {
 		if (s->hit[i].update_no != r->update_no)
 			continue;
-		if (s->hit[i].number < r->number)
+		if (better(r, &s->hit[i]))
 			s->hit[i] = *r;
 		return;
 	}

@@ -281,17 +281,32 @@ int revisions_of(struct txn *t, uint32_t update_no, int32_t **ids, size_t *n, st
 	return E_OK;
 }
 
-int revision_find(struct txn *t, const struct guid *update, int32_t number, int32_t *id)
+static bool is_held(struct txn *t, int32_t id)
+{
+	struct revision v;
+	return revision_get(t, id, &v, NULL) == E_OK && v.flags & REV_HELD;
+}
+
+/* Whoever names an update means one that can be seen: held ones only if there are no others. */
+static int find_highest(struct txn *t, const struct guid *update, int32_t *id)
 {
 	struct ids w;
-	if (number == 0) {
-		int rc = revisions_by_guid(t, update, &w);
-		if (rc == E_OK && w.n == 0)
-			rc = E_NOTFOUND;
-		if (rc == E_OK)
-			*id = w.v[w.n - 1];
+	int rc = revisions_by_guid(t, update, &w);
+	if (rc == E_OK && w.n == 0)
+		rc = E_NOTFOUND;
+	if (rc != E_OK)
 		return rc;
-	}
+	size_t i = w.n - 1;
+	while (i > 0 && is_held(t, w.v[i]))
+		i--;
+	*id = is_held(t, w.v[i]) ? w.v[w.n - 1] : w.v[i];
+	return E_OK;
+}
+
+int revision_find(struct txn *t, const struct guid *update, int32_t number, int32_t *id)
+{
+	if (number == 0)
+		return find_highest(t, update, id);
 	struct key k = key_identity(update, number);
 	struct slice v;
 	int rc = db_get(t, DB_IDENTITY, key_bytes(&k), &v);

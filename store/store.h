@@ -234,7 +234,7 @@ struct revision {
 	uint64_t max_download;
 };
 int revision_get(struct txn *t, int32_t id, struct revision *out, struct err *e) MUST_CHECK;
-/* number 0 = the highest there is (published or staged); an exact number finds tombstones, too. */
+/* number 0 = the highest there is (published or staged; held ones only if all are); an exact number finds tombstones, too. */
 int revision_find(struct txn *t, const struct guid *update, int32_t number, int32_t *id) MUST_CHECK;
 /* Calls fn for each revision in ascending id, from..to inclusive (to 0 = all), until it returns non-zero. */
 int revision_each(struct txn *t, int32_t from, int32_t to, int (*fn)(const struct revision *, void *),

@@ -246,6 +246,27 @@ class Documents(Case):
         self.well()
 
 
+    def test_approvals_meanwhile_are_of_what_can_be_seen(self):
+        """A KB number or an id means the highest revision that is not held."""
+        head, tail = document(number(100)).split(" /><upd:LocalizedPropertiesCollection>")
+        old = f"{head}><upd:KBArticleID>7654321</upd:KBArticleID></upd:Properties><upd:LocalizedPropertiesCollection>{tail}"
+        self.server.add(old)
+        self.child.sync()
+        self.server.add(old.replace('RevisionNumber="200"', 'RevisionNumber="201"'))
+        self.update(101)
+        self.server.limit = 1
+        self.child.ctl("config", "set", "upstream.connections", "1")
+        self.server.on("GetUpdateData", nth=2, fault="InvalidParameters")
+        self.child.sync(status=FAILED)
+        self.assertIn((number(100), 201), self.child.keys(), "it is here, and held")
+        for name in ("KB7654321", number(100)):
+            self.assertEqual(self.child.ctl_json("update", "show", name)["revision"], 200)
+        self.child.sync()
+        for name in ("KB7654321", number(100)):
+            self.assertEqual(self.child.ctl_json("update", "show", name)["revision"], 201)
+        self.well()
+
+
 class Files(Case):
     def setUp(self):
         super().setUp()

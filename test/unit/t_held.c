@@ -142,6 +142,25 @@ static void categories_are_shown_before_updates(void **state)
 	txn_end(&f->t);
 }
 
+/* An approval by name or KB number in the midst of a synchronization is of what can be seen. */
+static void a_name_means_what_is_not_held(void **state)
+{
+	struct fixture *f = *state;
+	struct txn *t = fx_begin(f, TXN_CATALOG);
+	struct guid one = fx_guid(1), two = fx_guid(2);
+	int32_t seen = stage(t, (struct fx_revision){.update = 1, .number = 1}, 0, FIXTURE_NOW), id;
+	int32_t held = stage(t, (struct fx_revision){.update = 1, .number = 2}, REV_HELD, FIXTURE_NOW);
+	stage(t, (struct fx_revision){.update = 2, .number = 1}, REV_HELD, FIXTURE_NOW);
+	int32_t last = stage(t, (struct fx_revision){.update = 2, .number = 2}, REV_HELD, FIXTURE_NOW);
+	OK(revision_find(t, &one, 0, &id));
+	assert_int_equal(id, seen);
+	OK(revision_find(t, &one, 2, &id));
+	assert_int_equal(id, held);
+	OK(revision_find(t, &two, 0, &id));
+	assert_int_equal(id, last);
+	txn_end(&f->t);
+}
+
 /* Whoever was told of a revision is told anew of its file; of one that is staged nobody was told. */
 static void what_is_said_of_a_file_of_a_staged_revision_waits_for_nobody(void **state)
 {
@@ -193,6 +212,7 @@ int main(void)
 		T(keys_of_what_is_held),
 		T(addresses_of_what_an_earlier_run_held),
 		T(categories_are_shown_before_updates),
+		T(a_name_means_what_is_not_held),
 		T(what_is_said_of_a_file_of_a_staged_revision_waits_for_nobody),
 		T(every_allocation_may_fail),
 	};
