@@ -446,37 +446,8 @@ class Synchronization(unittest.TestCase):
         self.nothing_new()
 
 
-class Chance(unittest.TestCase):
-    """Many small changes in an order that a seed gives; peers of every kind synchronize in between, some of them rarely."""
-    maxDiff = 3000
-    SEED, ROUNDS = 20261122, 40
-
-    # holds: WSUSSS-REVLIST-14 WSUSSS-REVLIST-25 WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-15
-    # holds: WSUSSS-DEPLOYMENTS-16 WSUSSS-DEPLOYMENTS-23 WSUSSS-ADM-27
-    def test_random_histories(self):
-        self.random = random.Random(self.SEED)
-        self.world = world()
-        self.addCleanup(self.world.server.stop)
-        server = self.world.server
-        peers = [peer_of(server, "often.example.net", replica=True), peer_of(server, "rare.example.net", replica=True, batch=7),
-                 peer_of(server, "alone.example.net")]
-        self.names = []
-        for number in range(self.ROUNDS):
-            did = [self.change() for _ in range(self.random.randrange(1, 4))]
-            policy = self.world.policy()
-            with self.subTest(round=number, did=did):
-                for peer in peers[:1] + [p for p in peers[1:] if self.random.random() < 0.25]:
-                    peer.run()
-                    self.assertEqual(peer.restarts, [])
-                    self.world.compare(self, peer, policy)
-        # it was worth while
-        self.assertTrue(policy[0] and policy[1] and policy[2] and policy[3] and peers[0].dead, [len(p) for p in policy])
-        self.assertGreater(len(self.world.imported), 100)
-        for peer in peers + [peer_of(server, "last.example.net", replica=True)]:
-            peer.run()
-            self.world.compare(self, peer)
-            peer.run()
-            self.assertEqual((peer.listed, peer.fetched), ({"categories": [], "updates": []}, []))
+class Changes:
+    """What administrators do, in an order that chance gives; self.world, self.random and self.names (of groups) are there."""
 
     def change(self):
         name, weight = zip(*((n, w) for n, w in (("bring", 5), ("approve", 8), ("unapprove", 3), ("decline", 2), ("undecline", 1),
@@ -545,6 +516,39 @@ class Chance(unittest.TestCase):
     def language(self):
         codes = self.random.sample(["en", "de", "fr", "pt-br", "zh-cn", "ja"], self.random.randrange(1, 4))
         return self.ctl("config", "set", "sync.languages", self.random.choice(["all", ",".join(codes)]))
+
+
+class Chance(Changes, unittest.TestCase):
+    """Many small changes in an order that a seed gives; peers of every kind synchronize in between, some of them rarely."""
+    maxDiff = 3000
+    SEED, ROUNDS = 20261122, 40
+
+    # holds: WSUSSS-REVLIST-14 WSUSSS-REVLIST-25 WSUSSS-DEPLOYMENTS-11 WSUSSS-DEPLOYMENTS-12 WSUSSS-DEPLOYMENTS-15
+    # holds: WSUSSS-DEPLOYMENTS-16 WSUSSS-DEPLOYMENTS-23 WSUSSS-ADM-27
+    def test_random_histories(self):
+        self.random = random.Random(self.SEED)
+        self.world = world()
+        self.addCleanup(self.world.server.stop)
+        server = self.world.server
+        peers = [peer_of(server, "often.example.net", replica=True), peer_of(server, "rare.example.net", replica=True, batch=7),
+                 peer_of(server, "alone.example.net")]
+        self.names = []
+        for number in range(self.ROUNDS):
+            did = [self.change() for _ in range(self.random.randrange(1, 4))]
+            policy = self.world.policy()
+            with self.subTest(round=number, did=did):
+                for peer in peers[:1] + [p for p in peers[1:] if self.random.random() < 0.25]:
+                    peer.run()
+                    self.assertEqual(peer.restarts, [])
+                    self.world.compare(self, peer, policy)
+        # it was worth while
+        self.assertTrue(policy[0] and policy[1] and policy[2] and policy[3] and peers[0].dead, [len(p) for p in policy])
+        self.assertGreater(len(self.world.imported), 100)
+        for peer in peers + [peer_of(server, "last.example.net", replica=True)]:
+            peer.run()
+            self.world.compare(self, peer)
+            peer.run()
+            self.assertEqual((peer.listed, peer.fetched), ({"categories": [], "updates": []}, []))
 
 
 class Delta(unittest.TestCase):
