@@ -280,14 +280,11 @@ class Faults(Case):
             self.child.sync()
             self.server.assert_well_behaved(self)
 
-    # will hold: WSUSSS-COOKIE-18 WSUSSS-COOKIE-19 WSUSSS-TIMERS-04
+    # will hold: WSUSSS-COOKIE-18 WSUSSS-TIMERS-04
     def test_cookies_that_end(self):
         self.server.cookie_life = datetime.timedelta(minutes=2)
         self.server.limit = 1
         self.child.sync()
-        # so near its end it is renewed before each call, and the last one is the old one
-        self.assertGreater(self.server.counts["GetCookie"], 5)
-        self.assertTrue(all("oldCookie" in r.fields for r in self.server.calls("GetCookie")[1:]))
         self.server.cookie_life = datetime.timedelta(minutes=240)
         self.child.sync()
         self.server.expire_cookies()

@@ -1,6 +1,7 @@
 """test_sync_kill.py -- synchronizations that are killed: in every phase, and at every step of their commits.  The store is whole
 each time, and a normal run ends with the parent's exact state.  How many were killed is printed."""
 import collections
+import hashlib
 import os
 import random
 import re
@@ -16,15 +17,6 @@ from parent import CLASSIFICATION, PRODUCT, Parent, document, number, small_cata
 
 # WSUS_LONG=1: many times as many
 KILLS = 400 if os.environ.get("WSUS_LONG") else 40
-PHASES = {"authorization": ("GetAuthConfig", "GetAuthorizationCookie", "GetCookie"), "configuration": ("GetConfigData",),
-          "categories": ("categories listed", "categories"), "updates": ("updates listed", "updates"), "deployments": ("GetDeployments",)}
-
-
-def step(request):
-    """The name of a call as a step of the run."""
-    if request.operation == "GetRevisionIdList":
-        return ("categories" if request.fields["filter"]["GetConfig"] == "true" else "updates") + " listed"
-    return request.operation
 
 
 class Killed(unittest.TestCase):
@@ -65,7 +57,7 @@ class Killed(unittest.TestCase):
         self.server.assert_well_behaved(self)
         child.audit()
 
-    def kill_at(self, operation, moment, only=None):
+    def kill_at(self, operation, moment, only=None, verb="run"):
         """One run that is killed at a moment of a call; whether it was."""
         state = {}
         armed = threading.Event()
@@ -89,7 +81,7 @@ class Killed(unittest.TestCase):
             mood = {"cut": moment[1], "after": lambda _: kill()}
         self.server.calm()
         self.server.on(operation, nth=only or 1, **mood)
-        state["run"] = self.child.start()
+        state["run"] = self.child.start(*(["--retry"] if verb == "content" else []), verb=verb)
         armed.set()
         status = state["run"].wait(60)
         state["run"].communicate()
@@ -120,6 +112,31 @@ class Killed(unittest.TestCase):
             self.whole()
         print("killed:", ", ".join(f"{n} in {p}" for p, n in killed.items()), f"of {runs} runs, {time.monotonic() - self.began:.0f} s")
         self.assertTrue(all(n >= KILLS for n in killed.values()))
+
+    # will hold: WSUSSS-DSS-CONTENT-09 WSUSSS-DSS-CONTENT-11
+    def test_while_files_are_fetched(self):
+        killed, runs, began, bodies = 0, 0, time.monotonic(), {}
+        while killed < KILLS:
+            if runs % 8 == 0:
+                name, body = f"{runs}.cab", self.chance.randbytes(self.chance.choice((10, 40_000, 400_000)))
+                bodies[hashlib.sha1(body).digest()] = body
+                self.server.content.update(bodies)
+                self.server.deploy(self.server.add(document(number(40_000 + runs), files=((name, body, ""),))))
+                self.child.sync()
+            runs += 1
+            self.assertLess(runs, 20 * KILLS)
+            self.server.calm()
+            before = {p.name: p.read_bytes() for p in self.child.content.glob("??/*")}
+            killed += self.kill_at("content", self.chance.choice((("asked",), ("half", self.chance.randrange(30_000)), ("answered", self.chance.choice((0, 0.002))))),
+                                   verb="content")
+            for path in self.child.content.glob("??/*"):
+                self.assertEqual(hashlib.sha1(path.read_bytes()).hexdigest().upper(), path.name.partition(".")[0], "whole, or not there")
+            self.assertLessEqual(set(before), {p.name for p in self.child.content.glob("??/*")})
+        self.server.calm()
+        self.child.sync("--retry", verb="content")
+        self.assertEqual({p.name.partition(".")[0] for p in self.child.content.glob("??/*")}, {d.hex().upper() for d in bodies})
+        self.whole()
+        print(f"killed: {killed} in content of {runs} runs, {time.monotonic() - began:.0f} s")
 
     @unittest.skipUnless(shutil.which("strace"), "there is no strace")
     def test_in_every_commit(self):
