@@ -171,7 +171,7 @@ static void print_last(struct ctl *c, const struct sync_run *r, bool any, bool h
 	sync_run_words(r, words);
 	enum sync_result result = result_now(r, held);
 	out_field_text(&c->out, "result", "result", slice_of(sync_result_names[result]));
-	if (result != SYNC_DONE)
+	if (result == SYNC_FAILED || result == SYNC_CANCELLED) /* of others nobody knows */
 		out_field_text(&c->out, "ended_in", "ended in phase", slice_of(sync_phase_names[r->phase]));
 	out_field_text(&c->out, "took", "took", took(c, r));
 	out_field_text(&c->out, "changed", "changed", slice_of(words));
@@ -262,7 +262,7 @@ static void row_for_programs(struct out *o, const struct sync_run *r, bool held)
 	out_number(o, r->began);
 	out_number(o, r->ended);
 	out_str(o, sync_result_names[result_now(r, held)]);
-	out_str(o, sync_phase_names[r->phase]);
+	out_text(o, r->result == SYNC_INTERRUPTED || r->result == SYNC_RUNNING ? SL0 : slice_of(sync_phase_names[r->phase]));
 	out_text(o, r->server);
 	out_number(o, r->scheduled);
 	out_number(o, r->replica);
@@ -285,7 +285,8 @@ static void row_for_people(struct ctl *c, const struct sync_run *r, bool held)
 	out_text(o, arena_printf(&c->arena, "%s%s", sync_result_names[result_now(r, held)], r->categories_only ? ", categories only" : ""));
 	out_number(o, (int64_t)r->received);
 	out_str(o, words);
-	out_text(o, r->why.n ? arena_printf(&c->arena, "%s: %.*s", sync_phase_names[r->phase], SLF(r->why)) : SL0);
+	bool known = r->result == SYNC_FAILED || r->result == SYNC_CANCELLED;
+	out_text(o, r->why.n ? arena_printf(&c->arena, "%s%s%.*s", known ? sync_phase_names[r->phase] : "", known ? ": " : "", SLF(r->why)) : SL0);
 }
 
 static int take_row(const struct sync_run *r, void *arg)

@@ -284,7 +284,7 @@ static int open_all(struct check *c, const struct job_options *o, struct err *e)
 	int rc = load(c, o, e);
 	if (rc != E_OK)
 		return rc;
-	confine(o->store_dir, o->content_dir, &unconfined);
+	confine(o->store_dir, NULL, &unconfined);
 	rc = http_open(&c->r.http, &c->r.set, e);
 	if (rc != E_OK)
 		return rc;

@@ -169,7 +169,7 @@ class Ended(unittest.TestCase):
                 run.run.kill()
                 run.run.wait()
             status = child.status()
-            self.assertEqual((status["running"], status["result"], status["ended_in"]), (False, "interrupted", "authorization"))
+            self.assertEqual((status["running"], status["result"], status.get("ended_in")), (False, "interrupted", None))
             self.assertEqual([r["result"] for r in child.history()], ["interrupted"])
             child.sync()
             self.assertEqual([r["result"] for r in child.history()], ["done", "interrupted"])
