@@ -96,6 +96,7 @@ struct job {
 	int64_t busy_ms, busy_since;
 	struct err first, last; /* what failed first, and what went wrong last, for the last line */
 	char room[400];        /* why not all of it fits */
+	bool warned;           /* of that */
 };
 
 static int64_t now_ms(void)
@@ -682,11 +683,13 @@ static void say_room(struct job *j, const struct room *room)
 	size_text(j->left_out_bytes, lack);
 	size_text(room->of, of);
 	bool quota = strcmp(room->what, "content.quota") == 0;
-	snprintf(j->room, sizeof(j->room), quota ? "%llu files, %s, are beyond content.quota (%s): raise it with `wsusctl config set "
+	snprintf(j->room, sizeof(j->room), quota ? "%llu file%s, %s, beyond content.quota (%s): raise it with `wsusctl config set "
 		"content.quota MB`, or decline updates that nobody needs and remove their files"
-		: "%llu files, %s, do not fit on the disk (%s are free, of which content.spare stays free): enlarge the disk of the content "
-		"directory, or decline updates that nobody needs and remove their files", (unsigned long long)j->left_out, lack, of);
-	report_warn(j->r.report, "%s", j->room);
+		: "%llu file%s, %s, too much for the disk (%s are free, of which content.spare stays free): enlarge the disk of the content "
+		"directory, or decline updates that nobody needs and remove their files", (unsigned long long)j->left_out, j->left_out == 1 ? "" : "s", lack, of);
+	if (!j->warned)
+		report_warn(j->r.report, "%s", j->room);
+	j->warned = true;
 }
 
 /* Parts of files that nobody needs any more. */
