@@ -165,7 +165,7 @@ def floor_seconds(server, files):
         urls = [word for _, digest in files for word in
                 ("-o", f"{place}/{digest}", f"http://127.0.0.1:{server.port}/Content/{digest[-2:]}/{digest}.bin")]
         began = time.monotonic()
-        subprocess.run(["curl", "-sfZ", "--parallel-max", "4", "--noproxy", "*", *urls], check=True)
+        subprocess.run(["curl", "-sfZ", "--no-progress-meter", "--parallel-max", "4", "--noproxy", "*", *urls], check=True)
         return time.monotonic() - began
 
 
