@@ -178,7 +178,7 @@ job_sync() {
 
 job_fetch() {
 	: >"$heard"
-	exec "$libexec/wsus-sync" content --store "$store" --content "$content" --log >"$said.pipe" 2>&1
+	exec "$libexec/wsus-sync" content --store "$store" --content "$content" --log --scheduled >"$said.pipe" 2>&1
 }
 
 job_cleanup() {

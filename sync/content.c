@@ -755,7 +755,8 @@ static bool all_dead(const struct job *j)
 static int rounds(struct job *j, struct err *e)
 {
 	int rc = plan(j, e);
-	report_phase(j->r.report, "content");
+	if (j->n > 0 || !j->o->scheduled)
+		report_phase(j->r.report, "content");
 	while (rc == E_OK && j->n > 0 && !all_dead(j)) {
 		rc = work(j, e);
 		close_slots(j);
@@ -850,8 +851,16 @@ static const char *count_text(char *to, size_t n, const struct job *j)
 	return to;
 }
 
+/* A timer comes every few minutes: a log that says so each time hides the rest. */
+static bool says_nothing(const struct job *j, int rc)
+{
+	return j->o->scheduled && rc == E_OK && j->placed + j->found + j->asked + j->failed == 0 && !j->room[0] && !all_dead(j);
+}
+
 static int end(struct job *j, int rc, const struct err *e)
 {
+	if (says_nothing(j, rc))
+		return EXIT_DONE;
 	char words[300], why[700];
 	struct report *to = j->r.report;
 	const char *summary = count_text(words, sizeof(words), j);
@@ -877,6 +886,8 @@ static int end(struct job *j, int rc, const struct err *e)
 
 static int nothing_above(struct job *j)
 {
+	if (j->o->scheduled)
+		return EXIT_DONE;
 	report_end(j->r.report, NULL, NULL, "nothing: there is no server above; `wsusctl upstream set URL` names it, `wsusctl content add` "
 		"brings files by hand");
 	return EXIT_DONE;
@@ -900,7 +911,8 @@ static int run_job(struct job *j, struct err *e)
 	if (j->r.set.upstream_url.n == 0)
 		return nothing_above(j);
 	if (j->r.set.content_store == CONTENT_MICROSOFT) { /* WSUSSS-DSS-CONTENT-01 */
-		report_end(j->r.report, NULL, NULL, "nothing: with content.store = microsoft no file is fetched");
+		if (!j->o->scheduled)
+			report_end(j->r.report, NULL, NULL, "nothing: with content.store = microsoft no file is fetched");
 		return EXIT_DONE;
 	}
 	int rc = job_lock(&lock, store_dir(j->r.store), JOB_CONTENT, e);

@@ -22,7 +22,7 @@ static const struct {
 	[F_JSON] = {"json", NULL, "an object a line for programs: begin and result of phases, progress, notes, the end"},
 	[F_LOG] = {"log", NULL, "a line with its time for each phase, for a log"},
 	[F_QUIET] = {"quiet", NULL, "say nothing but why it failed"},
-	[F_SCHEDULED] = {"scheduled", NULL, "only if it is due by the setting sync.schedule; else say and do nothing"},
+	[F_SCHEDULED] = {"scheduled", NULL, "only what is due (a run: by the setting sync.schedule); if that is nothing, say nothing"},
 	[F_CATEGORIES] = {"categories", NULL, "only which products and classifications there are"},
 	[F_NO_CONTENT] = {"no-content", NULL, "do not begin to fetch files when it is done"},
 	[F_RETRY] = {"retry", NULL, "try at once what failed and would wait"},
@@ -40,7 +40,7 @@ static const struct verb {
 		"synchronize with the upstream server",
 		"A run that ended early, however it ended, is taken up where it stopped.  `wsusctl sync status` shows\n"
 		"      one under way and the last one, `wsusctl sync history` those before."},
-	{"content", job_content, BIT(F_RETRY), NULL,
+	{"content", job_content, BIT(F_SCHEDULED) | BIT(F_RETRY), NULL,
 		"fetch the files that approved updates need",
 		"A transfer that was cut goes on where it stopped.  `wsusctl content status` shows what is missing."},
 	{"check", job_check, BIT(F_SET), NULL,

@@ -413,7 +413,7 @@ class Installed(unittest.TestCase):
         done = self.by_hand("wsus-content.sh", "--rung")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         store, content = self.here.state / "store", self.here.state / "content"
-        self.assertEqual(self.asked.read_text(), f"content --store {store} --content {content} --log\n" * 2)
+        self.assertEqual(self.asked.read_text(), f"content --store {store} --content {content} --log --scheduled\n" * 2)
         self.by_hand("wsus-content.sh", "--rung")
         self.assertEqual(len(self.asked.read_text().splitlines()), 2)
         self.by_hand("wsus-content.sh")
