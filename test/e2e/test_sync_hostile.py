@@ -636,7 +636,7 @@ class Clients(Case):
     # will hold: WSUSSS-DSS-META-14
     def test_they_see_the_last_good_state(self):
         with Instance("none") as instance, Parent(catalog()) as server:
-            child = Child(server, state=instance.state, upstream_mode="autonomous", sync_filter="all")
+            child = Child(server, state=instance.state, sync_schedule="off", upstream_mode="autonomous", sync_filter="all")
             child.sync()
             who = "11111111-2222-4333-8444-555555555555"
             before = self.state(who, instance)
@@ -652,7 +652,8 @@ class Clients(Case):
                     server.calm()
                     server.on(operation, nth=nth, times=-1, fault="InternalServerError")
                     child.sync(status=FAILED)
-                    self.assertEqual(self.state(who, instance), before if operation != "GetUpdateData" or nth < 3 else self.state(who, instance))
+                    # the categories of such a run may be complete
+                    self.assertEqual({u: r for u, r in self.state(who, instance).items() if u != number(710)}, before)
             # while it runs
             server.calm()
             go, reached = threading.Event(), threading.Event()
@@ -660,8 +661,7 @@ class Clients(Case):
             run = child.start()
             self.assertTrue(reached.wait(30))
             offered = self.state(who, instance)
-            self.assertEqual({u for u in offered if u >= number(700)} - {number(710)}, set(), "none of the updates of a run that is under way")
-            self.assertEqual({u: r for u, r in offered.items() if u != number(710)}, before)
+            self.assertEqual({u: r for u, r in offered.items() if u != number(710)}, before, "none of the updates of a run that is under way")
             go.set()
             self.assertEqual(run.wait(30), DONE, run.communicate())
             self.exact(child, server)
