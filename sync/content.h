@@ -1,4 +1,4 @@
-/* content.h -- inside the content job: what it works through (content.c), and DownloadFiles (ask.c). */
+/* content.h -- inside the content job: DownloadFiles (ask.c).  The rest is fetching.h. */
 #ifndef SYNC_CONTENT_H
 #define SYNC_CONTENT_H
 
