@@ -141,7 +141,7 @@ static void help_all(void)
 		for (const struct command *k = tables[t]; k->noun; k++) {
 			char left[80];
 			snprintf(left, sizeof(left), "%s%s%s", k->noun, gap(k->verb), k->verb ? k->verb : "");
-			printf("  %-20s %s\n", left, k->summary);
+			printf("  %-24s %s\n", left, k->summary);
 		}
 	}
 	fputs("\n`wsusctl NOUN help` explains the commands of a noun, `--help` behind a command that command.\n"

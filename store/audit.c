@@ -998,10 +998,8 @@ static int audit_choice(struct slice key, struct slice value, void *arg)
 	}
 	memcpy(id.b, key.p + 1, sizeof(id.b));
 	guid_text(&id, text);
-	if (guid_is_zero(&id))
-		say(a, "a choice names no category");
-	/* one that is not here (yet) is no fault: choices outlive a store */
-	else if (revision_find(a->t, &id, 0, &revision) == E_OK && revision_get(a->t, revision, &r, NULL) == E_OK &&
+	/* the zero id is no choice: it has the count of everything.  One that is not here (yet) is no fault: choices outlive a store */
+	if (revision_find(a->t, &id, 0, &revision) == E_OK && revision_get(a->t, revision, &r, NULL) == E_OK &&
 		 r.type != TYPE_CATEGORY && !(r.flags & REV_REMOVED))
 		say(a, "the choice %s is no category", text);
 	return E_OK;

@@ -105,7 +105,7 @@ def on_terminal(width, *command):
 
 def commands():
     """Noun and verb of each command, from the program itself."""
-    return [line[2:22].strip() for line in run(CTL, "help").stdout.splitlines() if re.match(r"  [a-z]", line)]
+    return [re.split("  +", line.strip())[0] for line in run(CTL, "help").stdout.splitlines() if re.match(r"  [a-z]", line)]
 
 
 class Words(unittest.TestCase):
