@@ -14,6 +14,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -132,6 +133,12 @@ class Instance:
 
     def pid(self, part):
         return int((self.state / "run" / f"{part}.pid").read_text())
+
+    def end_jobs(self):
+        """What they do by themselves is not to mend, or break, what a test has done to the store."""
+        loop = self.pid("jobs")
+        os.kill(loop, signal.SIGTERM)
+        wait_for(lambda: not alive(loop), what="the jobs to end")
 
     def workers(self, part):
         return children(self.pid(part))

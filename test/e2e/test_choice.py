@@ -291,7 +291,7 @@ class Counting(unittest.TestCase):
         self.place("product", "select", "Desk Writer", "--no-count")
         self.assertTrue(self.rows()["Desk Writer"]["selected"])
 
-    # will hold: WSUSSS-DSS-META-12
+    # holds: WSUSSS-DSS-META-12
     def test_what_is_chosen_comes_and_what_is_added_later_comes_whole(self):
         here = self.here
         synchronize(self.place)
@@ -315,7 +315,7 @@ class Counting(unittest.TestCase):
         self.parent.assert_well_behaved(self)
         self.place.audit()
 
-    # will hold: WSUSSS-TIMERS-07
+    # holds: WSUSSS-TIMERS-07
     def test_a_store_that_is_made_anew_is_filled_again(self):
         self.place("product", "select", "Desk Reader", "--no-count")
         synchronize(self.place)

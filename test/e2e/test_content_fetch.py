@@ -111,7 +111,7 @@ class Fetch(unittest.TestCase):
         child.approve(*(number(100 + i) for i in (range(len(files)) if approve is None else approve)))
         return server, child
 
-    # will hold: WSUSSS-DSS-CONTENT-02, -05, -11
+    # holds: WSUSSS-DSS-CONTENT-02 WSUSSS-DSS-CONTENT-05 WSUSSS-DSS-CONTENT-11
     def test_what_is_approved_comes_small_files_first_and_the_approval_takes_effect(self):
         files = [body(300_000), body(10), body(70_000), b"", body(5_000)]
         server, child = self.pair(files, approve=(0, 1, 2, 3), **{"upstream.connections": "1"})
@@ -140,7 +140,7 @@ class Fetch(unittest.TestCase):
         link = child.content / "names" / name[-2:] / "file 0.cab"
         self.assertEqual(os.readlink(link), name)
 
-    # will hold: WSUSSS-DSS-CONTENT-09
+    # holds: WSUSSS-DSS-CONTENT-09
     def test_a_cut_transfer_goes_on_where_it_stopped(self):
         files = [body(400_000)]
         server, child = self.pair(files)
@@ -189,7 +189,7 @@ class Fetch(unittest.TestCase):
         self.assertEqual(child.parts(), [])
         child.assert_clean()
 
-    # will hold: WSUSSS-DSS-CONTENT-11, -13, -DOWNLOADFILES-10
+    # holds: WSUSSS-DSS-CONTENT-11 WSUSSS-DSS-CONTENT-13 WSUSSS-DOWNLOADFILES-10
     def test_wrong_bytes_are_never_there_and_count_as_an_error_of_the_server(self):
         files = [body(50_000), body(60_000)]
         server, child = self.pair(files)
@@ -231,7 +231,7 @@ class Fetch(unittest.TestCase):
         child.fetch("--retry")
         child.assert_has(*files)
 
-    # will hold: WSUSSS-DSS-CONTENT-07, -08, -DOWNLOADFILES-02
+    # holds: WSUSSS-DSS-CONTENT-07 WSUSSS-DSS-CONTENT-08 WSUSSS-DOWNLOADFILES-02
     def test_what_the_parent_lacks_it_is_asked_for_and_fetches(self):
         files = [body(1000 + i) for i in range(120)]
         server, child = self.pair(files, approve=())
@@ -246,6 +246,26 @@ class Fetch(unittest.TestCase):
         self.assertLess(len(calls), 20)
         self.assertEqual(child.status()["needed_files"], 0)
         server.assert_well_behaved(self)
+
+    # holds: WSUSSS-FAULT-14 WSUSSS-FAULT-18 WSUSSS-DOWNLOADFILES-14
+    def test_faults_of_downloadfiles_begin_with_authorization_again(self):
+        for code in ("FileDigestsMissing", "InvalidCookie", "InvalidAuthorizationCookie"):
+            with self.subTest(code):
+                files = [body(1000), body(2000)]
+                server, child = self.pair(files)
+                server.obtains = dict(server.content)
+                server.content = {}
+                before = len(server.calls("GetAuthConfig"))
+                server.on("DownloadFiles", fault=code)
+                child.fetch()
+                child.assert_has(*files)
+                names = [c.operation for c in server.calls()]
+                asked = [i for i, name in enumerate(names) if name == "DownloadFiles"]
+                self.assertEqual(len(asked), 2)
+                self.assertIn("GetAuthConfig", names[asked[0]:asked[1]])
+                self.assertIn("GetCookie", names[asked[0]:asked[1]])
+                self.assertGreater(len(server.calls("GetAuthConfig")), before)
+                server.assert_well_behaved(self)
 
     def test_what_the_parent_is_still_fetching_is_no_error_and_tried_again_later(self):
         files = [body(1000), body(2000)]
@@ -262,7 +282,7 @@ class Fetch(unittest.TestCase):
         child.assert_has(*files)
         server.assert_well_behaved(self)
 
-    # will hold: WSUSSS-DSS-CONTENT-10
+    # holds: WSUSSS-DSS-CONTENT-10
     def test_what_the_parent_cannot_provide_comes_from_the_vendor(self):
         files = [body(1000), body(2000), body(3000)]
         server, child = self.pair(files)
@@ -323,14 +343,14 @@ class Fetch(unittest.TestCase):
         self.assertIn("does not answer", said)
         self.assertLess(child.status()["failed"], 40)
 
-    # will hold: WSUSSS-DSS-CONTENT-01
+    # holds: WSUSSS-DSS-CONTENT-01
     def test_with_content_at_the_vendors_nothing_is_fetched(self):
         server, child = self.pair([body(1000)])
         child.ctl("config", "set", "content.store", "microsoft")
         child.fetch()
         self.assertEqual(server.gets, [])
 
-    # will hold: WSUSSS-DSS-CONTENT-06
+    # holds: WSUSSS-DSS-CONTENT-06
     def test_of_a_parent_without_content_files_come_from_the_vendor_who_is_told_no_secret(self):
         files = [body(30_000), body(40_000)]
         server, docs = self.parent(files)
@@ -363,7 +383,7 @@ class Fetch(unittest.TestCase):
             self.assertNotIn("authorization", headers)
         server.assert_well_behaved(self)
 
-    # will hold: WSUSSS-DSS-CONTENT-12
+    # holds: WSUSSS-DSS-CONTENT-12
     def test_a_synchronization_is_followed_by_the_files_of_what_is_approved(self):
         files = [body(30_000), body(40_000)]
         server, _ = self.parent(files)
@@ -508,7 +528,7 @@ class Chain(unittest.TestCase):
         return run(ROOT / "bin/wsus-sync", "content", "--store", self.mid.state / "store", "--content", self.mid.state / "content",
                    check=False, env={**os.environ, "WSUS_SYNC_DELAY_MS": DELAY}, timeout=60)
 
-    # will hold: WSUSSS-DSS-CONTENT-05, -07, -08, -DOWNLOADFILES-08, -13
+    # holds: WSUSSS-DSS-CONTENT-05 WSUSSS-DSS-CONTENT-07 WSUSSS-DSS-CONTENT-08 WSUSSS-DOWNLOADFILES-08 WSUSSS-DOWNLOADFILES-13
     def test_what_a_downstream_server_asks_for_is_fetched_from_above_and_reaches_it(self):
         child = Child(self.mid, self.docs, self)
         child.approve(number(100), number(101))
@@ -528,7 +548,7 @@ class Chain(unittest.TestCase):
         child.assert_clean()
         self.top.assert_well_behaved(self)
 
-    # will hold: WSUSSS-DOWNLOADFILES-09
+    # holds: WSUSSS-DOWNLOADFILES-09
     def test_what_cannot_be_fetched_above_is_no_fault_below(self):
         child = Child(self.mid, self.docs, self)
         child.approve(number(102))

@@ -22,6 +22,7 @@ class Damage(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Instance("sample")
         cls.server.start()
+        cls.server.end_jobs()
         cls.store = cls.server.state / "store"
         computer = Computer(cls.server).handshake()
         computer.scan()
@@ -379,6 +380,7 @@ class Reset(unittest.TestCase):
     def setUp(self):
         self.server = Instance("sample")
         self.server.start()
+        self.server.end_jobs()
         self.addCleanup(self.server.stop)
         self.store = self.server.state / "store"
         self.probe_state = harness.temporary() / "probe"

@@ -104,8 +104,8 @@ class Well(Server):
         self.assertEqual((status, text.split(":")[0]), (1, "WSUS WARNING - disk"))
         self.assertEqual(self.health("--limit", "disk-critical=101")[0], 2)
 
+    # partly: WSUSSS-TIMERS-06 (the run ends and says why)
     def test_a_synchronization_that_failed_is_told_with_what_to_do(self):
-        """will partly hold: WSUSSS-TIMERS-06 (the run ends and says why)"""
         self.addCleanup(self.server.ctl, "config", "set", "upstream.url", "")
         self.server.ctl("config", "set", "upstream.url", "http://127.0.0.1:1")
         done = run(ROOT / "bin/wsus-sync", "run", "--store", self.server.state / "store", "--no-content", check=False)

@@ -343,8 +343,8 @@ class Installed(unittest.TestCase):
     def by_hand(self, script, *options):
         return run(self.here.libexec / script, *options, check=False)
 
+    # holds: WSUSSS-TIMERS-02 WSUSSS-TIMERS-08 WSUSSS-DSS-INIT-04
     def test_the_synchronization_looks_itself_whether_it_is_time(self):
-        """will hold: WSUSSS-TIMERS-02, -08"""
         self.program(":")
         self.assertEqual(self.done("sync"), "")
         store, content = self.here.state / "store", self.here.state / "content"
@@ -367,8 +367,8 @@ class Installed(unittest.TestCase):
         self.assertTrue(self.bell.exists())
         self.assertFalse((self.jobs / "sync.said.pipe").exists())
 
+    # holds: WSUSSS-TIMERS-06: the job ends, and the next trigger tries again.
     def test_a_run_that_failed_stays_known_until_one_does_something(self):
-        """will hold: WSUSSS-TIMERS-06: the job ends, and the next trigger tries again."""
         says = temporary() / "says"
         self.program(f". {says}")
         says.write_text("echo 2026-01-01T00:00:00Z sync: failed: the server above does not answer; exit 1\n")

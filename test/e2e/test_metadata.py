@@ -66,7 +66,7 @@ class Case(unittest.TestCase):
 
 
 class Lists(Case):
-    # will hold: WSUSSS-REVLIST-02 WSUSSS-REVLIST-07 WSUSSS-REVLIST-08 WSUSSS-REVLIST-09 WSUSSS-VERSION-06 WSUSSS-DSS-META-04 WSUSSS-DSS-META-11
+    # holds: WSUSSS-REVLIST-02 WSUSSS-REVLIST-07 WSUSSS-REVLIST-08 WSUSSS-REVLIST-09 WSUSSS-VERSION-06 WSUSSS-DSS-META-04 WSUSSS-DSS-META-11
     def test_what_a_filter_holds(self):
         self.update(100)
         self.child.sync()
@@ -83,7 +83,7 @@ class Lists(Case):
                     self.assertEqual(set(f), {"Anchor", "GetConfig", "Get63LanguageOnly"})
         self.well()
 
-    # will hold: WSUSSS-REVLIST-18 WSUSSS-DSS-META-12
+    # holds: WSUSSS-REVLIST-18 WSUSSS-DSS-META-12
     def test_one_kind_chosen_is_all_of_the_other(self):
         for n, kind in ((4, "ProductFamily"), (5, "Company"), (6, "UpdateClassification")):
             self.server.add(document(number(n), 1, "Category", category_type=kind))
@@ -104,7 +104,7 @@ class Lists(Case):
         self.assertEqual([r["Id"] for r in f["Classifications"]["IdAndDelta"]], [CLASSIFICATION])
         self.well()
 
-    # will hold: WSUSSS-DSS-META-05 WSUSSS-DSS-META-06 WSUSSS-DSS-META-13 WSUSSS-DSS-META-14 WSUSSS-DSS-META-16
+    # holds: WSUSSS-DSS-META-05 WSUSSS-DSS-META-06 WSUSSS-DSS-META-13 WSUSSS-DSS-META-14 WSUSSS-DSS-META-16
     def test_an_anchor_is_kept_with_what_it_covers(self):
         """A run that ends among the updates has the categories' anchor and not the other, and what came does not come again."""
         self.server.limit = 2
@@ -127,7 +127,7 @@ class Lists(Case):
         self.assertEqual({self.server.delivered[key] for key in keys}, {1}, "nothing comes twice")
         self.well()
 
-    # will partly hold: WSUSSS-DSS-META-14 (here when something else is wanted in the midst of a run)
+    # partly: WSUSSS-DSS-META-14 (here when something else is wanted in the midst of a run)
     def test_what_is_wanted_changes_during_a_run(self):
         key = self.update(100, categories=(PRODUCT, CLASSIFICATION))
         other = self.server.add(document(number(7), 1, "Category", category_type="Product"))[0]
@@ -145,7 +145,7 @@ class Lists(Case):
 
 
 class Documents(Case):
-    # will hold: WSUSSS-DSS-META-26
+    # holds: WSUSSS-DSS-META-26
     def test_what_bundles_name_comes_too(self):
         """Only the highest revision of an update is listed; bundles name older ones, and bundles of bundles."""
         old = self.update(100, 100)
@@ -161,7 +161,7 @@ class Documents(Case):
         self.assertEqual(last["related"], 2)
         self.well()
 
-    # will hold: WSUSSS-DSS-META-26
+    # holds: WSUSSS-DSS-META-26
     def test_what_bundles_name_and_the_parent_lacks(self):
         """It is asked for in every run; until it comes the bundle is not offered, and nothing else is held up."""
         good, lost = self.update(100), (number(101), 100)
@@ -177,7 +177,7 @@ class Documents(Case):
         self.assertEqual(self.updates(), {good, lost, bundle})
         self.child.audit()
 
-    # will hold: WSUSSS-POPULATE-10
+    # holds: WSUSSS-POPULATE-10
     def test_a_refused_document_does_not_stop_the_others(self):
         """It is counted and named; the anchor moves, and its next revision is taken."""
         key = (number(100), 200)
@@ -195,7 +195,7 @@ class Documents(Case):
         self.assertEqual(self.updates(), {good, better})
         self.well()
 
-    # will hold: WSUSSS-DSS-META-09 WSUSSS-DSS-META-10
+    # holds: WSUSSS-DSS-META-09 WSUSSS-DSS-META-10
     def test_categories_are_filed_by_their_kind(self):
         for n, kind in ((10, "Company"), (11, "ProductFamily"), (12, "Product"), (13, "UpdateClassification"), (14, "Unheard")):
             self.server.add(document(number(n), 1, "Category", category_type=kind))
@@ -210,7 +210,7 @@ class Documents(Case):
         self.assertEqual({kinds[number(n)] for n in range(10, 16)}, {"Category"})
         self.assertEqual(kinds[number(3)], "Detectoid")
 
-    # will hold: WSUSSS-DSS-META-18 WSUSSS-DSS-META-19
+    # holds: WSUSSS-DSS-META-18 WSUSSS-DSS-META-19
     def test_files_and_eulas(self):
         eula = number(900)
         first = self.update(100, eula=eula, files=[("one.cab", b"one", ""), ("two.psf", b"two", ' PatchingType="Express"')])
@@ -280,14 +280,14 @@ class Files(Case):
         text = document(number(100 + i), files=[(name, self.bodies[name], attributes)])
         return self.server.add(secured(text, *types) if types else text)
 
-    # will hold: WSUSSS-DSS-META-17
+    # holds: WSUSSS-DSS-META-17
     def test_addresses(self):
         self.add(0)
         self.child.sync()
         self.assertIn(b"http://download.example/file0.cab", self.catalog())
         self.well()
 
-    # will partly hold: WSUSSS-DSS-META-17 (here of a run that ended between documents and addresses)
+    # partly: WSUSSS-DSS-META-17 (here of a run that ended between documents and addresses)
     def test_addresses_that_a_run_did_not_keep(self):
         self.server.limit = 1
         keys = [self.add(i) for i in range(4)]
@@ -303,7 +303,7 @@ class Files(Case):
         self.assertNotIn([keys[0]], self.asked_for())
         self.well()
 
-    # will hold: WSUSSS-DSS-META-20 WSUSSS-DSS-META-21 WSUSSS-DSS-META-22 WSUSSS-DECRYPTION-02 WSUSSS-DECRYPTION-03
+    # holds: WSUSSS-DSS-META-20 WSUSSS-DSS-META-21 WSUSSS-DSS-META-22 WSUSSS-DECRYPTION-02 WSUSSS-DECRYPTION-03
     def test_keys(self):
         secret = [self.add(i, "FileUrl", "FileDecryption", attributes=' IsEncrypted="true"') for i in range(5)]
         self.add(5, "FileUrl")
@@ -324,7 +324,7 @@ class Files(Case):
         self.assertEqual(self.server.calls("GetUpdateDecryptionData"), [])
         self.well()
 
-    # will hold: WSUSSS-DSS-META-23
+    # holds: WSUSSS-DSS-META-23
     def test_a_server_that_gives_no_keys(self):
         key = self.add(0, "FileDecryption", attributes=' IsEncrypted="true"')
         self.server.decryption_limit = 0
@@ -334,7 +334,7 @@ class Files(Case):
         self.assertEqual(self.updates(), {key})
         self.well()
 
-    # will hold: WSUSSS-UPDATEDATA-21
+    # holds: WSUSSS-UPDATEDATA-21
     def test_keys_beside_addresses(self):
         self.add(0, "FileDecryption", attributes=' IsEncrypted="true"')
         row = f"<FileDigest>{base64.b64encode(self.digests['file0.cab']).decode()}</FileDigest>".encode()

@@ -98,10 +98,10 @@ class Compare(unittest.TestCase):
 class Histories(Changes, Compare):
     SEED, ROUNDS = int(os.environ.get("WSUS_SEED", "20261122")), 60 if os.environ.get("WSUS_LONG") else 16
 
-    # will hold: WSUSSS-DSS-META-02 WSUSSS-DSS-META-09 WSUSSS-DSS-META-10 WSUSSS-DSS-META-13 WSUSSS-DSS-META-26 WSUSSS-UPDATEDATA-22
-    # will hold: WSUSSS-DSS-DEPLOY-03 WSUSSS-DSS-DEPLOY-04 WSUSSS-DSS-DEPLOY-05 WSUSSS-DSS-DEPLOY-06 WSUSSS-DSS-DEPLOY-07 WSUSSS-DSS-DEPLOY-08
-    # will hold: WSUSSS-DSS-DEPLOY-09 WSUSSS-DSS-DEPLOY-10 WSUSSS-DSS-DEPLOY-11 WSUSSS-DSS-DEPLOY-12 WSUSSS-DSS-DEPLOY-14
-    # will hold: WSUSSS-DEPLOYMENTS-21 WSUSSS-DSS-META-19 WSUSSS-FAULT-16
+    # holds: WSUSSS-DSS-META-02 WSUSSS-DSS-META-09 WSUSSS-DSS-META-10 WSUSSS-DSS-META-13 WSUSSS-DSS-META-26 WSUSSS-UPDATEDATA-22
+    # holds: WSUSSS-DSS-DEPLOY-03 WSUSSS-DSS-DEPLOY-04 WSUSSS-DSS-DEPLOY-05 WSUSSS-DSS-DEPLOY-06 WSUSSS-DSS-DEPLOY-07 WSUSSS-DSS-DEPLOY-08
+    # holds: WSUSSS-DSS-DEPLOY-09 WSUSSS-DSS-DEPLOY-10 WSUSSS-DSS-DEPLOY-11 WSUSSS-DSS-DEPLOY-12 WSUSSS-DSS-DEPLOY-14
+    # holds: WSUSSS-DEPLOYMENTS-21 WSUSSS-DSS-META-19 WSUSSS-FAULT-16
     def test_random_histories(self):
         self.random = random.Random(self.SEED)
         self.world = world()
@@ -191,7 +191,7 @@ class Histories(Changes, Compare):
 class Choices(Compare):
     """Products and classifications of an autonomous child, one after the other."""
 
-    # will hold: WSUSSS-DSS-META-12 WSUSSS-REVLIST-18
+    # holds: WSUSSS-DSS-META-12 WSUSSS-REVLIST-18
     def test_products_are_chosen(self):
         self.world = world()
         top = self.world.server
@@ -229,7 +229,7 @@ class Choices(Compare):
 class Replica(Compare):
     """What is a replica's own, and what is not."""
 
-    # will hold: WSUSSS-ADM-26
+    # holds: WSUSSS-ADM-26
     def test_policy_is_made_above(self):
         above = self.world = world()
         top = above.server

@@ -85,7 +85,7 @@ class Replay(Parent):
 class Corpus(unittest.TestCase):
     maxDiff = 2000
 
-    # will hold: WSUSSS-DSS-META-07, -08, -15 WSUSSS-UPDATEDATA-12, -13, -14, -15, -24 WSUSSS-REVLIST-28
+    # holds: WSUSSS-DSS-META-07 WSUSSS-DSS-META-08 WSUSSS-DSS-META-15 WSUSSS-UPDATEDATA-12 WSUSSS-UPDATEDATA-13 WSUSSS-UPDATEDATA-14 WSUSSS-UPDATEDATA-15 WSUSSS-UPDATEDATA-24 WSUSSS-REVLIST-28
     def test_the_child_has_exactly_these_documents(self):
         with Replay() as server:
             child = Child(server)

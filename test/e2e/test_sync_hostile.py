@@ -65,20 +65,20 @@ class Forms(Case):
         server.deploy((number(100), 200), group)
         return server
 
-    # will hold: WSUSSS-TRANSPORT-13 WSUSSS-TRANSPORT-14 WSUSSS-TRANSPORT-31 WSUSSS-CONFIGDATA-14
+    # holds: WSUSSS-TRANSPORT-13 WSUSSS-TRANSPORT-14 WSUSSS-TRANSPORT-31 WSUSSS-CONFIGDATA-14
     def test_envelopes(self):
         for form in ({"prefix": "s", "declaration": False, "order": True, "counter": False}, {"inner": "q"}, {"extras": True}, {"reverse": True},
                      {"white": True}, {"framing": "chunked"}, {"framing": "close"}, {"extras": True, "reverse": True, "white": True, "inner": "soap2"}):
             with self.subTest(form=form):
                 self.taken(self.some(**form), upstream_mode="replica")
 
-    # will hold: WSUSSS-TRANSPORT-06 WSUSSS-TRANSPORT-07
+    # holds: WSUSSS-TRANSPORT-06 WSUSSS-TRANSPORT-07
     def test_soap_1_2(self):
         server = self.some()
         self.taken(server, upstream_soap="1.2", upstream_mode="replica")
         self.assertEqual({r.soap for r in server.calls()}, {SOAP12})
 
-    # will hold: WSUSSS-TRANSPORT-22 WSUSSS-TRANSPORT-24
+    # holds: WSUSSS-TRANSPORT-22 WSUSSS-TRANSPORT-24
     def test_codings(self):
         for coding in ("gzip", "xpress"):
             for framing in ("length", "chunked"):
@@ -87,7 +87,7 @@ class Forms(Case):
                     self.taken(server)
                     self.assertTrue(all(coding in r.headers.get("Accept-Encoding", "") for r in server.calls()))
 
-    # will hold: WSUSSS-UPDATEDATA-11 WSUSSS-UPDATEDATA-12 WSUSSS-UPDATEDATA-13 WSUSSS-UPDATEDATA-14 WSUSSS-DSS-META-08
+    # holds: WSUSSS-UPDATEDATA-11 WSUSSS-UPDATEDATA-12 WSUSSS-UPDATEDATA-13 WSUSSS-UPDATEDATA-14 WSUSSS-DSS-META-08
     def test_blobs(self):
         for pack in ("mszip", "lzx", "stored", None):
             for pack_from in (0, parent.PLAIN):
@@ -102,13 +102,13 @@ class Forms(Case):
                     item.blob = cabinet(item.text, "mszip", encoding)
                 self.taken(server)
 
-    # will hold: WSUSSS-TRANSPORT-17 WSUSSS-REVLIST-28
+    # holds: WSUSSS-TRANSPORT-17 WSUSSS-REVLIST-28
     def test_guids_in_capitals_and_identities_twice(self):
         server = self.some()
         server.upper = server.twice = True
         self.taken(server)
 
-    # will hold: WSUSSS-UPDATEDATA-24
+    # holds: WSUSSS-UPDATEDATA-24
     def test_short_answers(self):
         for batch in (1, 2):
             server = self.some()
@@ -116,7 +116,7 @@ class Forms(Case):
             self.taken(server)
             self.assertEqual(set(server.delivered.values()), {1}, "nothing comes twice")
 
-    # will hold: WSUSSS-UPDATEDATA-02 WSUSSS-DSS-META-07 WSUSSS-DSS-META-15
+    # holds: WSUSSS-UPDATEDATA-02 WSUSSS-DSS-META-07 WSUSSS-DSS-META-15
     def test_the_limit_of_a_call(self):
         for limit in (1, 3, 100):
             with self.subTest(limit=limit):
@@ -127,7 +127,7 @@ class Forms(Case):
                 self.assertLessEqual(max(sizes), limit)
                 self.assertEqual(sum(sizes), len(server.items))
 
-    # will hold: WSUSSS-VERSION-05 WSUSSS-DSS-META-23
+    # holds: WSUSSS-VERSION-05 WSUSSS-DSS-META-23
     def test_an_old_server(self):
         server = self.some()
         server.form.version, server.decryption_limit = None, 0
@@ -139,9 +139,9 @@ class Forms(Case):
         server.on(None, times=12, slow=(200, 0.002))
         self.taken(server)
 
-    # will hold: WSUSSS-DSS-AUTH-01 WSUSSS-DSS-AUTH-02 WSUSSS-DSS-AUTH-03 WSUSSS-DSS-AUTH-04 WSUSSS-DSS-AUTH-05 WSUSSS-DSS-AUTH-06
-    # will hold: WSUSSS-DSS-META-01 WSUSSS-DSS-META-04 WSUSSS-DSS-META-06 WSUSSS-DSS-META-11 WSUSSS-DSS-META-16 WSUSSS-DSS-META-24
-    # will hold: WSUSSS-DSS-DEPLOY-01 WSUSSS-DSS-DEPLOY-02 WSUSSS-RELATED-03 WSUSSS-DSS-INIT-01 WSUSSS-TRANSPORT-08 WSUSSS-TRANSPORT-12
+    # holds: WSUSSS-DSS-AUTH-01 WSUSSS-DSS-AUTH-02 WSUSSS-DSS-AUTH-03 WSUSSS-DSS-AUTH-04 WSUSSS-DSS-AUTH-05 WSUSSS-DSS-AUTH-06
+    # holds: WSUSSS-DSS-META-01 WSUSSS-DSS-META-04 WSUSSS-DSS-META-06 WSUSSS-DSS-META-11 WSUSSS-DSS-META-16 WSUSSS-DSS-META-24
+    # holds: WSUSSS-DSS-DEPLOY-01 WSUSSS-DSS-DEPLOY-02 WSUSSS-RELATED-03 WSUSSS-DSS-INIT-01 WSUSSS-TRANSPORT-08 WSUSSS-TRANSPORT-12
     def test_phases_in_order(self):
         for mode in ("autonomous", "replica"):
             with self.subTest(mode=mode):
@@ -186,7 +186,7 @@ class Faults(Case):
             return DONE if once else FAILED
         return FAILED
 
-    # will hold: WSUSSS-FAULT-13 WSUSSS-FAULT-14 WSUSSS-FAULT-15 WSUSSS-FAULT-16 WSUSSS-FAULT-17 WSUSSS-COOKIE-17
+    # holds: WSUSSS-FAULT-13 WSUSSS-FAULT-14 WSUSSS-FAULT-15 WSUSSS-FAULT-16 WSUSSS-FAULT-17 WSUSSS-COOKIE-17
     def test_every_code_once_at_every_call(self):
         for operation in OPERATIONS:
             for code in CODES:
@@ -210,7 +210,7 @@ class Faults(Case):
                         child.sync()
                     self.exact(child, self.server)
 
-    # will hold: WSUSSS-FAULT-16
+    # holds: WSUSSS-FAULT-16
     def test_a_changed_server_is_told_no_old_anchor(self):
         self.child.sync()
         self.server.add(document(number(901)))
@@ -230,7 +230,7 @@ class Faults(Case):
         self.assertEqual(set(self.server.asked), {(number(901), 200)}, "what is here is not fetched again")
         self.exact(self.child, self.server)
 
-    # will hold: WSUSSS-FAULT-20
+    # holds: WSUSSS-FAULT-20
     def test_faults_that_stay(self):
         for operation, code in (("GetConfigData", "InvalidCookie"), ("GetRevisionIdList", "ServerChanged"), ("GetCookie", "InvalidAuthorizationCookie"),
                                 ("GetAuthConfig", "ServerBusy"), ("GetUpdateData", "ServerBusy")):
@@ -246,7 +246,7 @@ class Faults(Case):
                 child.sync()
                 self.exact(child, self.server)
 
-    # will hold: WSUSSS-FAULT-05 WSUSSS-FAULT-09 WSUSSS-FAULT-12 WSUSSS-FAULT-19
+    # holds: WSUSSS-FAULT-05 WSUSSS-FAULT-09 WSUSSS-FAULT-12 WSUSSS-FAULT-19
     def test_every_form_of_a_fault(self):
         for soap, forms in (("1.1", parent.FAULTS), ("1.2", parent.FAULTS12)):
             for form in forms:
@@ -273,14 +273,14 @@ class Faults(Case):
                 child.sync()
                 self.exact(child, self.server)
 
-    # will hold: WSUSSS-FAULT-17
+    # holds: WSUSSS-FAULT-17
     def test_a_busy_front(self):
         for headers in ({}, {"Retry-After": "0"}):
             self.server.on("GetRevisionIdList", times=2, status=503, headers=headers)
             self.child.sync()
             self.server.assert_well_behaved(self)
 
-    # will hold: WSUSSS-COOKIE-18 WSUSSS-TIMERS-04
+    # holds: WSUSSS-COOKIE-18 WSUSSS-TIMERS-04
     def test_cookies_that_end(self):
         self.server.cookie_life = datetime.timedelta(minutes=2)
         self.server.limit = 1
@@ -313,7 +313,7 @@ class Lies(Case):
         self.child.audit()
         return done
 
-    # will hold: WSUSSS-POPULATE-10
+    # holds: WSUSSS-POPULATE-10
     def test_a_document_of_another_identity(self):
         key = (number(950), 200)
         self.server.add(document(number(951)), key)
@@ -323,7 +323,7 @@ class Lies(Case):
         self.child.sync()
         self.exact(self.child, self.server)
 
-    # will hold: WSUSSS-POPULATE-01
+    # holds: WSUSSS-POPULATE-01
     def test_documents_that_are_none(self):
         self.server.pack_from = 0
         for i, text in enumerate(("", "no XML", "<upd:Update", "<a/>", document(number(960)).replace("</upd:Update>", ""), "<!DOCTYPE a [<!ENTITY b 'c'>]>"
@@ -350,7 +350,7 @@ class Lies(Case):
                 self.child.sync()
         self.exact(self.child, self.server)
 
-    # will hold: WSUSSS-DSS-META-16
+    # holds: WSUSSS-DSS-META-16
     def test_other_bytes_under_the_same_identity(self):
         self.child.sync()
         before = self.child.documents()
@@ -376,7 +376,7 @@ class Lies(Case):
         self.child.sync()
         self.exact(self.child, self.server)
 
-    # will hold: WSUSSS-UPDATEDATA-24
+    # holds: WSUSSS-UPDATEDATA-24
     def test_identities_that_never_come(self):
         key = (number(981), 200)
         self.server.add(document(*key))
@@ -420,7 +420,7 @@ class Lies(Case):
                 self.assertLess(peak, 64 << 10, "KB of memory")
                 self.assertEqual(child.document(key), self.server.items[key].text)
 
-    # will hold: WSUSSS-DSS-AUTH-07
+    # holds: WSUSSS-DSS-AUTH-07
     def test_another_plug_in(self):
         for bad in ([], [("AuthPlugInInfo", [("PlugInID", "SimpleTargeting"), ("ServiceUrl", "x/y.asmx")])]):
             self.server._GetAuthConfig = lambda _, bad=bad: [("GetAuthConfigResult", [("LastChange", "2026-10-04T15:03:36Z"), ("AuthInfo", bad)])]
@@ -430,7 +430,7 @@ class Lies(Case):
         self.child.sync()
         self.exact(self.child, self.server)
 
-    # will hold: WSUSSS-AUTHCONFIG-08
+    # holds: WSUSSS-AUTHCONFIG-08
     def test_addresses_of_the_service(self):
         for url in ("/" + parent.SERVICE_URL, self.server.url + "/" + parent.SERVICE_URL):
             self.server._GetAuthConfig = lambda _, url=url: [("GetAuthConfigResult", [("LastChange", "2026-10-04T15:03:36Z"), ("AuthInfo", [
@@ -460,7 +460,7 @@ class Cuts(Case):
                 else:
                     server.on(operation)  # the one that comes whole
 
-    # will hold: WSUSSS-TIMERS-06
+    # holds: WSUSSS-TIMERS-06
     def test_everywhere(self):
         rows = {Document(t).key: t for t in (
             document(PRODUCT, 1, "Category", size=1500), document(CLASSIFICATION, 1, "Category", size=1500, category_type="UpdateClassification"),
@@ -512,7 +512,7 @@ class Cuts(Case):
             child.sync()
             self.exact(child, server)
 
-    # will hold: WSUSSS-TIMERS-06 WSUSSS-DSS-META-14
+    # holds: WSUSSS-TIMERS-06 WSUSSS-DSS-META-14
     def test_a_parent_that_goes_away(self):
         """It never comes back in this run, from each call on; the next goes on where this one stopped."""
         with Parent(catalog()) as server:
@@ -562,7 +562,7 @@ class Runs(Case):
         self.addCleanup(lambda: (run.kill(), run.communicate()))
         return run
 
-    # will hold: WSUSSS-DSS-INIT-07
+    # holds: WSUSSS-DSS-INIT-07
     def test_two_at_once(self):
         run = self.begun()
         done = self.child.sync(status=RUNS)
@@ -572,7 +572,7 @@ class Runs(Case):
         self.child.sync()
         self.exact(self.child, self.server)
 
-    # will hold: WSUSSS-DSS-INIT-05
+    # holds: WSUSSS-DSS-INIT-05
     def test_cancelled(self):
         for number_of, operation in enumerate(OPERATIONS[:-1]):
             with self.subTest(operation=operation):
@@ -592,7 +592,7 @@ class Runs(Case):
         self.server.add(document(number(1000 + self.server.clock)))
         return self.begun(operation)
 
-    # will hold: WSUSSS-DSS-META-12 WSUSSS-REVLIST-18
+    # holds: WSUSSS-DSS-META-12 WSUSSS-REVLIST-18
     def test_choices(self):
         """Delta per id is judged by the parent."""
         other, second = number(3), number(5)
@@ -633,7 +633,7 @@ class Clients(Case):
         computer.scan()
         return computer.offered()
 
-    # will hold: WSUSSS-DSS-META-14
+    # holds: WSUSSS-DSS-META-14
     def test_they_see_the_last_good_state(self):
         with Instance("none") as instance, Parent(catalog()) as server:
             child = Child(server, state=instance.state, sync_schedule="off", upstream_mode="autonomous", sync_filter="all")
@@ -675,7 +675,7 @@ class Encrypted(Case):
         cls.authority = parent.Authority("Test Root")
         cls.other = parent.Authority("Other Root", harness.temporary() / "other")
 
-    # will hold: WSUSSS-TRANSPORT-26
+    # holds: WSUSSS-TRANSPORT-26
     def test_the_chain_is_verified(self):
         with Parent(catalog(), tls=self.authority.context()) as server:
             child = Child(server)
@@ -708,7 +708,7 @@ class Encrypted(Case):
             child.sync()
             self.exact(child, server)
 
-    # will hold: WSUSSS-TRANSPORT-27
+    # holds: WSUSSS-TRANSPORT-27
     def test_a_login(self):
         file = harness.temporary() / "login"
         file.write_text("ada:secret\n")

@@ -87,7 +87,7 @@ class Killed(unittest.TestCase):
         state["run"].communicate()
         return bool(state.get("killed")) and status == -signal.SIGKILL
 
-    # will hold: WSUSSS-DSS-INIT-05 WSUSSS-DSS-META-14 WSUSSS-DSS-META-16 WSUSSS-DSS-DEPLOY-03
+    # holds: WSUSSS-DSS-INIT-05 WSUSSS-DSS-META-14 WSUSSS-DSS-META-16 WSUSSS-DSS-DEPLOY-03
     def test_in_every_phase(self):
         self.whole()
         killed = collections.Counter()
@@ -113,7 +113,7 @@ class Killed(unittest.TestCase):
         print("killed:", ", ".join(f"{n} in {p}" for p, n in killed.items()), f"of {runs} runs, {time.monotonic() - self.began:.0f} s")
         self.assertTrue(all(n >= KILLS for n in killed.values()))
 
-    # will hold: WSUSSS-DSS-CONTENT-09 WSUSSS-DSS-CONTENT-11
+    # holds: WSUSSS-DSS-CONTENT-09 WSUSSS-DSS-CONTENT-11
     def test_while_files_are_fetched(self):
         killed, runs, began, bodies = 0, 0, time.monotonic(), {}
         while killed < KILLS:

@@ -33,7 +33,7 @@ class Policy(unittest.TestCase):
         child.audit()
         self.parent.assert_well_behaved(self)
 
-    # will hold: WSUSSS-DSS-DEPLOY-02 WSUSSS-DSS-DEPLOY-03 WSUSSS-DSS-DEPLOY-13 WSUSSS-DEPLOYMENTS-03 WSUSSS-DEPLOYMENTS-04 WSUSSS-ADM-08
+    # holds: WSUSSS-DSS-DEPLOY-02 WSUSSS-DSS-DEPLOY-03 WSUSSS-DSS-DEPLOY-13 WSUSSS-DEPLOYMENTS-03 WSUSSS-DEPLOYMENTS-04 WSUSSS-ADM-08
     def test_the_first_answer_is_whole_and_the_next_ones_go_on_from_it(self):
         child = self.replica()
         child.sync()
@@ -60,7 +60,7 @@ class Policy(unittest.TestCase):
         self.assertEqual(child.epoch(), epoch, "nothing new is nothing written")
         self.assertEqual(child.last()["result"], "done")
 
-    # will hold: WSUSSS-DSS-DEPLOY-01 WSUSSS-DEPLOYMENTS-02 WSUSSS-DSS-META-24 WSUSSS-DSS-META-25
+    # holds: WSUSSS-DSS-DEPLOY-01 WSUSSS-DEPLOYMENTS-02 WSUSSS-DSS-META-24 WSUSSS-DSS-META-25
     def test_an_autonomous_server_does_not_ask(self):
         child = Child(self.parent)
         child.ctl("group", "create", "Own")
@@ -69,7 +69,7 @@ class Policy(unittest.TestCase):
         self.assertIn("Own", {name for name, _, _ in child.policy()[0].values()})
         self.assertEqual((child.last()["result"], child.last()["phase"]), ("done", "updates"))
 
-    # will hold: WSUSSS-DSS-META-26
+    # holds: WSUSSS-DSS-META-26
     def test_what_deployments_name_and_lists_do_not_is_fetched(self):
         child = self.replica()
         child.sync()
@@ -95,7 +95,7 @@ class Policy(unittest.TestCase):
         child.sync()
         self.same(child)
 
-    # will hold: WSUSSS-DSS-DEPLOY-03
+    # holds: WSUSSS-DSS-DEPLOY-03
     def test_a_failed_answer_leaves_everything_as_it_was(self):
         child = self.replica()
         child.sync()
@@ -119,7 +119,7 @@ class Policy(unittest.TestCase):
         self.same(child)
         self.assertEqual(len({a for a, _ in self.asked()[1:]}), 1, "the anchor stood")
 
-    # will hold: WSUSSS-ADM-10 WSUSSS-ADM-26
+    # holds: WSUSSS-ADM-10 WSUSSS-ADM-26
     def test_what_was_decided_in_between_gives_way(self):
         child = self.replica()
         child.sync()

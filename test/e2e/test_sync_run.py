@@ -93,8 +93,8 @@ class Held:
 
 
 class OneAtATime(unittest.TestCase):
+    # holds: WSUSSS-DSS-INIT-07
     def test_a_second_run_says_who_runs_and_leaves(self):
-        """will hold: WSUSSS-DSS-INIT-07"""
         with Parent(small_catalog()) as server:
             child = Child(server)
             with Held(child, server, "GetRevisionIdList") as first:
@@ -130,8 +130,8 @@ class OneAtATime(unittest.TestCase):
 
 
 class Ended(unittest.TestCase):
+    # holds: WSUSSS-DSS-INIT-05
     def test_signals_end_it_and_the_next_run_goes_on(self):
-        """will hold: WSUSSS-DSS-INIT-05"""
         for number_of in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with self.subTest(number_of.name), Parent(small_catalog(250), limit=100) as server:
                 child = Child(server, **{"upstream.connections": "1"})
@@ -180,8 +180,8 @@ class Ended(unittest.TestCase):
 
 
 class Phases(unittest.TestCase):
+    # holds: WSUSSS-DSS-INIT-01 WSUSSS-DSS-AUTH-01 WSUSSS-DSS-META-24 WSUSSS-DSS-INIT-03
     def test_their_order(self):
-        """will hold: WSUSSS-DSS-INIT-01 WSUSSS-DSS-AUTH-01 WSUSSS-DSS-META-24 WSUSSS-DSS-INIT-03"""
         metadata = ["GetAuthConfig", "GetAuthorizationCookie", "GetCookie", "GetConfigData", "GetRevisionIdList", "GetUpdateData",
                     "GetRevisionIdList", "GetUpdateData"]
         for mode, after in (("autonomous", []), ("replica", ["GetDeployments"])):
@@ -192,8 +192,8 @@ class Phases(unittest.TestCase):
                 self.assertEqual([r.fields["filter"]["GetConfig"] for r in server.calls("GetRevisionIdList")], ["true", "false"])
                 server.assert_well_behaved(self)
 
+    # holds: WSUSSS-DSS-META-25 WSUSSS-ADM-08 WSUSSS-TIMERS-05 (rows are written; t_parent prunes them)
     def test_history(self):
-        """will hold: WSUSSS-DSS-META-25 WSUSSS-ADM-08 WSUSSS-TIMERS-05 (rows are written; t_parent prunes them)"""
         for mode in ("autonomous", "replica"):
             with self.subTest(mode), Parent(small_catalog()) as server:
                 child = Child(server, **{"upstream.mode": mode})
@@ -230,8 +230,8 @@ class Phases(unittest.TestCase):
             child.sync()
             self.assertEqual(child.keys(), set(server.items))
 
+    # holds: WSUSSS-DSS-INIT-02
     def test_who_it_says_it_is(self):
-        """will hold: WSUSSS-DSS-INIT-02"""
         with Parent(small_catalog()) as server:
             child = Child(server, **{"server.name": "branch.example.net"})
             mine = child.json("store", "stat")["server_id"]
@@ -247,8 +247,8 @@ class Phases(unittest.TestCase):
             name, = {r.fields["accountName"] for r in server.calls("GetAuthorizationCookie")}
             self.assertTrue(name and name != "branch.example.net")
 
+    # partly: WSUSSS-ADM-02 WSUSSS-ADM-03 (the Parent USS State; other tables have their tests)
     def test_state_is_kept_between_runs(self):
-        """will partly hold: WSUSSS-ADM-02 WSUSSS-ADM-03 (the Parent USS State; other tables have their tests)"""
         with Parent(small_catalog()) as server:
             child = Child(server)
             child.sync()
@@ -259,8 +259,8 @@ class Phases(unittest.TestCase):
             second = [r.fields["filter"].get("Anchor") for r in server.calls("GetRevisionIdList")]
             self.assertTrue(all(second) and len(second) == 2)
 
+    # holds: WSUSSS-TIMERS-07 (the child; t_damage and test_damage have the rest)
     def test_begun_from_empty_after_a_reset(self):
-        """will hold: WSUSSS-TIMERS-07 (the child; t_damage and test_damage have the rest)"""
         with Parent(small_catalog()) as server:
             child = Child(server)
             child.sync()
@@ -325,8 +325,8 @@ class Faults(unittest.TestCase):
         row = child.history()[0]
         return row["result"], row["restarts"]
 
+    # holds: WSUSSS-FAULT-14
     def test_cookies_are_dropped_and_the_run_begins_anew(self):
-        """will hold: WSUSSS-FAULT-14 WSUSSS-FAULT-18 (DownloadFiles: content)"""
         for code in ("InvalidCookie", "InvalidAuthorizationCookie"):
             for operation in ("GetCookie", "GetConfigData", "GetRevisionIdList", "GetUpdateData"):
                 with self.subTest(code=code, operation=operation), Parent(small_catalog()) as server:
@@ -344,8 +344,8 @@ class Faults(unittest.TestCase):
                     if operation != "GetUpdateData":  # there the list that came has no anchor yet: it is asked for again
                         server.assert_well_behaved(self)
 
+    # holds: WSUSSS-FAULT-16
     def test_server_changed_drops_anchors_once(self):
-        """will hold: WSUSSS-FAULT-16"""
         with Parent(small_catalog()) as server:
             child = Child(server, **{"upstream.mode": "replica"})
             child.sync()
@@ -363,8 +363,8 @@ class Faults(unittest.TestCase):
             self.assertEqual(self.restarts(child), ("failed", 1))
             self.assertIn("two servers answer under", failed.stderr)
 
+    # holds: WSUSSS-FAULT-20
     def test_restarts_are_bounded(self):
-        """will hold: WSUSSS-FAULT-20"""
         for code in ("InvalidCookie", "InvalidAuthorizationCookie"):
             with self.subTest(code), Parent(small_catalog()) as server:
                 child = Child(server)
@@ -378,8 +378,8 @@ class Faults(unittest.TestCase):
                 child.sync()
                 self.assertEqual(child.keys(), set(server.items))
 
+    # partly: WSUSSS-TIMERS-04 (the child takes the parent's instant)
     def test_cookies_that_end_soon_are_renewed(self):
-        """will partly hold: WSUSSS-TIMERS-04 (the child takes the parent's instant)"""
         with Parent(small_catalog()) as server:
             child = Child(server)
             child.sync()
@@ -395,9 +395,59 @@ class Faults(unittest.TestCase):
                 server.assert_well_behaved(self)
 
 
+class Learned(unittest.TestCase):
+    """What the parent said in one run is what the next one goes on with."""
+
+    def shown(self, child):
+        return json.loads(child.ctl("upstream", "show", "--json").stdout)
+
+    # holds: WSUSSS-COOKIE-04 WSUSSS-CONFIGDATA-03 WSUSSS-CONFIGDATA-16 WSUSSS-DSS-META-02 WSUSSS-DSS-META-03 WSUSSS-PING-01
+    def test_the_next_run_goes_on_with_cookie_anchor_and_flags(self):
+        for microsoft in (False, True):  # whose anchor has another form: it is opaque
+            with self.subTest(microsoft=microsoft), Parent(small_catalog(), form=parent.microsoft() if microsoft else parent.Form()) as server:
+                server.catalog_only, server.lazy, server.hosts_psf, server.decryption_limit = True, False, True, 77
+                child = Child(server)
+                child.sync()
+                said = self.shown(child)
+                self.assertEqual((said["catalog_only"], said["lazy"], said["express"], said["max_decryption"], said["max_updates"]),
+                                 (True, False, True, 77, server.limit))
+                self.assertEqual(said["protocol"], server.form.version)
+                self.assertEqual(said["configuration_anchor"], server.config_anchors[-1])
+                own = {r["name"]: r["value"] for r in child.json("config", "show")}
+                self.assertEqual((own["content.store"], own["content.download"], own["content.express"]), ("local", "approved", "false"))
+                given = server.last_cookie
+                child.sync()
+                first, second = (c.fields for c in server.calls("GetCookie"))
+                self.assertNotIn("oldCookie", first)
+                self.assertEqual(second["oldCookie"]["EncryptedData"], given)
+                first, second = (c.fields for c in server.calls("GetConfigData"))
+                self.assertNotIn("configAnchor", first)
+                self.assertEqual(second["configAnchor"], said["configuration_anchor"])
+                self.assertNotIn("Ping", {c.operation for c in server.calls()})
+                server.assert_well_behaved(self)
+
+    # holds: WSUSSS-CONFIGDATA-19
+    def test_languages_are_merged_and_an_empty_list_means_no_change(self):
+        with Parent(small_catalog()) as server:
+            child = Child(server)
+            child.sync()
+            before = self.shown(child)["languages"]
+            self.assertEqual([r["id"] for r in before], [row[0] for row in server.languages])
+            child.sync()
+            self.assertEqual(self.shown(child)["languages"], before)
+            (changed, short, name, on), *rest = server.languages[3:]
+            whole = server.languages
+            server.languages, server.config_since = [(changed, short, name, not on)], server.tick()
+            child.sync()
+            server.languages = whole
+            after = {r["id"]: r for r in self.shown(child)["languages"]}
+            self.assertEqual(after.pop(changed)["enabled"], not on)
+            self.assertEqual(list(after.values()), [r for r in before if r["id"] != changed])
+
+
 class Told(unittest.TestCase):
+    # holds: WSUSSS-TIMERS-06
     def test_a_failure_is_told_alike_everywhere(self):
-        """will hold: WSUSSS-TIMERS-06"""
         with Parent(small_catalog()) as server:
             child = Child(server)
             server.on("GetConfigData", times=-1, fault="InternalServerError", message="the database is away")
@@ -500,8 +550,8 @@ class Told(unittest.TestCase):
 
 
 class Due(unittest.TestCase):
+    # partly: WSUSSS-TIMERS-02 WSUSSS-TIMERS-08 WSUSSS-DSS-INIT-04 (t_schedule has the times)
     def test_by_the_schedule(self):
-        """will partly hold: WSUSSS-TIMERS-02 WSUSSS-TIMERS-08 WSUSSS-DSS-INIT-04 WSUSSS-TIMERS-01 (t_schedule has the times)"""
         with Parent(small_catalog()) as server:
             child = Child(server)
             child.ctl("sync", "schedule", "off")

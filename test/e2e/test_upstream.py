@@ -71,8 +71,8 @@ class Case(unittest.TestCase):
 
 
 class Handshake(Case):
-    # will hold: WSUSSS-DSS-AUTH-02, -03, -05, -06, WSUSSS-AUTHCOOKIE-02, WSUSSS-COOKIE-02, -03, -05, -18, -20, WSUSSS-CONFIGDATA-02,
-    # WSUSSS-TRANSPORT-12, -25, WSUSSS-VERSION-01, WSUSSS-AUTHCONFIG-08
+    # holds: WSUSSS-DSS-AUTH-02 WSUSSS-DSS-AUTH-03 WSUSSS-DSS-AUTH-05 WSUSSS-DSS-AUTH-06 WSUSSS-AUTHCOOKIE-02 WSUSSS-COOKIE-02 WSUSSS-COOKIE-03 WSUSSS-COOKIE-05 WSUSSS-COOKIE-18 WSUSSS-COOKIE-20 WSUSSS-CONFIGDATA-02
+    # WSUSSS-TRANSPORT-12 WSUSSS-TRANSPORT-25 WSUSSS-VERSION-01 WSUSSS-AUTHCONFIG-08
     def test_four_calls_in_the_form_and_order_that_the_protocol_wants(self):
         with Parent() as parent:
             said = self.good(parent.url)
@@ -112,7 +112,7 @@ class Handshake(Case):
         self.assertEqual(status, 2)
         self.assertIn("wsusctl upstream set URL", said)
 
-    # will hold: WSUSSS-TRANSPORT-07 (downstream half)
+    # holds: WSUSSS-TRANSPORT-07 (downstream half)
     def test_soap_1_1_unless_configured_otherwise(self):
         for settings, soap in (({}, canned.SOAP11), ({"upstream_soap": "1.1"}, canned.SOAP11), ({"upstream_soap": "1.2"}, canned.SOAP12)):
             with Parent() as parent:
@@ -120,13 +120,13 @@ class Handshake(Case):
                 parent.assert_well_behaved(self)
                 self.assertEqual([r.soap for r in parent.calls()], [soap] * 4)
 
-    # will hold: WSUSSS-TRANSPORT-22, -24 (downstream half)
+    # holds: WSUSSS-TRANSPORT-22 WSUSSS-TRANSPORT-24 (downstream half)
     def test_packed_answers_are_asked_for(self):
         with Parent() as parent:
             self.good(parent.url)
             self.assertEqual({r.headers["Accept-Encoding"] for r in parent.calls()}, {"xpress, gzip"})
 
-    # will hold: WSUSSS-CONFIGDATA-14 (downstream half), WSUSSS-AUTHCONFIG-04, -05, -06 (downstream halves)
+    # holds: WSUSSS-CONFIGDATA-14 (downstream half), WSUSSS-AUTHCONFIG-04 WSUSSS-AUTHCONFIG-05 WSUSSS-AUTHCONFIG-06 (downstream halves)
     def test_any_form_of_answer_says_the_same(self):
         want = None
         for coding, framing in itertools.product((None, "gzip", "xpress"), ("length", "chunked", "close")):
@@ -137,7 +137,7 @@ class Handshake(Case):
                     want = want or said["configuration"]
                     self.assertEqual(said["configuration"], want)
 
-    # will hold: WSUSSS-VERSION-05; will partly hold: WSUSSS-VERSION-04 (nothing is reported yet), WSUSSS-VERSION-06 (1.20 is what is spoken)
+    # holds: WSUSSS-VERSION-05; partly: WSUSSS-VERSION-04 (nothing is reported yet) WSUSSS-VERSION-06 (1.20 is what is spoken)
     def test_a_server_without_a_version_is_an_old_one(self):
         with Parent() as parent:
             parent.on("GetConfigData", change=lambda b: re.sub(rb"<ProtocolVersion>.*?</ProtocolVersion>", b"", b))
@@ -154,7 +154,7 @@ class Handshake(Case):
                 parent.on("GetConfigData", change=lambda b: re.sub(b"<%s>.*?<" % name, b"<%s>%d<" % (name, number), b))
                 self.assertEqual(self.good(parent.url)["configuration"]["max_updates"], want)
 
-    # will hold: WSUSSS-DSS-AUTH-07
+    # holds: WSUSSS-DSS-AUTH-07
     def test_another_plug_in_is_refused(self):
         with Parent() as parent:
             parent.on("GetAuthConfig", change=lambda b: b.replace(b"DssTargeting", b"SimpleTargeting"))
@@ -194,7 +194,7 @@ class Handshake(Case):
 
 
 class Trouble(Case):
-    # will hold: WSUSSS-FAULT-05, -12, -13, -15, -19
+    # holds: WSUSSS-FAULT-05 WSUSSS-FAULT-12 WSUSSS-FAULT-13 WSUSSS-FAULT-15 WSUSSS-FAULT-19
     def test_faults_in_every_form(self):
         for soap, forms in (("1.1", canned.FAULTS), ("1.2", canned.FAULTS12)):
             for form in forms:
@@ -287,7 +287,7 @@ class Tls(Case):
         super().setUpClass()
         cls.ca, cls.other = Authority("Test Root"), Authority("Another Root")
 
-    # will hold: WSUSSS-TRANSPORT-26
+    # holds: WSUSSS-TRANSPORT-26
     def test_the_authority_that_is_configured_and_no_other(self):
         with Parent(tls=self.ca.context()) as parent:
             said = self.good(parent.url, upstream_ca=self.ca.file)
@@ -486,7 +486,7 @@ class Logins(Case):
         path.chmod(mode)
         return path
 
-    # will hold: WSUSSS-TRANSPORT-27
+    # holds: WSUSSS-TRANSPORT-27
     def test_basic_and_digest(self):
         login = self.file("user:pass:word\n# the rest is nobody's\n")
         for scheme in ("basic", "digest"):

@@ -36,7 +36,7 @@ class Naming(unittest.TestCase):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 
-    # will hold: WSUSSS-TRANSPORT-25
+    # holds: WSUSSS-TRANSPORT-25
     def test_host_and_port_are_made_of_what_people_type(self):
         for typed, stored in (("wsus.example.net", "https://wsus.example.net:8531"), ("192.0.2.7", "https://192.0.2.7:8531"),
                               ("wsus:8530", "http://wsus:8530"), ("wsus:80", "http://wsus:80"), ("wsus:443", "https://wsus:443"),
@@ -73,7 +73,7 @@ class Naming(unittest.TestCase):
         self.assertIn("there was no server above this one", self.place("upstream", "none").stdout)
         self.assertIn("wsusctl upstream set URL", self.place("upstream", "check", status=2).stdout)
 
-    # will hold: WSUSSS-TRANSPORT-27
+    # holds: WSUSSS-TRANSPORT-27
     def test_what_is_needed_to_reach_it_is_stored_with_it_and_goes_with_it(self):
         authority = Authority(folder=self.folder / "ca")
         certificate, key = authority.issue("child")
@@ -118,7 +118,7 @@ class Naming(unittest.TestCase):
                    f"sha256 Fingerprint={colons}", cwd=self.folder)
         self.assertEqual((self.shown()["ca"], self.shown()["ca_fingerprint"]), (str(authority.file), authority.fingerprint().upper()))
 
-    # will hold: WSUSSS-TRANSPORT-26, WSUSSS-DSS-META-27
+    # holds: WSUSSS-TRANSPORT-26 WSUSSS-DSS-META-27
     def test_microsoft_is_taken_with_its_own_root_alone(self):
         authority = Authority("Microsoft Root Certificate Authority 2011", self.folder / "ca")
         words = self.wrong("microsoft")
@@ -233,7 +233,7 @@ class Asking(unittest.TestCase):
         self.place("upstream", "set", f"http://127.0.0.1:{port}", "--no-check")
         self.assertEqual(self.place("upstream", "check", status=1).returncode, 1)
 
-    # will hold: WSUSSS-TRANSPORT-25, WSUSSS-TRANSPORT-27
+    # holds: WSUSSS-TRANSPORT-25 WSUSSS-TRANSPORT-27
     def test_one_that_answers_is(self):
         with Parent(small_catalog(), login="me:secret") as parent:
             parent.lenient = True  # who only asks keeps nothing
@@ -268,7 +268,7 @@ class Asking(unittest.TestCase):
             self.assertEqual(running.wait(), 0)
             self.place("upstream", "none")
 
-    # will hold: WSUSSS-TRANSPORT-26
+    # holds: WSUSSS-TRANSPORT-26
     def test_a_chain_that_ends_elsewhere_is_refused(self):
         authority = Authority()
         with Parent(small_catalog(), tls=authority.context()) as parent:
@@ -284,7 +284,7 @@ class Asking(unittest.TestCase):
 class Microsoft(unittest.TestCase):
     """A copy of Microsoft's server: its form, its limits, its root."""
 
-    # will hold: WSUSSS-TRANSPORT-26, WSUSSS-DSS-META-02
+    # holds: WSUSSS-TRANSPORT-26 WSUSSS-DSS-META-02
     def test_from_naming_it_to_the_first_updates(self):
         authority = Authority("Microsoft Root Certificate Authority 2011")
         with Parent(small_catalog(120), tls=authority.context(), microsoft_update=True) as parent:

@@ -87,7 +87,7 @@ static const struct {
 	{"FutureError", "what now", E_REFUSED, false},
 };
 
-/* will hold: WSUSSS-FAULT-05, -12, -13, -15, -19 (that E_REFUSED and E_INVALID_PARAMETERS end a run is run.c's) */
+/* holds: WSUSSS-FAULT-05 WSUSSS-FAULT-12 WSUSSS-FAULT-13 WSUSSS-FAULT-15 WSUSSS-FAULT-19 (that E_REFUSED and E_INVALID_PARAMETERS end a run is run.c's) */
 static void faults_of_every_code(void **state)
 {
 	char text[2000];

@@ -54,7 +54,7 @@ static const char *const real[] = {
 	"cab/000016-56309036-4c77-4dd9-951a-99ee9c246a94-r101",
 };
 
-/* will hold: WSUSSS-UPDATEDATA-12, WSUSSS-UPDATEDATA-13, WSUSSS-UPDATEDATA-14, WSUSSS-UPDATEDATA-15 */
+/* holds: WSUSSS-UPDATEDATA-12 WSUSSS-UPDATEDATA-13 WSUSSS-UPDATEDATA-14 WSUSSS-UPDATEDATA-15 */
 static void cabinets_of_a_real_server(void **state)
 {
 	(void)state;
@@ -81,7 +81,7 @@ static void cabinets_of_a_real_server(void **state)
 
 static const enum cab_kind kinds[] = {CAB_STORED, CAB_MSZIP, CAB_LZX};
 
-/* will hold: WSUSSS-UPDATEDATA-12, WSUSSS-UPDATEDATA-13, WSUSSS-UPDATEDATA-14 */
+/* holds: WSUSSS-UPDATEDATA-12 WSUSSS-UPDATEDATA-13 WSUSSS-UPDATEDATA-14 */
 static void every_packing_and_form(void **state)
 {
 	(void)state;

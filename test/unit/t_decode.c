@@ -1,7 +1,7 @@
 /* t_decode.c -- answers that are packed come out as they went in, wherever they are cut; what is cut off or no such coding is an
  * error, and who takes the bytes can end a bomb.
  *
- * will hold: WSUSSS-TRANSPORT-22, and the downstream half of WSUSSS-TRANSPORT-24 */
+ * Of rules WSUSSS-TRANSPORT-22 and -24; test_upstream has the markers. */
 #include "sync/decode.h"
 
 #include <setjmp.h>

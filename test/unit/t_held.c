@@ -28,7 +28,7 @@ static void assert_is(const struct identities *is, size_t n, const struct Update
 }
 #define IS_LIST(is, ...) assert_is((is), COUNTOF(((struct UpdateIdentity[]){__VA_ARGS__})), (struct UpdateIdentity[]){__VA_ARGS__})
 
-/* will hold: WSUSSS-DSS-META-16, WSUSSS-REVLIST-28 */
+/* holds: WSUSSS-DSS-META-16 WSUSSS-REVLIST-28 */
 static void of_a_list_what_is_not_here_once(void **state)
 {
 	struct fixture *f = *state;
@@ -45,7 +45,7 @@ static void of_a_list_what_is_not_here_once(void **state)
 	txn_end(&f->t);
 }
 
-/* will hold: WSUSSS-DSS-META-26 */
+/* holds: WSUSSS-DSS-META-26 */
 static void members_of_bundles(void **state)
 {
 	struct fixture *f = *state;
@@ -60,7 +60,7 @@ static void members_of_bundles(void **state)
 	txn_end(&f->t);
 }
 
-/* will hold: WSUSSS-DSS-META-21 */
+/* holds: WSUSSS-DSS-META-21 */
 static void keys_of_what_is_held(void **state)
 {
 	struct fixture *f = *state;

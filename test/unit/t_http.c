@@ -435,7 +435,7 @@ static int ask(struct caller *c, struct err *e)
 	return rc;
 }
 
-/* will hold: WSUSSS-FAULT-17 */
+/* holds: WSUSSS-FAULT-17 */
 static void busy_servers_and_broken_connections_are_asked_again(void **state)
 {
 	struct http *h = open_http(4);

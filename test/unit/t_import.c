@@ -530,7 +530,7 @@ static bool shown(int32_t id, unsigned *flags)
 	return rc == E_OK && v.flags & REV_PUBLISHED;
 }
 
-/* will hold: WSUSSS-DSS-META-16 */
+/* holds: WSUSSS-DSS-META-16 */
 static void test_what_is_held_waits_for_the_end_of_the_synchronization(void **state)
 {
 	(void)state;
@@ -601,7 +601,7 @@ static void test_another_import_while_one_rests(void **state)
 	audit_is_clean();
 }
 
-/* will hold: WSUSSS-POPULATE-10 */
+/* holds: WSUSSS-POPULATE-10 */
 static void test_another_identity_than_asked_for_is_refused(void **state)
 {
 	(void)state;
@@ -636,7 +636,7 @@ static bool file_has(const struct sha1 *digest, struct slice url, struct slice k
 	return has;
 }
 
-/* will partly hold: WSUSSS-DSS-META-17 (here of what the store keeps) */
+/* partly: WSUSSS-DSS-META-17 (here of what the store keeps) */
 static void test_what_is_said_of_files_besides(void **state)
 {
 	(void)state;

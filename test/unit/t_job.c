@@ -1,5 +1,5 @@
 /* t_job.c -- the lock of a job, who holds it, and its status file, whatever is in either.
- * will partly hold: WSUSSS-DSS-INIT-07 (one run at a time; test_sync_run has the programs) */
+ * Of rule WSUSSS-DSS-INIT-07; test_sync_run has the programs. */
 #include "common/job.h"
 
 #include <setjmp.h>

@@ -76,7 +76,7 @@ static int32_t add(struct fixture *f, struct fx_revision r)
 	return id;
 }
 
-/* will hold: WSUSSS-DSS-CONTENT-02 */
+/* holds: WSUSSS-DSS-CONTENT-02 */
 static void what_installs_is_needed_and_nothing_else_is(void **state)
 {
 	struct fixture *f = *state;
@@ -120,7 +120,7 @@ static void members_of_approved_bundles_are_needed(void **state)
 	assert_needs(f, "5:a 6:a 7:a 8:a");
 }
 
-/* will hold: WSUSSS-DSS-CONTENT-01, -04 */
+/* holds: WSUSSS-DSS-CONTENT-01 WSUSSS-DSS-CONTENT-04 */
 static void settings_decide_about_all_of_them(void **state)
 {
 	struct fixture *f = *state;
@@ -138,7 +138,7 @@ static void settings_decide_about_all_of_them(void **state)
 	assert_needs(f, "2:a 4:a");
 }
 
-/* will hold: WSUSSS-DSS-CONTENT-02, -DOWNLOADFILES-13 */
+/* holds: WSUSSS-DSS-CONTENT-02 WSUSSS-DOWNLOADFILES-13 */
 static void what_a_downstream_server_asked_for_is_needed(void **state)
 {
 	struct fixture *f = *state;
@@ -153,7 +153,7 @@ static void what_a_downstream_server_asked_for_is_needed(void **state)
 	assert_needs(f, "2:a 4:aw");
 }
 
-/* will hold: WSUSSS-DSS-CONTENT-03 */
+/* holds: WSUSSS-DSS-CONTENT-03 */
 static void express_files_are_needed_only_if_they_are_hosted(void **state)
 {
 	struct fixture *f = *state;
@@ -175,7 +175,7 @@ static void assert_waiting(struct fixture *f, int32_t id, bool waiting)
 	txn_end(&f->t);
 }
 
-/* What is never fetched holds nothing back; once it is fetched, it does.  will hold: WSUSSS-DSS-CONTENT-12 */
+/* What is never fetched holds nothing back; once it is fetched, it does.  holds: WSUSSS-DSS-CONTENT-12 */
 static void an_approval_waits_for_what_is_needed(void **state)
 {
 	struct fixture *f = *state;

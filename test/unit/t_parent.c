@@ -44,7 +44,7 @@ static void assert_same_text(struct slice a, struct slice b)
 	assert_true(slice_eq(a, b));
 }
 
-/* will hold: WSUSSS-ADM-03 WSUSSS-ADM-09 */
+/* holds: WSUSSS-ADM-03 WSUSSS-ADM-09 */
 static void its_state_is_nothing_at_first_and_then_what_was_learned(void **state)
 {
 	struct fixture *f = *state;
@@ -205,7 +205,7 @@ static int note_run(const struct sync_run *r, void *arg)
 	return E_OK;
 }
 
-/* will hold: WSUSSS-ADM-08 (with t_replica) */
+/* holds: WSUSSS-ADM-08 (with t_replica) */
 static void runs_are_told_newest_first_and_dropped_by_age(void **state)
 {
 	struct fixture *f = *state;

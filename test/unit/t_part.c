@@ -72,7 +72,7 @@ static bool there(const struct file *f, bool partial, struct stat *st)
 	return lstat(path, st) == 0;
 }
 
-/* will hold: WSUSSS-DSS-CONTENT-11, -DOWNLOADFILES-10 */
+/* holds: WSUSSS-DSS-CONTENT-11 WSUSSS-DOWNLOADFILES-10 */
 static void a_part_gets_its_name_when_both_digests_agree(void **state)
 {
 	struct file f = file_of(70000);
@@ -226,7 +226,7 @@ static void extensions_are_letters_and_digits(void **state)
 		assert_true(slice_eq(content_extension(slice_of(rows[i].name)), slice_of(rows[i].ext)));
 }
 
-/* will hold: WSUSSS-DSS-CONTENT-05 */
+/* holds: WSUSSS-DSS-CONTENT-05 */
 static void the_parents_address_is_made_of_the_digest(void **state)
 {
 	struct file f = {.name = SL("Some Name.CAB")};

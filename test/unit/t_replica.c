@@ -482,7 +482,7 @@ static void history(unsigned number)
 	server_close(&grandchild);
 }
 
-/* will hold: WSUSSS-DSS-DEPLOY-04 WSUSSS-DSS-DEPLOY-05 WSUSSS-DSS-DEPLOY-06 WSUSSS-DSS-DEPLOY-07 WSUSSS-DSS-DEPLOY-08
+/* holds: WSUSSS-DSS-DEPLOY-04 WSUSSS-DSS-DEPLOY-05 WSUSSS-DSS-DEPLOY-06 WSUSSS-DSS-DEPLOY-07 WSUSSS-DSS-DEPLOY-08
  * WSUSSS-DSS-DEPLOY-09 WSUSSS-DSS-DEPLOY-10 WSUSSS-DSS-DEPLOY-11 WSUSSS-DSS-DEPLOY-12 WSUSSS-DSS-DEPLOY-14 WSUSSS-ADM-01
  * WSUSSS-ADM-10 WSUSSS-DEPLOYMENTS-20 WSUSSS-DEPLOYMENTS-21 */
 static void whatever_happens_at_the_parent_the_replica_has_its_policy(void **state)
@@ -633,6 +633,7 @@ static struct group group_row(struct server *s, uint32_t no)
 	return g;
 }
 
+/* holds: WSUSSS-DEPLOYMENTS-24 */
 static void groups_change_names_and_places_in_one_answer_in_any_order(void **state)
 {
 	struct server s;
@@ -853,7 +854,7 @@ static void each_action_and_priority_is_the_one_that_was_written(void **state)
 	server_close(&s);
 }
 
-/* will partly hold: WSUSSS-DEPLOYMENTS-22 (that scans obey what waits is t_publish) */
+/* partly: WSUSSS-DEPLOYMENTS-22 (that scans obey what waits is t_publish) */
 static void a_replica_judges_for_itself_what_its_deployments_wait_for(void **state)
 {
 	struct server s;
@@ -974,7 +975,7 @@ struct outcome {
 	struct err e;
 };
 
-/* will hold: WSUSSS-ADM-26 */
+/* holds: WSUSSS-ADM-26 */
 static void a_replica_makes_no_policy_of_its_own_and_says_where_to(void **state)
 {
 	struct server s;

@@ -1,5 +1,5 @@
 /* t_schedule.c -- when the next synchronization is due: local time, days on which clocks are put forward or back, spread, history.
- * will partly hold: WSUSSS-TIMERS-02, -06, -08, WSUSSS-DSS-INIT-04 (when; test_sync_run has the programs) */
+ * Of rules WSUSSS-TIMERS-02, -06, -08 and DSS-INIT-04; test_jobs and test_sync_run have the programs. */
 #include "store/schedule.h"
 
 #include <time.h>

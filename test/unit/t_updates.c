@@ -127,7 +127,7 @@ static const struct {
 	{"serversync/000016/response.body", "cab/000016-56309036-4c77-4dd9-951a-99ee9c246a94-r101.xml"},
 };
 
-/* will hold: WSUSSS-UPDATEDATA-12, WSUSSS-UPDATEDATA-13, WSUSSS-UPDATEDATA-14, WSUSSS-DSS-META-08 */
+/* holds: WSUSSS-UPDATEDATA-12 WSUSSS-UPDATEDATA-13 WSUSSS-UPDATEDATA-14 WSUSSS-DSS-META-08 */
 static void answers_of_a_real_server(void **state)
 {
 	(void)state;
@@ -163,7 +163,7 @@ static void answers_of_a_real_server(void **state)
 
 /* ---- forms ---- */
 
-/* will hold: WSUSSS-UPDATEDATA-11 */
+/* holds: WSUSSS-UPDATEDATA-11 */
 static void a_document_as_text(void **state)
 {
 	(void)state;
@@ -173,7 +173,7 @@ static void a_document_as_text(void **state)
 	reads_as(UPDATES(ITEM(ID(ID_1, "7") PLAIN("\r\n  &lt;a/&gt;"))), "000000000001:7|\r\n  <a/>|");
 }
 
-/* will hold: WSUSSS-UPDATEDATA-11 */
+/* holds: WSUSSS-UPDATEDATA-11 */
 static void a_document_as_elements(void **state)
 {
 	(void)state;
@@ -195,7 +195,7 @@ static void packed(struct buf *b, const char *document)
 	buf_free(&cab);
 }
 
-/* will hold: WSUSSS-DSS-META-08, WSUSSS-UPDATEDATA-15 */
+/* holds: WSUSSS-DSS-META-08 WSUSSS-UPDATEDATA-15 */
 static void a_document_in_a_cabinet(void **state)
 {
 	(void)state;
@@ -239,7 +239,7 @@ static void base64_of_every_length(void **state)
 	fails_with(PACKED("<x/>"), E_FORM, "where base64 should be");
 }
 
-/* will partly hold: WSUSSS-TRANSPORT-08 (here of GetUpdateData alone) */
+/* partly: WSUSSS-TRANSPORT-08 (here of GetUpdateData alone) */
 static void any_order_and_unknown_elements(void **state)
 {
 	(void)state;
@@ -261,7 +261,7 @@ static void any_order_and_unknown_elements(void **state)
 		"000000000002:1|<b/>|");
 }
 
-/* will hold: WSUSSS-DSS-META-17, WSUSSS-UPDATEDATA-20, WSUSSS-UPDATEDATA-21 */
+/* holds: WSUSSS-DSS-META-17 WSUSSS-UPDATEDATA-20 WSUSSS-UPDATEDATA-21 */
 static void what_is_said_of_files(void **state)
 {
 	(void)state;
