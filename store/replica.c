@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "common/text.h"
-#include "store/db.h"
+#include "store/env.h"
 #include "store/publish.h"
 
 enum { MIRROR_DEPLOYMENT = 1, MIRROR_PLACE, MIRROR_LACKING };
@@ -23,9 +23,8 @@ enum { MIRROR_DEPLOYMENT = 1, MIRROR_PLACE, MIRROR_LACKING };
 int policy_is_local(struct txn *t, const char *to_do, struct err *e)
 {
 	struct settings set;
-	if (txn_policy_free(t, true))
+	if (t->policy_free)
 		return E_OK;
-	txn_policy_free(t, false);
 	int rc = settings_get(t, &set, e);
 	if (rc != E_OK || set.upstream_url.n == 0 || set.upstream_mode != UPSTREAM_REPLICA)
 		return rc;
