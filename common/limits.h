@@ -66,7 +66,7 @@
 #define LIMIT_SERVER_NAME 255     /* a downstream server's name: of DNS; its address, and who decided about it */
 #define LIMIT_STRING 1024         /* a name, a version, a model */
 #define LIMIT_ATTRIBUTES_TEXT (16 << 10) /* deviceAttributes is about 1.5 KB */
-#define LIMIT_COOKIE 2048         /* a sealed cookie, decoded */
+#define LIMIT_COOKIE (8 << 10)    /* decoded: ours have 300 bytes, other servers' were seen with 432, and whose are longer is not known */
 #define LIMIT_CLIENT_ID 255       /* ClientIdString, MS-WUSP 1.1 */
 
 /* ---- the model ---- */
