@@ -609,7 +609,7 @@ class Usage(unittest.TestCase):
     def test_what_is_wrong_is_said(self):
         for arguments, words in ((("nix",), "no command nix"), (("run", "--nix"), "no option --nix"), (("run", "--json", "--log"), "one of"),
                                  (("run", "there"), "does not know"), (("run", "--store"), "needs a value"), (("run", "--json=1"), "takes no value"),
-                                 (("content", "--scheduled"), "no option --scheduled")):
+                                 (("count", "--scheduled"), "no option --scheduled")):
             done = harness.run(SYNC, *arguments, check=False)
             self.assertEqual(done.returncode, USAGE, arguments)
             self.assertIn(words, done.stderr)
