@@ -4,11 +4,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/serve.h"
+#include "common/text.h"
 
 #define AGAIN_MS 2000       /* a store that did not open: a look costs two system calls */
 #define AGAIN_DEEP_MS 60000 /* one with a page that could not be read: a look reads all of it */
@@ -31,13 +31,6 @@ struct keeper {
 };
 
 static struct keeper *the_keeper; /* of this process, for the signal */
-
-static long long now_ms(void)
-{
-	struct timespec t = {0};
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct keeper *keeper_new(const char *dir)
 {
@@ -74,7 +67,7 @@ static void stop(struct keeper *k, enum store_part part, bool deep, const char *
 	snprintf(text, sizeof(text), "%s", words); /* may be the board's own */
 	memcpy(n->words, text, sizeof(text));
 	atomic_store(&n->mark, store_file_mark(k->dir, part));
-	atomic_store(&n->again, now_ms() + (deep ? AGAIN_DEEP_MS : AGAIN_MS));
+	atomic_store(&n->again, time_monotonic_ms() + (deep ? AGAIN_DEEP_MS : AGAIN_MS));
 	atomic_store(&n->deep, deep);
 	atomic_store(&n->stopped, true);
 	if (atomic_exchange(&n->said, digest(text)) != digest(text))
@@ -95,7 +88,7 @@ static void go_on(struct keeper *k, enum store_part part)
 static bool is_due(struct keeper *k, enum store_part part)
 {
 	struct notice *n = &k->board[part];
-	return now_ms() >= atomic_load(&n->again) || store_file_mark(k->dir, part) != atomic_load(&n->mark);
+	return time_monotonic_ms() >= atomic_load(&n->again) || store_file_mark(k->dir, part) != atomic_load(&n->mark);
 }
 
 /* The same, for one of the workers: the others learn what it found. */
@@ -106,7 +99,7 @@ static bool my_turn(struct keeper *k, enum store_part part)
 	if (!is_due(k, part))
 		return false;
 	atomic_store(&n->mark, store_file_mark(k->dir, part));
-	return atomic_compare_exchange_strong(&n->again, &due, now_ms() + (atomic_load(&n->deep) ? AGAIN_DEEP_MS : AGAIN_MS));
+	return atomic_compare_exchange_strong(&n->again, &due, time_monotonic_ms() + (atomic_load(&n->deep) ? AGAIN_DEEP_MS : AGAIN_MS));
 }
 
 /* Does what the board says fit the store that is open? */

@@ -96,13 +96,6 @@ static void take_signals(sigset_t *waiting)
 		sigdelset(waiting, handled[i]);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t = {0};
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ---- socket ---- */
 
 static bool is_listening(int fd)
@@ -360,7 +353,7 @@ static void bound_heap(void)
 
 static int worker_start(struct worker *w, const struct serve_ops *ops, struct err *e)
 {
-	*w = (struct worker){.ops = ops, .last_idle = now_ms()};
+	*w = (struct worker){.ops = ops, .last_idle = time_monotonic_ms()};
 	bound_heap();
 	arena_init(&w->arena, LIMIT_REQUEST_MEMORY);
 	buf_init(&w->body, LIMIT_BODY);
@@ -381,14 +374,14 @@ static void worker_stop(struct worker *w)
 /* Between requests: housekeeping, when it is time for it. */
 static void maybe_idle(struct worker *w)
 {
-	if (now_ms() - w->last_idle < IDLE_MS)
+	if (time_monotonic_ms() - w->last_idle < IDLE_MS)
 		return;
 	if (w->body.cap > ARENA_KEEP && w->served == w->served_before)
 		buf_free(&w->body);
 	w->served_before = w->served;
 	if (w->ops->idle)
 		w->ops->idle(w->own);
-	w->last_idle = now_ms();
+	w->last_idle = time_monotonic_ms();
 }
 
 /* Exclusive: a connection wakes one of the waiting workers, not all of them. */
@@ -405,7 +398,7 @@ static void worker_loop(struct worker *w, int epoll_fd, int listen_fd, const sig
 {
 	while (!got_stop && !w->spoilt) {
 		struct epoll_event ev;
-		int64_t left = w->last_idle + IDLE_MS - now_ms();
+		int64_t left = w->last_idle + IDLE_MS - time_monotonic_ms();
 		int n = epoll_pwait(epoll_fd, &ev, 1, (int)MAX(left, (int64_t)0), waiting);
 		if (n > 0 && !got_stop && channel_accept(w->channel, listen_fd))
 			serve_one(w);
@@ -499,16 +492,16 @@ static void spawn(struct parent *p, struct slot *s)
 	}
 	if (pid < 0) {
 		log_line(LOG_ERROR, "cannot fork: %s", strerror(errno));
-		s->due = now_ms() + BACKOFF_MAX_MS / 10;
+		s->due = time_monotonic_ms() + BACKOFF_MAX_MS / 10;
 		return;
 	}
-	*s = (struct slot){.pid = pid, .started = now_ms(), .deaths = s->deaths};
+	*s = (struct slot){.pid = pid, .started = time_monotonic_ms(), .deaths = s->deaths};
 }
 
 /* At once after a long life, else after 100, 200, 400 ... ms. */
 static void plan_next(struct slot *s)
 {
-	int64_t now = now_ms();
+	int64_t now = time_monotonic_ms();
 	s->pid = 0;
 	s->deaths = now - s->started < SHORT_LIFE_MS ? s->deaths + 1 : 0;
 	s->due = now + (s->deaths ? MIN((int64_t)BACKOFF_MS << MIN(s->deaths - 1, 16u), (int64_t)BACKOFF_MAX_MS) : 0);
@@ -545,7 +538,7 @@ static void reap(struct parent *p)
 
 static void start_due(struct parent *p)
 {
-	int64_t now = now_ms();
+	int64_t now = time_monotonic_ms();
 	for (int i = 0; i < p->nslot; i++)
 		if (p->slot[i].pid == 0 && p->slot[i].due <= now)
 			spawn(p, &p->slot[i]);
@@ -588,7 +581,7 @@ static int64_t next_due(const struct parent *p)
 	for (int i = 0; i < p->nslot; i++)
 		if (p->slot[i].pid == 0)
 			due = MIN(due, p->slot[i].due);
-	return due == INT64_MAX ? 60000 : MAX(due - now_ms(), (int64_t)1);
+	return due == INT64_MAX ? 60000 : MAX(due - time_monotonic_ms(), (int64_t)1);
 }
 
 static int signal_workers(struct parent *p, int number)
@@ -613,10 +606,10 @@ static int running(const struct parent *p)
 
 static void stop_all(struct parent *p)
 {
-	int64_t end = now_ms() + STOP_MS;
+	int64_t end = time_monotonic_ms() + STOP_MS;
 	signal_workers(p, SIGTERM);
-	for (reap(p); running(p) > 0 && now_ms() < end; reap(p))
-		wait_ms(p, end - now_ms());
+	for (reap(p); running(p) > 0 && time_monotonic_ms() < end; reap(p))
+		wait_ms(p, end - time_monotonic_ms());
 	int left = signal_workers(p, SIGKILL);
 	if (left > 0)
 		log_line(LOG_WARN, "killed %d workers whose requests did not end", left);

@@ -504,6 +504,13 @@ tick_t time_now(void)
 	return (tick_t)ts.tv_sec * TICKS_PER_SECOND + ts.tv_nsec / 100;
 }
 
+int64_t time_monotonic_ms(void)
+{
+	struct timespec ts = {0};
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 /* ---- sizes and durations ---- */
 
 void size_text(uint64_t bytes, char out[SIZE_TEXT + 1])

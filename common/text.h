@@ -56,6 +56,8 @@ size_t time_text(tick_t t, char out[TIME_TEXT + 1]);
 #define DATE_TEXT 10
 void date_text(tick_t t, char out[DATE_TEXT + 1]); /* yyyy-mm-dd */
 tick_t time_now(void);
+/* Milliseconds of a clock that nobody sets: for spans. */
+int64_t time_monotonic_ms(void);
 #define TICK_MAX_YEAR9999 INT64_C(2534023007999999999) /* 9999-12-31T23:59:59.9999999Z, "never" */
 
 /* ---- sizes and durations, for people ---- */

@@ -229,6 +229,13 @@ static int choice_decode(struct slice key, struct slice value, struct choice *ou
 	return rec_end(&r);
 }
 
+enum choice_kind choice_kind_of(const struct revision *v)
+{
+	static const enum choice_kind kind[] = {[CAT_COMPANY] = CHOICE_PRODUCT, [CAT_PRODUCT_FAMILY] = CHOICE_PRODUCT,
+		[CAT_PRODUCT] = CHOICE_PRODUCT, [CAT_CLASSIFICATION] = CHOICE_CLASSIFICATION, [CAT_OTHER] = 0};
+	return v->type == TYPE_CATEGORY && !(v->flags & REV_REMOVED) ? kind[v->category_type] : (enum choice_kind)0;
+}
+
 int choice_get(struct txn *t, enum choice_kind kind, const struct guid *id, struct choice *out)
 {
 	struct key k = choice_key(kind, id);

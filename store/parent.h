@@ -51,6 +51,8 @@ int parent_list_lost(struct txn *t, struct err *e) MUST_CHECK;
 
 enum choice_kind { CHOICE_PRODUCT = 1, CHOICE_CLASSIFICATION };
 extern const char *const choice_kind_names[]; /* [CHOICE_PRODUCT] = "product" ... */
+/* What a category is to a filter; 0: neither, or no category that is here. */
+enum choice_kind choice_kind_of(const struct revision *v);
 struct choice {
 	enum choice_kind kind;
 	struct guid id;      /* UpdateID of the category */

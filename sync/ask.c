@@ -4,8 +4,6 @@
  * each of them stands alone.  Before, all is authorized anew, once (WSUSSS-DOWNLOADFILES-14). */
 #include "sync/content.h"
 
-#define RESTARTS 3
-
 struct asking {
 	struct run *r;
 	const struct sha1 *digest;

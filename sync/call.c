@@ -334,13 +334,6 @@ int call(struct caller *c, enum call_op op, const void *request, void *response,
 
 /* ---- several GetUpdateData at a time ---- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int start_attempt(struct attempt *t, struct err *e)
 {
 	spool_reset(t->spool);
@@ -404,7 +397,7 @@ static int start_due(struct caller *c, int64_t *next, unsigned *open, struct err
 		if (is_done(t))
 			continue;
 		++*open;
-		if (t->due && t->due <= now_ms())
+		if (t->due && t->due <= time_monotonic_ms())
 			rc = start_attempt(t, e);
 		else if (t->due && (*next == 0 || t->due < *next))
 			*next = t->due;
@@ -432,7 +425,7 @@ static bool take_parallel(struct attempt *t)
 	if (again && t->tries < t->c->tries) {
 		unsigned delay = delay_before(t);
 		say_again(t, delay, &u->err);
-		t->due = now_ms() + MAX(delay, 1u);
+		t->due = time_monotonic_ms() + MAX(delay, 1u);
 		return false;
 	}
 	u->rc = again ? gave_up(t, rc, &u->err) : rc;
@@ -442,7 +435,7 @@ static bool take_parallel(struct attempt *t)
 
 static int wait_due(struct caller *c, int64_t next, struct http_job **job, struct err *e)
 {
-	int64_t left = next ? MAX(next - now_ms(), 0) : -1;
+	int64_t left = next ? MAX(next - time_monotonic_ms(), 0) : -1;
 	int rc = http_wait(c->http, (int)MIN(left, (int64_t)60000), job, e);
 	if (rc == E_BUSY)
 		return E_OK;

@@ -101,7 +101,7 @@ static int fetch_all(struct job *j, struct err *e)
 	j->direct = j->r.parent.catalog_only || j->r.set.upstream_kind == UPSTREAM_MICROSOFT;
 	j->limit = (unsigned)MIN(MAX(j->r.set.upstream_connections, 1), SLOTS);
 	j->base = base_delay();
-	j->flushed = now_ms();
+	j->flushed = time_monotonic_ms();
 	j->marks = (struct content_marks){.store = j->r.store, .stored = true};
 	j->retry = j->o->retry;
 	content_sweep(j->r.content);

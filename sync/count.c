@@ -10,6 +10,7 @@
 #include "common/job.h"
 #include "common/text.h"
 #include "store/document.h"
+#include "store/held.h"
 #include "sync/confine.h"
 #include "sync/sync.h"
 #include "sync/updates.h"
@@ -113,9 +114,8 @@ static int add_wanted(const struct choice *c, void *arg)
 static int add_known(const struct revision *v, void *arg)
 {
 	struct counting *w = arg;
-	if (v->type != TYPE_CATEGORY || v->flags & REV_REMOVED || v->category_type == CAT_NONE || v->category_type == CAT_OTHER)
-		return E_OK;
-	return add_id(w, &w->known[v->category_type == CAT_CLASSIFICATION ? CHOICE_CLASSIFICATION : CHOICE_PRODUCT], &v->update);
+	enum choice_kind kind = choice_kind_of(v);
+	return kind ? add_id(w, &w->known[kind], &v->update) : E_OK;
 }
 
 static int read_store(struct counting *w, struct err *e)
@@ -170,31 +170,11 @@ static int make_filter(struct counting *w, const struct wish *wish, struct Serve
 	return E_OK;
 }
 
-static int get_list(struct counting *w, const struct wish *wish, struct UpdateIdentity **out, size_t *n, struct err *e)
+static int get_list(struct counting *w, const struct wish *wish, struct RevisionIdList **out, struct err *e)
 {
 	struct ServerSyncFilter filter;
-	struct Cookie cookie;
-	struct GetRevisionIdListResponse answer = {0};
-	struct GetRevisionIdList ask = {.cookie = &cookie, .filter = &filter};
 	int rc = make_filter(w, wish, &filter, e);
-	if (rc == E_OK)
-		rc = run_cookie(&w->r, &cookie, e);
-	if (rc == E_OK)
-		rc = call(w->r.caller, CALL_GET_REVISION_ID_LIST, &ask, &answer, &w->list, e);
-	if (rc != E_OK)
-		return rc;
-	if (!answer.GetRevisionIdListResult)
-		return err_set(e, E_FORM, "%s: the answer holds no list", call_names[CALL_GET_REVISION_ID_LIST]);
-	*out = answer.GetRevisionIdListResult->NewRevisions.v;
-	*n = answer.GetRevisionIdListResult->NewRevisions.n;
-	return E_OK;
-}
-
-static int by_identity(const void *pa, const void *pb)
-{
-	const struct UpdateIdentity *a = pa, *b = pb;
-	int d = guid_cmp(&a->UpdateID, &b->UpdateID);
-	return d ? d : (a->RevisionNumber > b->RevisionNumber) - (a->RevisionNumber < b->RevisionNumber);
+	return rc == E_OK ? list_get(&w->r, &filter, SL0, &w->list, out, e) : rc;
 }
 
 static void take_samples(struct counting *w, struct UpdateIdentity *v, size_t n)
@@ -204,7 +184,7 @@ static void take_samples(struct counting *w, struct UpdateIdentity *v, size_t n)
 	w->bytes = 0;
 	memset(w->used, 0, SEEN_SLOTS * sizeof(*w->used));
 	if (n)
-		qsort(v, n, sizeof(*v), by_identity);
+		qsort(v, n, sizeof(*v), identity_cmp);
 	for (size_t i = 0; i < w->nsample; i++)
 		w->sample[i] = (struct sample){.id = v[(2 * i + 1) * n / (2 * w->nsample)]};
 }
@@ -262,7 +242,7 @@ static int one_document(void *arg, const struct UpdateIdentity *id, xml_refill_f
 	struct document_facts facts;
 	const struct document_sink sink = {nothing_wanted, no_chunk, w};
 	for (size_t i = 0; i < w->nsample; i++) {
-		if (w->sample[i].read || by_identity(&w->sample[i].id, id) != 0)
+		if (w->sample[i].read || identity_cmp(&w->sample[i].id, id) != 0)
 			continue;
 		w->sample[i].read = true;
 		int rc = document_read(w->document, refill, from, &sink, &facts, e);
@@ -383,13 +363,14 @@ static void tell(struct counting *w, const struct wish *wish, const struct choic
 
 static int count_one(struct counting *w, const struct wish *wish, struct err *e)
 {
-	struct UpdateIdentity *v = NULL;
+	struct RevisionIdList *list;
 	struct choice c;
 	size_t n = 0;
 	arena_reset(&w->list);
-	int rc = get_list(w, wish, &v, &n, e);
+	int rc = get_list(w, wish, &list, e);
 	if (rc == E_OK) {
-		take_samples(w, v, n);
+		n = list->NewRevisions.n;
+		take_samples(w, list->NewRevisions.v, n);
 		arena_reset(&w->list);
 		rc = read_samples(w, e);
 	}

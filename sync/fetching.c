@@ -20,7 +20,7 @@ static struct download *claim(struct job *j, uint32_t i)
 			continue;
 		j->slot[k] = d;
 		d->item = i;
-		d->began = now_ms();
+		d->began = time_monotonic_ms();
 		if (j->busy++ == 0)
 			j->busy_since = d->began;
 		return d;
@@ -36,7 +36,7 @@ static void release(struct job *j, struct download *d)
 			j->slot[i] = NULL;
 	free(d);
 	if (--j->busy == 0)
-		j->busy_ms += now_ms() - j->busy_since;
+		j->busy_ms += time_monotonic_ms() - j->busy_since;
 }
 
 static int finish(struct job *j, struct download *d, struct err *e)
@@ -117,7 +117,7 @@ static int start(struct job *j, uint32_t i, struct err *e)
 /* The next to try now; NONE.  One whose server has a pause keeps its place. */
 static uint32_t pick(struct job *j)
 {
-	int64_t now = now_ms();
+	int64_t now = time_monotonic_ms();
 	struct queue *q = queue_first_due(j);
 	if (q && j->v[q->first].due <= now && j->source[j->v[q->first].from].until <= now)
 		return queue_take(j, q);
@@ -173,7 +173,7 @@ static bool ask_is_due(const struct job *j)
 {
 	if (j->ask.n == 0)
 		return false;
-	return j->ask.n >= ASK_MOST || !other_work(j) || now_ms() - j->ask_since >= j->base;
+	return j->ask.n >= ASK_MOST || !other_work(j) || time_monotonic_ms() - j->ask_since >= j->base;
 }
 
 /* ================= the loop ================= */
@@ -203,7 +203,7 @@ static void show(struct job *j)
 
 static int keep_up(struct job *j, struct err *e)
 {
-	int64_t now = now_ms();
+	int64_t now = time_monotonic_ms();
 	int rc = note_slow(j, now, e);
 	show(j);
 	if (rc == E_OK && now - j->flushed >= FLUSH_MS)
@@ -217,9 +217,9 @@ static int patience(struct job *j)
 	struct queue *q = queue_first_due(j);
 	int64_t wait = 500;
 	if (q && j->busy < j->limit)
-		wait = MIN(wait, MAX(j->v[q->first].due, j->source[j->v[q->first].from].until) - now_ms());
+		wait = MIN(wait, MAX(j->v[q->first].due, j->source[j->v[q->first].from].until) - time_monotonic_ms());
 	if (j->ask.n)
-		wait = MIN(wait, j->ask_since + j->base - now_ms());
+		wait = MIN(wait, j->ask_since + j->base - time_monotonic_ms());
 	return (int)MAX(wait, 1);
 }
 

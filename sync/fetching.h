@@ -4,8 +4,8 @@
 #ifndef SYNC_FETCHING_H
 #define SYNC_FETCHING_H
 
-#include <time.h>
 
+#include "common/text.h"
 #include "store/content.h"
 #include "store/need.h"
 #include "sync/content.h"
@@ -18,7 +18,7 @@
 
 struct item { /* a file of the round's list; others name it by its place there */
 	struct needed need;
-	int64_t due;   /* by now_ms() */
+	int64_t due;   /* by time_monotonic_ms() */
 	uint32_t next; /* in its queue */
 	uint8_t tries, level;
 	uint8_t from; /* enum download_from */
@@ -69,14 +69,6 @@ struct job {
 	char room[400];        /* why not all of it fits */
 	bool warned;           /* of that */
 };
-
-/* Milliseconds of the monotonic clock. */
-static inline int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- plan.c ---- */
 /* The list of a new round: what is needed, due, and fits.  Parts of what nobody needs any more go. */

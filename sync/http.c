@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -92,20 +91,13 @@ static void open_wake(void)
 		wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int http_sleep(unsigned milliseconds)
 {
 	struct pollfd p = {.fd = wake_fd, .events = POLLIN};
-	int64_t end = now_ms() + milliseconds;
+	int64_t end = time_monotonic_ms() + milliseconds;
 	open_wake();
 	p.fd = wake_fd;
-	for (int64_t left; !cancelled && (left = end - now_ms()) > 0;)
+	for (int64_t left; !cancelled && (left = end - time_monotonic_ms()) > 0;)
 		poll(&p, 1, (int)MIN(left, (int64_t)60000));
 	return cancelled ? E_CANCELLED : E_OK;
 }
@@ -651,7 +643,7 @@ static void ended(struct running *r, CURLcode code)
 
 static void fill_account(struct http *h)
 {
-	int64_t now = now_ms();
+	int64_t now = time_monotonic_ms();
 	double most = (double)h->rate * ACCOUNT_MS / 1000;
 	h->account = MIN(h->account + (double)h->rate * (double)(now - h->paid) / 1000, most);
 	h->paid = now;
@@ -737,7 +729,7 @@ void http_stop(struct http *h, struct http_job *j)
 static int wait_for(struct http *h, int milliseconds, const struct http_job *one, struct http_job **out, struct err *e)
 {
 	struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
-	int64_t end = now_ms() + milliseconds;
+	int64_t end = time_monotonic_ms() + milliseconds;
 	*out = NULL;
 	for (;;) {
 		if (cancelled)
@@ -747,7 +739,7 @@ static int wait_for(struct http *h, int milliseconds, const struct http_job *one
 			return E_OK;
 		if (h->busy == 0 && !h->waiting.first)
 			return E_OK;
-		int64_t left = milliseconds < 0 ? STEP_MS : end - now_ms();
+		int64_t left = milliseconds < 0 ? STEP_MS : end - time_monotonic_ms();
 		if (left <= 0)
 			return err_set(e, E_BUSY, "no request is done yet");
 		left = MIN(left, MIN((int64_t)STEP_MS, until_paid(h)));
@@ -787,7 +779,7 @@ void http_set_rate(struct http *h, uint64_t bytes_per_second)
 {
 	h->rate = bytes_per_second;
 	h->account = 0;
-	h->paid = now_ms();
+	h->paid = time_monotonic_ms();
 }
 
 void http_look_at_refused(struct http *h, const char *url, struct http_look *out)

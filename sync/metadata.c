@@ -35,8 +35,7 @@ static bool few_languages(const struct run *r)
 	return n <= FEW_LANGUAGES;
 }
 
-/* anchor: of the last list, empty for none (WSUSSS-REVLIST-07). */
-static int get_list(struct run *r, struct ServerSyncFilter *filter, struct slice anchor, struct arena *a, struct RevisionIdList **out,
+int list_get(struct run *r, struct ServerSyncFilter *filter, struct slice anchor, struct arena *a, struct RevisionIdList **out,
 	struct err *e)
 {
 	struct Cookie cookie;
@@ -85,14 +84,6 @@ static int one_choice(const struct choice *c, void *arg)
 	return c->wanted ? add_id(&w->of[c->kind], &c->id, c->covered && w->anchored) : E_OK;
 }
 
-static enum choice_kind kind_of(const struct revision *v)
-{
-	if (v->category_type == CAT_CLASSIFICATION)
-		return CHOICE_CLASSIFICATION;
-	bool product = v->category_type == CAT_PRODUCT || v->category_type == CAT_PRODUCT_FAMILY || v->category_type == CAT_COMPANY;
-	return product ? CHOICE_PRODUCT : (enum choice_kind)0;
-}
-
 struct all_of {
 	struct txn *t;
 	struct ids *list;
@@ -105,7 +96,7 @@ static int one_known(const struct revision *v, void *arg)
 	struct all_of *w = arg;
 	struct ids *l = w->list;
 	struct choice c;
-	if (v->type != TYPE_CATEGORY || v->flags & REV_REMOVED || kind_of(v) != w->kind)
+	if (choice_kind_of(v) != w->kind)
 		return E_OK;
 	for (size_t i = 0; i < l->n; i++) /* several revisions of one category are usual */
 		if (guid_cmp(&l->v[i].Id, &v->update) == 0)
@@ -446,7 +437,7 @@ static int categories(struct run *r, struct arena *a, struct err *e)
 	struct sync_run before = r->log;
 	struct RevisionIdList *list;
 	struct ServerSyncFilter filter = {.GetConfig = true};
-	int rc = get_list(r, &filter, r->parent.category_anchor, a, &list, e);
+	int rc = list_get(r, &filter, r->parent.category_anchor, a, &list, e);
 	if (rc == E_OK)
 		rc = documents_fetch(r, list->NewRevisions.v, list->NewRevisions.n, false, e);
 	if (rc != E_OK)
@@ -463,7 +454,7 @@ static int fetch_updates(struct run *r, struct arena *a, struct ending *end, str
 	struct RevisionIdList *list;
 	int rc = updates_filter(r, &end->filter, a, e);
 	if (rc == E_OK)
-		rc = get_list(r, &end->filter, r->parent.sync_anchor, a, &list, e);
+		rc = list_get(r, &end->filter, r->parent.sync_anchor, a, &list, e);
 	if (rc != E_OK)
 		return rc;
 	end->anchor = list->Anchor;

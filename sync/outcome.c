@@ -42,7 +42,7 @@ static void later(struct job *j, uint32_t i, unsigned level)
 {
 	struct item *it = &j->v[i];
 	it->level = (uint8_t)MIN(level, LEVELS - 1u);
-	it->due = now_ms() + (j->base << it->level);
+	it->due = time_monotonic_ms() + (j->base << it->level);
 	queue_add(j, &j->wait[it->level], i);
 }
 
@@ -110,7 +110,7 @@ static int write_changes(struct job *j, struct err *e)
 int rows_flush(struct job *j, struct err *e)
 {
 	int rc = content_mark_rest(&j->marks, e);
-	j->flushed = now_ms();
+	j->flushed = time_monotonic_ms();
 	return rc == E_OK ? write_changes(j, e) : rc;
 }
 
@@ -190,7 +190,7 @@ static int missing(struct job *j, uint32_t i, const struct err *why, struct err 
 	if (it->asked)
 		return wait_for_parent(j, i, why, e);
 	if (j->ask.n == 0)
-		j->ask_since = now_ms();
+		j->ask_since = time_monotonic_ms();
 	queue_add(j, &j->ask, i);
 	return E_OK;
 }
@@ -237,7 +237,7 @@ int outcome_asked(struct job *j, uint32_t i, enum asked what, struct err *why, s
 static void count_silence(struct job *j, const struct download *d, enum download_result result)
 {
 	struct source *s = &j->source[j->v[d->item].from];
-	int64_t now = now_ms();
+	int64_t now = time_monotonic_ms();
 	if (d->answered || result == DOWNLOAD_PLACED) {
 		*s = (struct source){0};
 		return;

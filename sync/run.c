@@ -19,7 +19,6 @@
 #include "sync/sync.h"
 
 #define RUN_MEMORY ((size_t)24 << 20) /* filters of 5,000 names, cookies and anchors as long as limits.h lets them be */
-#define RESTARTS 3                    /* WSUSSS-FAULT-20 */
 #define COOKIE_SPARE (5 * 60 * TICKS_PER_SECOND)
 #define ADMIN SL("wsus-sync")
 

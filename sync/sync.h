@@ -14,6 +14,8 @@
 #include "sync/call.h"
 #include "sync/report.h"
 
+#define RESTARTS 3 /* of one run, or of the questions of a content job: WSUSSS-FAULT-20 */
+
 struct run {
 	struct store *store;
 	const char *content;      /* the content directory */
@@ -59,6 +61,9 @@ int phase_deployments(struct run *r, struct err *e) MUST_CHECK; /* policy.c: 3.2
 /* ---- pieces that more than one of them uses (metadata.c) ---- */
 /* The filter of a list of updates as choices have it (WSUSSS-DSS-META-12); lists in a.  Neither list: everything. */
 int updates_filter(struct run *r, struct ServerSyncFilter *out, struct arena *a, struct err *e) MUST_CHECK;
+/* GetRevisionIdList; anchor: of the last one, empty for none (WSUSSS-REVLIST-07).  The list lies in a and has an anchor. */
+int list_get(struct run *r, struct ServerSyncFilter *filter, struct slice anchor, struct arena *a, struct RevisionIdList **out,
+	struct err *e) MUST_CHECK;
 /* Brings the documents of these identities, those that are here left out, in batches, short answers asked for again, staged and
  * held.  optional: identities that the parent does not have are left out and noted (an InternalServerError is bisected);
  * else its fault is the result. */
