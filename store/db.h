@@ -40,7 +40,19 @@
  *  computer    lower-case id                 -> v1 | struct computer
  *  seen        lower-case id                 -> v1 | last seen, major, minor
  *  downstream  ServerID[16]                  -> v1 | struct downstream, what it said of itself
- *  wanted      sha1[20]                      -> v1 | who asked for the file, when, how often */
+ *  wanted      sha1[20]                      -> v1 | who asked for the file, when, how often
+ *  standing    lower-case id                 -> v1 | struct standing, status.c
+ *  status      lower-case id                 -> v1 | the status of all its updates, status.c
+ *  cohort      no be32                       -> v1 | struct cohort, tally.c (0: the server)
+ *  cohort_of   GroupNo be32 ...              -> no be32
+ *  tally       cohort be32, chunk be32       -> v1 | counts of the updates of the chunk
+ *  os          no be32                       -> v1 | its tuple, computers
+ *  os_of       digest of the tuple           -> no be32
+ *  activity    ServerID[16] os be32 UpdateID[16] number be32 -> v1 | successes, failures
+ *  scanned     lower-case id                 -> v1 | installed prerequisites of the last scan, scanned.c
+ *  device      lower-case id, 0, chunk be16  -> v1 | hardware ids
+ *  face        lower-case id                 -> v1 | names and BIOS data under which it came
+ *  event_0 ... mark of the id[16], EventInstanceID[16] -> v1 | an event; a ring of databases, event.c */
 #ifndef STORE_DB_H
 #define STORE_DB_H
 
@@ -83,6 +95,19 @@ enum db {
 	DB_SEEN,
 	DB_DOWNSTREAM,
 	DB_WANTED,
+	DB_STANDING,
+	DB_STATUS,
+	DB_COHORT,
+	DB_COHORT_OF,
+	DB_TALLY,
+	DB_OS,
+	DB_OS_OF,
+	DB_ACTIVITY,
+	DB_SCANNED,
+	DB_DEVICE,
+	DB_FACE,
+	DB_EVENT, /* the first of EVENT_SEGMENTS */
+	DB_EVENT_LAST = DB_EVENT + 15,
 	DB__N
 };
 
@@ -93,6 +118,8 @@ int db_put(struct txn *t, enum db db, struct slice key, struct slice value, stru
 int db_reserve(struct txn *t, enum db db, struct slice key, size_t n, void **to, struct err *e) MUST_CHECK;
 int db_append(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
 int db_del(struct txn *t, enum db db, struct slice key, struct err *e) MUST_CHECK; /* missing: E_OK */
+/* All rows of a database at once: cheap, however many there are. */
+int db_empty(struct txn *t, enum db db, struct err *e) MUST_CHECK;
 int db_del_dup(struct txn *t, enum db db, struct slice key, struct slice value, struct err *e) MUST_CHECK;
 /* All rows whose key starts with prefix, ascending; fn returns non-zero to stop (that becomes the result).
  * fn must not write to the database that is walked. */
@@ -280,6 +307,7 @@ enum array {
 	ARRAY_EXPLICIT, /* sub = GroupNo: bitmap of active explicit deployments */
 	ARRAY_LISTED,    /* uint32 by RevisionID ... */
 	ARRAY_UPDATE_ID, /* struct guid by UpdateNo */
+	ARRAY_FACT,      /* uint16 by UpdateNo: FACT_* of fact.h */
 	ARRAY__N
 };
 /* Rewrites an array; chunks whose bytes are the same are left alone, surplus ones removed.

@@ -251,7 +251,11 @@ static const char *const download_words[] = {"approved", "all", NULL};
 	X("content.quota", "0..1000000000", "0", "MB", \
 		"at most so much is fetched into the content directory; 0: as much as the disk has", 0, NUMBER(content_quota, 0, 1000000000)) \
 	X("content.spare", "0..1000000000", "1024", "MB", \
-		"so much of the disk is left free", 0, NUMBER(content_spare, 0, 1000000000))
+		"so much of the disk is left free", 0, NUMBER(content_spare, 0, 1000000000)) \
+	X("report.event-days", "1..400", "30", "days", \
+		"how long the events that computers report are kept; what follows from them stays", 0, NUMBER(event_days, 1, 400)) \
+	X("report.stale-days", "1..3650", "30", "days", \
+		"a computer that was silent for longer counts as stale in reports", 0, NUMBER(stale_days, 1, 3650))
 
 #define AS_INFO(name, values, dflt, unit, why, changes, ...) \
 	{name, values, dflt, unit, why, ((changes) & CHANGES_CONFIG) != 0, ((changes) & CHANGES_SCANS) != 0},

@@ -14,6 +14,7 @@
 
 #include "common/text.h"
 #include "store/env.h"
+#include "store/report_parts.h"
 
 #define READERS 1024 /* slots: workers of all services and the tools */
 
@@ -50,6 +51,22 @@ const struct db_info db_table[DB__N] = {
 	[DB_SEEN] = {"seen", 0, true, 1},
 	[DB_DOWNSTREAM] = {"downstream", 0, true, 3},
 	[DB_WANTED] = {"wanted", 0, true, 3},
+	[DB_STANDING] = {"standing", 0, true, 5},
+	[DB_STATUS] = {"status", 0, true, 5},
+	[DB_COHORT] = {"cohort", 0, false, 5},
+	[DB_COHORT_OF] = {"cohort_of", 0, false, 5},
+	[DB_TALLY] = {"tally", 0, false, 5},
+	[DB_OS] = {"os", 0, false, 5},
+	[DB_OS_OF] = {"os_of", 0, true, 5},
+	[DB_ACTIVITY] = {"activity", 0, true, 5},
+	[DB_SCANNED] = {"scanned", 0, true, 5},
+	[DB_DEVICE] = {"device", 0, true, 5},
+	[DB_FACE] = {"face", 0, true, 5},
+#define SEGMENT(hex, n) [DB_EVENT + (n)] = {"event_" hex, 0, true, 5}
+	SEGMENT("0", 0), SEGMENT("1", 1), SEGMENT("2", 2), SEGMENT("3", 3), SEGMENT("4", 4), SEGMENT("5", 5), SEGMENT("6", 6), SEGMENT("7", 7),
+	SEGMENT("8", 8), SEGMENT("9", 9), SEGMENT("a", 10), SEGMENT("b", 11), SEGMENT("c", 12), SEGMENT("d", 13), SEGMENT("e", 14),
+	SEGMENT("f", 15),
+#undef SEGMENT
 };
 static_assert(COUNTOF(db_table) == DB__N, "db_table and enum db end together");
 
@@ -427,6 +444,7 @@ static const struct migration {
 	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
 	{2, "what downstream servers are told", sync_migrate, NULL},
 	{3, "the server above this one", NULL, NULL}, /* databases that begin empty */
+	{4, "what computers report", fact_migrate, report_migrate_fleet},
 };
 
 static enum db meta_of(unsigned kind)

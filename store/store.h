@@ -173,6 +173,8 @@ struct settings {
 	bool content_express;                /* content.express = false: ServerHostsPsfFiles */
 	int32_t content_quota;               /* content.quota = 0 MB: no limit */
 	int32_t content_spare;               /* content.spare = 1024 MB that are left free */
+	int32_t event_days;                  /* report.event-days = 30 */
+	int32_t stale_days;                  /* report.stale-days = 30 */
 	bool registration_required;          /* client.registration = true */
 	bool file_location_fault;            /* client.file-location-fault = false */
 };
@@ -502,7 +504,7 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	MUST_CHECK;
 /* Of the records; a change needs a row in migrations[] of store.c.  A store of an older one is taken to it by whoever opens
  * it as STORE_ADMIN, and stays as it was in before-format-N beside the environments. */
-#define STORE_FORMAT 4u
+#define STORE_FORMAT 5u
 /* A consistent copy of both environments into dir/catalog and dir/fleet (compacting). */
 int store_copy(struct store *s, const char *dir, struct err *e) MUST_CHECK;
 /* Clears reader slots of dead processes; called at start and whenever a service is idle. */

@@ -1,0 +1,35 @@
+/* fact.h -- what policy makes of each update, kept current: the counters of the DSS table (MS-WSUSSS 3.1.4.14.3.3, 3.2.4.5) that do
+ * not hang on computers, and the whole of the 18 once those do come in (report.h). */
+#ifndef STORE_FACT_H
+#define STORE_FACT_H
+
+#include "store/report.h"
+
+/* Of an update of UpdateType Software or Driver with a published revision (categories and detectoids are no updates here). */
+#define FACT_UPDATE 1u        /* counts at all */
+#define FACT_DECLINED 2u
+#define FACT_APPROVED 4u      /* an effective Install or Uninstall deployment; DSS-ROLLUP-10, A-34 */
+#define FACT_STALE 8u         /* ... on a revision that is not the highest; -12 */
+#define FACT_EXPIRED 16u      /* the highest revision has expired and nothing is deployed; -15 */
+#define FACT_CRITICAL 32u     /* classification Critical Updates or Security Updates; -13 */
+#define FACT_INFRASTRUCTURE 64u /* clients need it to go on working with the server (IsMandatory); -14 */
+#define FACT_NEEDS_FILES 128u /* a needed file is not stored; -18 */
+#define FACT_SERVER_ERROR 256u /* a file of it could not be fetched; -18 */
+int fact_get(struct txn *t, uint32_t update_no, uint32_t *facts) MUST_CHECK; /* E_NOTFOUND: no such update */
+int fact_each(struct txn *t, int (*fn)(uint32_t update_no, uint32_t facts, void *), void *arg, struct err *e) MUST_CHECK;
+
+enum server_count { /* in the order of ServerSummary */
+	COUNT_UPDATES, COUNT_DECLINED, COUNT_APPROVED, COUNT_NOT_APPROVED, COUNT_STALE_APPROVALS, COUNT_EXPIRED,
+	COUNT_CRITICAL_NOT_APPROVED, COUNT_INFRASTRUCTURE_NOT_APPROVED, COUNT_CLIENT_ERRORS, COUNT_SERVER_ERRORS, COUNT_NEEDING_FILES,
+	COUNT_NEEDED, COUNT_UP_TO_DATE, COUNT_CUSTOM_GROUPS, COUNT_COMPUTERS, COUNT_COMPUTERS_NEEDING, COUNT_COMPUTERS_FAILED,
+	COUNT_COMPUTERS_UP_TO_DATE, SERVER_COUNT__N };
+extern const char *const server_count_names[SERVER_COUNT__N]; /* "UpdateCount" ... */
+/* All 18; 100,000 updates cost below a millisecond. */
+int server_counts(struct txn *t, uint32_t out[SERVER_COUNT__N], struct err *e) MUST_CHECK;
+
+/* publish() calls it for the updates whose revisions it touched, in its transaction; all: of every update. */
+int fact_publish(struct txn *t, const uint32_t *update_no, size_t n, bool all, struct err *e) MUST_CHECK;
+/* Facts against a computation from the rows. */
+int fact_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e) MUST_CHECK;
+
+#endif
