@@ -30,7 +30,7 @@ struct event_info {
 	enum event_group group;
 	uint16_t does;          /* EVENT_* */
 	uint8_t status;         /* that the update gets, 2 to 6 of MS-WSUSSS 3.1.1; 0: none */
-	const char *text;       /* with %1, %2 ... for ReplacementStrings */
+	const char *text;       /* with %1, %2 ... for ReplacementStrings; what stands in {} is left out where there are none */
 };
 #define EVENT_IDS 62
 extern const struct event_info event_table[EVENT_IDS]; /* ascending by id */
