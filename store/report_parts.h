@@ -59,5 +59,6 @@ int fact_migrate(struct txn *t, struct err *e) MUST_CHECK;
 
 /* Audit hooks: can this row be read? */
 bool report_row_good(enum db db, struct slice key, struct slice value);
+bool scanned_row_good(enum db db, struct slice key, struct slice value);
 
 #endif

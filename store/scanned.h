@@ -55,6 +55,5 @@ int face_note(struct txn *t, struct slice computer, struct slice name, struct sl
 int faces_get(struct txn *t, struct slice computer, struct faces *out) MUST_CHECK; /* E_NOTFOUND: always the same */
 /* All rows of this header that a computer has go with it. */
 int scanned_forget(struct txn *t, struct slice computer, struct err *e) MUST_CHECK;
-bool scanned_row_good(enum db db, struct slice key, struct slice value);
 
 #endif
