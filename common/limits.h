@@ -6,6 +6,9 @@
 /* ---- a request ---- */
 /* Native driver passes send about 50 KB; 100,000 cached ids are 1.8 MB.  Equals nginx client_max_body_size. */
 #define LIMIT_BODY ((size_t)8 << 20)
+/* Of the reporting service, whose clients collect events while they have no server: 10,000 of a native client's, 1.7 KB each,
+ * are 17 MB, and what is refused for its size would come again and again.  Equals nginx client_max_body_size there. */
+#define LIMIT_BODY_REPORT ((size_t)24 << 20)
 /* A worker keeps the memory of a body up to this for its next one, until it has nothing to do: the 90,000 ids of a
  * computer that knows a catalog of 100,000 revisions are 1.4 MB, 350 pages to be faulted in for each request. */
 #define LIMIT_BODY_KEPT ((size_t)2 << 20)
@@ -45,6 +48,10 @@
 /* ---- lists and texts of requests; over it: InvalidParameters with the parameter's path ---- */
 #define LIMIT_IDS 200000          /* ids in one list of SyncUpdates; natives sent 4,937 */
 #define LIMIT_GLOBAL_IDS 20000    /* RefreshCache: clients send 200 a call */
+#define LIMIT_EVENTS 20000        /* of a batch: more than fit into LIMIT_BODY_REPORT as native clients write them */
+/* ReplacementStrings or MiscData of one event: natives sent 31.  How long one is, is left to LIMIT_BODY_REPORT: a computer with
+ * 100,000 updates in a list of a status event has a string of 3.7 MB. */
+#define LIMIT_EVENT_STRINGS 500
 #define LIMIT_DEVICES 2000        /* natives sent 75 */
 #define LIMIT_DEVICE_IDS 500      /* hardware and compatible ids of one device */
 #define LIMIT_FILTER 200          /* FilterCategoryIds */

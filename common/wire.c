@@ -368,6 +368,9 @@ static const struct wfield *find_field(const struct wtype *t, struct slice name,
 			return &t->field[i];
 		}
 	}
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->field[i].kind == W_INT && slice_eq(slice_of(t->field[i].item), name))
+			return &t->field[i];
 	return NULL;
 }
 

@@ -9,9 +9,9 @@
  *	WIRE_DEFINE(Cookie)                   -- in one .c file: the rows
  *
  * X(M, name, KIND, Sub, min, max): Sub is the message type of MSG and LIST, or the item's element name of
- * STRS (default "string"); LIST_AS(item) is a LIST whose items are not named as their type; min 1 = always
- * written; max bounds bytes of a text or items of a list, beyond it the request fails with
- * E_INVALID_PARAMETERS and the field's path.
+ * STRS (default "string"); LIST_AS(item) is a LIST whose items are not named as their type, INT_OR(other) an INT
+ * that peers write by another name, too; min 1 = always written; max bounds bytes of a text or items of a list,
+ * beyond it the request fails with E_INVALID_PARAMETERS and the field's path.
  *
  * Reading: children are found by local name in any order, unknown ones are skipped (TRANSPORT-22), xsi:nil
  * counts as absent (TRANSPORT-19), a repeated field keeps the last.  Writing: schema order; absent (NULL)
@@ -50,7 +50,7 @@ enum wkind {
 struct wtype;
 struct wfield {
 	struct slice name; /* inside its tag: see WIRE_NAME */
-	const char *item; /* element name of list items */
+	const char *item; /* element name of list items; of a value: a second name that it is read by, or "" */
 	const struct wtype *sub;
 	enum wkind kind;
 	uint32_t max;
@@ -108,6 +108,10 @@ struct wlist {
 #define WIRE_SUB_LIST_AS(item) WIRE_SUB_LIST
 #define WIRE_ITEM_LIST_AS(item) #item WIRE_NOTHING
 #define W_LIST_AS(item) W_LIST
+#define WIRE_C_INT_OR(other) WIRE_C_INT
+#define WIRE_SUB_INT_OR(other) WIRE_SUB_INT
+#define WIRE_ITEM_INT_OR(other) #other WIRE_NOTHING
+#define W_INT_OR(other) W_INT
 
 /* Element names of list items. */
 #define WIRE_ITEM_BOOL(Sub) ""

@@ -357,6 +357,7 @@ WIRE_DECLARE(ComputerTargetIdentifier)
 	X(M, RevisionNumber, INT, , 1, 1)
 WIRE_DECLARE(UpdateRevisionIdentifier)
 
+/* The result is Win32Hresult in the prose, and Win32HResult in the schema and from native clients (A36). */
 #define BasicData_FIELDS(X, M) \
 	X(M, TargetID, MSG, ComputerTargetIdentifier, 0, 1) \
 	X(M, SequenceNumber, INT, , 1, 1) \
@@ -366,7 +367,7 @@ WIRE_DECLARE(UpdateRevisionIdentifier)
 	X(M, EventID, SHORT, , 1, 1) \
 	X(M, SourceID, SHORT, , 1, 1) \
 	X(M, UpdateID, MSG, UpdateRevisionIdentifier, 0, 1) \
-	X(M, Win32HResult, INT, , 1, 1) \
+	X(M, Win32HResult, INT_OR(Win32Hresult), , 1, 1) \
 	X(M, AppName, STR, , 0, LIMIT_STRING)
 WIRE_DECLARE(BasicData)
 
@@ -380,8 +381,8 @@ WIRE_DECLARE(BasicData)
 WIRE_DECLARE(DetailedVersion)
 
 #define ExtendedData_FIELDS(X, M) \
-	X(M, ReplacementStrings, STRS, , 0, LIMIT_DEVICE_IDS) \
-	X(M, MiscData, STRS, , 0, LIMIT_DEVICE_IDS) \
+	X(M, ReplacementStrings, STRS, , 0, LIMIT_EVENT_STRINGS) \
+	X(M, MiscData, STRS, , 0, LIMIT_EVENT_STRINGS) \
 	X(M, ComputerBrand, STR, , 0, LIMIT_STRING) \
 	X(M, ComputerModel, STR, , 0, LIMIT_STRING) \
 	X(M, BiosRevision, STR, , 0, LIMIT_STRING) \
@@ -402,11 +403,10 @@ WIRE_DECLARE(PrivateData)
 	X(M, PrivateData, MSG, PrivateData, 0, 1)
 WIRE_DECLARE(ReportingEvent)
 
-/* Events of one batch are bounded like ids of one call. */
 #define ReportEventBatch_FIELDS(X, M) \
 	X(M, cookie, MSG, Cookie, 0, 1) \
 	X(M, clientTime, TIME, , 1, 1) \
-	X(M, eventBatch, LIST, ReportingEvent, 0, LIMIT_GLOBAL_IDS)
+	X(M, eventBatch, LIST, ReportingEvent, 0, LIMIT_EVENTS)
 WIRE_DECLARE(ReportEventBatch)
 
 #define ReportEventBatchResponse_FIELDS(X, M) X(M, ReportEventBatchResult, BOOL, , 1, 1)
@@ -415,7 +415,7 @@ WIRE_DECLARE(ReportEventBatchResponse)
 #define ReportEventBatch2_FIELDS(X, M) \
 	X(M, computerId, STR, , 0, LIMIT_STRING) \
 	X(M, clientTime, TIME, , 1, 1) \
-	X(M, eventBatch, LIST, ReportingEvent, 0, LIMIT_GLOBAL_IDS)
+	X(M, eventBatch, LIST, ReportingEvent, 0, LIMIT_EVENTS)
 WIRE_DECLARE(ReportEventBatch2)
 
 #define ReportEventBatch2Response_FIELDS(X, M) X(M, ReportEventBatch2Result, BOOL, , 1, 1)
@@ -432,8 +432,8 @@ WIRE_DECLARE(GetRequiredInventoryTypeResponse)
 
 #define ReportingInventory_FIELDS(X, M) \
 	X(M, IsCompressed, BOOL, , 1, 1) \
-	X(M, RawXml, STR, , 0, LIMIT_BODY) \
-	X(M, CompressedXml, B64, , 0, LIMIT_BODY)
+	X(M, RawXml, STR, , 0, LIMIT_BODY_REPORT) \
+	X(M, CompressedXml, B64, , 0, LIMIT_BODY_REPORT)
 WIRE_DECLARE(ReportingInventory)
 
 #define ReportInventory_FIELDS(X, M) \
