@@ -144,17 +144,24 @@ static int too_large(struct call *c, int rc)
 	return rc == E_LIMIT ? call_bad(c, "body") : rc;
 }
 
+static size_t service_body(const struct service *s)
+{
+	return s->body ? s->body : LIMIT_BODY;
+}
+
 /* Finds c->op and decodes into *in.  *in is set as soon as there is an operation: the cookie of a request
  * with a bad parameter behind it is still judged first. */
 static int decode(struct call *c, void **in)
 {
 	struct xml *x = c->w->xml;
+	struct xml_limits limits = xml_message_limits;
+	limits.bytes = service_body(c->w->service);
 	struct soap_in env = {.version = SOAP_11};
 	if (c->req->body_too_large)
 		return call_bad(c, "body");
 	if (c->req->body_short)
 		return call_fail(c, E_FORM, "the body ends before its Content-Length");
-	xml_init(x, c->req->body, &xml_message_limits, &c->err);
+	xml_init(x, c->req->body, &limits, &c->err);
 	int rc = soap_open(x, &env, c->a, &c->err);
 	c->version = env.version; /* also of an envelope without an operation */
 	if (rc != E_OK)
@@ -265,7 +272,7 @@ static int as_ours(int rc)
  * because fleet/ is damaged is noted when the computer comes again. */
 static int stored(struct call *c, int rc)
 {
-	bool no_fleet = rc == E_DAMAGED && !store_trouble(c->w->store, STORE_CATALOG);
+	bool no_fleet = rc == E_DAMAGED && !(c->op->flags & OP_KEEPS) && !store_trouble(c->w->store, STORE_CATALOG);
 	if (!no_fleet && (rc != E_FULL || !(c->op->flags & OP_SPARE)))
 		return as_ours(rc);
 	txn_end(&c->w->txn);
@@ -397,6 +404,7 @@ static struct log_request line_of(const struct call *c, int rc)
 		.op = c->op ? slice_of(c->op->in->name) : SL("-"),
 		.client = c->client.n ? (struct slice){c->client.s, c->client.n} : SL0,
 		.name = c->name[0] ? slice_of(c->name) : SL0,
+		.events = rc == E_OK && c->events[0] ? slice_of(c->events) : SL0,
 		.why = (rc != E_OK || c->spared) && c->err.text[0] ? slice_of(c->err.text) : SL0,
 		.remedy = rc != E_OK && c->remedy[0] ? slice_of(c->remedy) : slice_of(err_remedy(c->spared ? E_FULL : rc)),
 		.rc = rc,
@@ -799,6 +807,7 @@ int service_main(int argc, char **argv, const struct service *s)
 		.usage = "  -S STOREDIR  the store (catalog/ and fleet/ below it)\n"
 			 "  -K KEYFILE   the master secret that cookies are sealed with\n",
 		.options = "S:K:",
+		.body = service_body(s),
 		.option = main_option,
 		.start = main_start,
 		.handle = main_handle,

@@ -48,6 +48,7 @@ struct service {
 	const char *paths[3]; /* of its .asmx, the first one's being the service's own: for faultactor */
 	const char *cache_control; /* of answers; that of faults is "private", as a real server's */
 	enum soap_dialect dialect;
+	size_t body;          /* bytes of a request's body, of its message as well; 0: LIMIT_BODY */
 	const struct op *op;
 	size_t nops;
 	/* What OP_COOKIE asks of a cookie: sets c->client and what the handlers need.  NULL for no such operation. */
@@ -119,6 +120,7 @@ struct call {
 	struct slice message;    /* of the fault, if it is longer than an error's text; in c->a */
 	char remedy[320];        /* for the log, if it says more than err_remedy() */
 	bool spared; /* OP_SPARE: err says why nothing was written */
+	char events[160];        /* for the log: what came of a batch of them */
 	struct err err;
 	struct burst_row *held; /* there were enough lines like the one that this would have */
 };
@@ -152,6 +154,7 @@ int call_check_client(struct call *c, const struct Cookie *in);
 #define OP_SCAN 8u       /* reads the scan index: c->w->scan is bound, c->groups known if there is a cookie */
 #define OP_LOCATIONS 16u /* cookie must know the present file locations, if the setting asks for that (A28) */
 #define OP_SPARE 32u     /* when there is no room for what it would write, it is answered all the same */
+#define OP_KEEPS 64u     /* the answer says that it is written: never without, where others do without a damaged fleet/ */
 
 struct op {
 	const char *ns; /* NULL: the service's.  The name is that of the request's message */
@@ -208,6 +211,6 @@ static inline const char *op_ns(const struct service *s, const struct op *op)
 /* The whole program of a service: options -S STOREDIR -K KEYFILE and those of serve_main(). */
 int service_main(int argc, char **argv, const struct service *s);
 
-extern const struct service auth_service, client_service, serversync_service;
+extern const struct service auth_service, client_service, reporting_service, serversync_service;
 
 #endif

@@ -18,7 +18,7 @@
 enum {
 	TEXT_MAX = 4096,          /* of a line before escaping; more is cut and marked */
 	VALUE_MAX = 300,          /* of one of the values of a request's line, before escaping */
-	VALUES = 7,
+	VALUES = 8,
 	REQUEST_SIZE = VALUES * 4 * VALUE_MAX + 512,
 	LINE_SIZE = 4 * MAX(TEXT_MAX, REQUEST_SIZE) + 256, /* each byte may become \xNN */
 };
@@ -152,6 +152,7 @@ static const struct {
 	bool quoted;
 } optional[] = {
 	{"client", offsetof(struct log_request, client), false}, {"name", offsetof(struct log_request, name), false},
+	{"events", offsetof(struct log_request, events), true},
 	{"fault", offsetof(struct log_request, fault), false},   {"why", offsetof(struct log_request, why), true},
 	{"do", offsetof(struct log_request, remedy), true},
 };

@@ -2,8 +2,8 @@
  *
  * Format: TIME LEVEL PROGRAM[PID] text, UTC; bytes that are not printable UTF-8 are escaped, so that a line
  * is a line whatever a client sent; errno is kept.  log_request() writes the one line of a request:
- *   req id=... peer=... op=... rc=... status=... in=... out=... us=... [client=...] [name=...] [fault=...] [why="..."] [do="..."]
- *       [more=...]
+ *   req id=... peer=... op=... rc=... status=... in=... out=... us=... [client=...] [name=...] [events="..."] [fault=...] [why="..."]
+ *       [do="..."] [more=...]
  * common/log_read.h reads it back; doc/wsus-log.5 says what the members are. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -23,7 +23,7 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 struct log_request {
 	uint64_t id;
 	struct slice peer, op; /* present */
-	struct slice client, name, fault, why, remedy; /* left out if absent */
+	struct slice client, name, events, fault, why, remedy; /* left out if absent */
 	int rc, status;
 	uint64_t in, out, usec;
 	uint64_t more; /* like this one, that have no line */

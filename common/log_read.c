@@ -15,7 +15,7 @@ static const struct {
 	{{"rc", 2}, MEMBER_SIGNED, AT(rc)},       {{"status", 6}, MEMBER_SIGNED, AT(status)}, {{"in", 2}, MEMBER_COUNT, AT(in)},
 	{{"out", 3}, MEMBER_COUNT, AT(out)},      {{"us", 2}, MEMBER_COUNT, AT(usec)},      {{"rt", 2}, MEMBER_SECONDS, AT(usec)},
 	{{"client", 6}, MEMBER_TEXT, AT(client)}, {{"name", 4}, MEMBER_TEXT, AT(name)},     {{"fault", 5}, MEMBER_FAULT, 0},
-	{{"why", 3}, MEMBER_TEXT, AT(why)},       {{"do", 2}, MEMBER_TEXT, AT(remedy)},     {{"more", 4}, MEMBER_COUNT, AT(more)},
+	{{"events", 6}, MEMBER_TEXT, AT(events)}, {{"why", 3}, MEMBER_TEXT, AT(why)},       {{"do", 2}, MEMBER_TEXT, AT(remedy)},     {{"more", 4}, MEMBER_COUNT, AT(more)},
 	{{"request", 7}, MEMBER_TEXT, AT(http)},
 };
 

@@ -13,7 +13,7 @@ struct log_entry {
 	struct slice level, program; /* "notice", "wsus-client" */
 	struct slice text;           /* all behind the head */
 	bool request;                /* the line of a request; else text is a message for people and all below is absent */
-	struct slice id, peer, op, client, name, why, remedy, http; /* absent if not in the line */
+	struct slice id, peer, op, client, name, events, why, remedy, http; /* absent if not in the line */
 	struct slice fault, fault_id; /* of fault=CODE:ID */
 	int64_t rc, status;          /* rc is 0 in nginx's lines */
 	uint64_t in, out, usec, more; /* more: so many like this one have no line of their own */

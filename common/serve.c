@@ -306,7 +306,7 @@ static void read_body(struct request *r, struct worker *w)
 			read_unsized(r, w);
 	} else if (!text_u64(length, &want)) {
 		r->body_short = true;
-	} else if (want > LIMIT_BODY) {
+	} else if (want > w->body.max) {
 		r->body_too_large = true; /* not read at all: nothing would look at it */
 	} else if (want > 0) {
 		read_sized(r, w, (size_t)want);
@@ -356,7 +356,7 @@ static int worker_start(struct worker *w, const struct serve_ops *ops, struct er
 	*w = (struct worker){.ops = ops, .last_idle = time_monotonic_ms()};
 	bound_heap();
 	arena_init(&w->arena, LIMIT_REQUEST_MEMORY);
-	buf_init(&w->body, LIMIT_BODY);
+	buf_init(&w->body, ops->body ? ops->body : LIMIT_BODY);
 	int rc = ops->start ? ops->start(&w->own, e) : E_OK;
 	w->started = rc == E_OK;
 	return rc;

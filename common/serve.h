@@ -12,7 +12,7 @@
  * that pipe without a byte means that none came up.  -C DIR is entered before anything else and before the
  * drop, so that all paths, the socket's too, are relative to it.  -l FILE: the log, see log_to_file().
  *
- * The body is read into the worker's memory (LIMIT_BODY); replies leave as FastCGI STDOUT records of up to
+ * The body is read into the worker's memory (LIMIT_BODY, unless the service has another limit); replies leave as FastCGI STDOUT records of up to
  * 65,528 bytes by writev, with a send time-out. */
 #ifndef COMMON_SERVE_H
 #define COMMON_SERVE_H
@@ -55,6 +55,7 @@ struct serve_ops {
 	const char *name;          /* "wsus-client" */
 	const char *usage;         /* extra options, for -h; NULL = none */
 	const char *options;       /* getopt string of them, "" = none; each is given to option() */
+	size_t body;               /* bytes of a request's body; 0: LIMIT_BODY */
 	int (*option)(int c, const char *arg, struct err *e);
 	int (*start)(void **worker, struct err *e);            /* in each worker, after the drop */
 	void (*handle)(void *worker, const struct request *, struct answer *); /* never fails: answers */

@@ -6,12 +6,12 @@
  *	before, NN-do      lines of verbs (the table `verbs` below): catalog, policy, clock, what must be in the store;
  *	                   "meanwhile LINE" lets another process do the line in the middle of the next request
  *	NN-req.xml         a request; without an Envelope it is wrapped as native clients do.  @NS@ and @NSA@ are
- *	                   the namespaces of the two services for computers, @NSS@, @NSD@ and @NSP@ those of ServerSync,
- *	                   DssAuth and Ping; @COOKIE@, @AUTHCOOKIE@, @EXPIRATION@, @LASTCHANGE@, @ANCHOR@, @CONFIGANCHOR@
+ *	                   the namespaces of the two services for computers, @NSR@, @NSS@, @NSD@ and @NSP@ those of
+ *	                   Reporting, ServerSync, DssAuth and Ping; @COOKIE@, @AUTHCOOKIE@, @EXPIRATION@, @LASTCHANGE@, @ANCHOR@, @CONFIGANCHOR@
  *	                   the last values that were answered, @NAME@ what `keep NAME` kept; @BEGAN@ what stands behind
  *	                   the comma of all anchors of this generation
  *	NN-req.headers     optional: Method, Host, Scheme, Path, Accept-Encoding, SOAPAction, Service (auth, client,
- *	                   serversync; otherwise the request's namespace says it), Peer, Too-Large, Short
+ *	                   reporting, serversync; otherwise the request's namespace or operation says it), Peer, Too-Large, Short
  *	NN-rsp.txt         the answer: status, headers, empty line, body, with line breaks between tags.  What differs
  *	                   from run to run stands there as @COOKIE@ and the like
  *	rules              which rules the case would catch if broken
@@ -321,15 +321,26 @@ static void show_answer(struct stage *s, struct buf *to, const struct answer *a,
 
 /* ---- one request ---- */
 
-static const struct service *const services[] = {&auth_service, &client_service, &serversync_service};
+static const struct service *const services[] = {&auth_service, &client_service, &reporting_service, &serversync_service};
 
 static const struct service *service_named(struct slice name)
 {
 	for (size_t i = 0; i < COUNTOF(services); i++)
 		if (slice_eq(name, slice_of(services[i]->name)))
 			return services[i];
-	must(false, "Service: auth, client or serversync");
+	must(false, "Service: auth, client, reporting or serversync");
 	return NULL;
+}
+
+/* Reporting and ServerSync have one namespace. */
+static bool is_report(struct slice body)
+{
+	for (size_t i = 0; i < reporting_service.nops; i++) {
+		const struct op *op = &reporting_service.op[i];
+		if (!op->ns && memmem(body.p, body.n, op->in->name, strlen(op->in->name)))
+			return true;
+	}
+	return false;
 }
 
 /* The one that has an operation in a namespace that the body declares; Ping, which more than one has, is ServerSync's. */
@@ -349,7 +360,7 @@ static const struct service *service_of(struct slice body)
 			char declared[128];
 			int n = snprintf(declared, sizeof(declared), "=%c%s%c", *quote, table[i].ns, *quote);
 			if (memmem(body.p, body.n, declared, (size_t)n))
-				return table[i].service;
+				return table[i].service == &serversync_service && is_report(body) ? &reporting_service : table[i].service;
 		}
 	return &client_service;
 }
@@ -1253,6 +1264,7 @@ static void open_stage(struct stage *s)
 	clock_now = CLOCK_START;
 	set_token(s, SL("NS"), SL(WUSP_NS_CLIENT));
 	set_token(s, SL("NSA"), SL(WUSP_NS_SIMPLEAUTH));
+	set_token(s, SL("NSR"), SL(WUSP_NS_REPORTING));
 	set_token(s, SL("NSS"), SL(WSUSSS_NS_SYNC));
 	set_token(s, SL("NSD"), SL(WSUSSS_NS_AUTH));
 	set_token(s, SL("NSP"), SL(WSUSSS_NS_PING));
