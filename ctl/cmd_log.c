@@ -210,7 +210,7 @@ static int take_places(struct ctl *c, struct log_places *p)
 	int32_t n = ctl_option(c, "since") || ctl_option(c, "id") ? LAST_MOST : LAST_USUAL;
 	*p = (struct log_places){.dir = log_dir(c), .service = ctl_option(c, "service")};
 	if (p->service && !log_service_base(p->service))
-		return err_set(&c->err, E_USAGE, "--service is auth, client, content, serversync or nginx, not %s", p->service);
+		return err_set(&c->err, E_USAGE, "--service is auth, client, content, reporting, serversync or nginx, not %s", p->service);
 	if (last && (!text_i32(slice_of(last), &n) || n < 1 || n > LAST_MOST))
 		return err_set(&c->err, E_USAGE, "--last wants a number from 1 to %d, not %s", LAST_MOST, last);
 	p->keep = (size_t)n;
@@ -305,7 +305,7 @@ static const struct option_row log_options[] = {
 	{"faults", NULL, "only what did not end well"},
 	{"id", "ID", "the line of a fault whose ID a computer's log shows"},
 	{"address", "ADDRESS", "of this computer or network gateway: downloads, too"},
-	{"service", "NAME", "auth, client, content, serversync or nginx"},
+	{"service", "NAME", "auth, client, content, reporting, serversync or nginx"},
 	{"follow", NULL, "what comes from now on, until it is interrupted"},
 	{"messages", NULL, "what services say besides requests, too"},
 	{"dir", "DIR", "where the files are (beside the store, else /var/log/wsus-fcgi)"},

@@ -51,7 +51,7 @@ int health_limit_set(int64_t *v, const char *text, struct err *e) MUST_CHECK;
 /* ---- facts ---- */
 #define HEALTH_WORDS 400
 #define HEALTH_POINTS 60 /* one a day: two months say how fast something grows */
-#define HEALTH_SERVICES 4
+#define HEALTH_SERVICES 5
 #define HEALTH_JOBS 7
 #define HEALTH_CODES 12 /* kinds of faults: the protocol has eight that clients are told */
 #define HEALTH_SLICE 500 /* revisions read at each run: 10 to 20 ms, and all of 100,000 in a day at one run in 5 min */

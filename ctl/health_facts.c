@@ -186,7 +186,7 @@ static bool answers(const char *path, char *words)
 
 static void services(struct health_facts *f, const char *run)
 {
-	static const char *const names[HEALTH_SERVICES] = {"auth", "client", "content", "serversync"};
+	static const char *const names[HEALTH_SERVICES] = {"auth", "client", "content", "reporting", "serversync"};
 	for (unsigned i = 0; i < HEALTH_SERVICES; i++) {
 		char path[4096];
 		f->service[i].name = names[i];

@@ -8,9 +8,9 @@ static const struct {
 	const char *service, *base;
 	bool unit; /* of systemd, says things to the journal */
 } table[] = {{"auth", "auth", true}, {"client", "client", true}, {"content", "content", true},
-	{"serversync", "serversync", true}, {"nginx", "access", false}};
+	{"reporting", "reporting", true}, {"serversync", "serversync", true}, {"nginx", "access", false}};
 
-const char *const log_services[] = {"auth", "client", "content", "serversync", "nginx", NULL};
+const char *const log_services[] = {"auth", "client", "content", "reporting", "serversync", "nginx", NULL};
 static_assert(COUNTOF(log_services) == COUNTOF(table) + 1, "a name for each");
 
 static size_t find(const char *service)

@@ -346,7 +346,8 @@ void log_units(const char **argv, const char *service)
 	static const struct {
 		const char *service, *option;
 	} units[LOG_UNITS] = {{"auth", "--unit=wsus-auth.service"}, {"client", "--unit=wsus-client.service"},
-		{"content", "--unit=wsus-content.service"}, {"serversync", "--unit=wsus-serversync.service"}};
+		{"content", "--unit=wsus-content.service"}, {"reporting", "--unit=wsus-reporting.service"},
+		{"serversync", "--unit=wsus-serversync.service"}};
 	while (*argv)
 		argv++;
 	for (size_t i = 0; i < LOG_UNITS; i++)

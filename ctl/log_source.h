@@ -41,7 +41,7 @@ int log_source_files(struct log_source **out, const char *dir, const char *base,
 	struct err *e) MUST_CHECK;
 /* Appends --unit=... of this service's unit, or of those of all (NULL), and a NULL to argv, which has room for LOG_UNITS + 1
  * more: journalctl fails for a pattern that fits nothing. */
-#define LOG_UNITS 4
+#define LOG_UNITS 5
 void log_units(const char **argv, const char *service);
 /* What the service's unit said, service NULL: all of ours. */
 int log_source_journal(struct log_source **out, const char *service, const struct log_filter *f, struct err *e) MUST_CHECK;

@@ -157,9 +157,10 @@ pages() {
 nginx_limits() {
 	while read -r limit file directive; do
 		size=$(sed -n "s/^#define $limit ((size_t)\([0-9]*\) << 20).*/\1m/p" common/limits.h)
-		grep -q "^$directive $size;" "nginx/$file" || echo "nginx/$file: $directive is not $limit ($size)"
+		grep -q "^[[:space:]]*$directive $size;" "nginx/$file" || echo "nginx/$file: $directive is not $limit ($size)"
 	done <<-END
 		LIMIT_BODY http.conf client_max_body_size
+		LIMIT_BODY_REPORT services.conf client_max_body_size
 		LIMIT_REPLY fastcgi.conf fastcgi_max_temp_file_size
 	END
 }

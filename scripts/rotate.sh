@@ -47,7 +47,7 @@ rotate() {
 }
 
 rotated=''
-for name in auth client content serversync access nginx-error; do
+for name in auth client content reporting serversync access nginx-error; do
 	log=$dir/$name.log
 	if [ -f "$log" ] && [ "$(stat -c %s "$log")" -gt "$large" ]; then
 		rotate "$log"

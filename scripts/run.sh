@@ -28,7 +28,7 @@ USAGE='usage: run.sh [--state DIR] [--listen ADDR]... [--port N] [--tls-port N] 
   --detach         return when the servers answer
   --stop           end the instance of this state directory'
 STATE_FORMAT='wsus-fcgi state 1'
-SERVICES='auth client content serversync'
+SERVICES='auth client content reporting serversync'
 PARTS="nginx $SERVICES jobs" # in the order of the end: the front first
 
 state=$here/var listen='' port=8530 tls_port=8531 downstream_port='' downstream_ca='' catalog='' workers='' names='' plain_http='' mode=foreground
@@ -414,6 +414,7 @@ start_instance() {
 	start_service auth -S store -K keys/master
 	start_service client -S store -K keys/master
 	start_service content -U selfupdate -N content/names -J jobs
+	start_service reporting -S store -K keys/master
 	start_service serversync -S store -K keys/master
 	start_jobs
 	start_nginx || exit 1
