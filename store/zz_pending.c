@@ -488,3 +488,6 @@ __attribute__((weak)) bool scanned_row_good(enum db db, struct slice key, struct
 	return false;
 }
 
+
+__attribute__((weak)) const char *const update_status_names[STATUS__N] = {"unknown", "not-applicable", "needed", "downloaded", "installed",
+	"failed", "pending-reboot"};

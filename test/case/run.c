@@ -12,10 +12,11 @@
  *	                   the comma of all anchors of this generation
  *	NN-req.headers     optional: Method, Host, Scheme, Path, Accept-Encoding, SOAPAction, Service (auth, client,
  *	                   reporting, serversync; otherwise the request's namespace or operation says it), Peer, Too-Large, Short
+ *	NN-rows            what the store holds of reports at that moment (rows.h), compared as a whole
  *	NN-rsp.txt         the answer: status, headers, empty line, body, with line breaks between tags.  What differs
  *	                   from run to run stands there as @COOKIE@ and the like
  *	rules              which rules the case would catch if broken
- * --update writes NN-rsp.txt.  --torture repeats each request with the 1st, 2nd ... allocation failing: the
+ * --update writes NN-rsp.txt and NN-rows.  --torture repeats each request with the 1st, 2nd ... allocation failing: the
  * answer must be a fault or the right one, and a fault must leave the store as it was. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -39,6 +40,7 @@
 #include "store/env.h"
 #include "store/publish.h"
 #include "store/sync.h"
+#include "test/case/rows.h"
 
 #define MAX_WORDS 16
 #define MAX_TOKENS 48
@@ -60,7 +62,7 @@ struct stage {
 	struct token token[MAX_TOKENS];
 	size_t ntoken;
 	struct slice meanwhile; /* what another process does in the next request, as lines of verbs */
-	char why[2048]; /* the first thing that went wrong */
+	char why[8192]; /* the first thing that went wrong */
 };
 static bool opt_update, opt_torture, opt_verbose;
 static struct stage *the_stage; /* for frozen_now(), which a worker calls without argument */
@@ -495,6 +497,19 @@ static int hash_wanted(const struct wanted *w, void *arg)
 	return 0;
 }
 
+/* What reports left, as lines; they live as long as a request. */
+static struct slice rows_now(struct stage *s, struct txn *t)
+{
+	struct err e = {0};
+	struct buf b;
+	buf_init(&b, (size_t)16 << 20);
+	must(rows_show(t, &s->req, &b, &e) == E_OK, e.text);
+	must(b.rc == E_OK, "out of memory");
+	struct slice rows = copy(&s->req, buf_bytes(&b));
+	buf_free(&b);
+	return rows;
+}
+
 static uint64_t hash_store(struct stage *s)
 {
 	struct err e;
@@ -504,7 +519,11 @@ static uint64_t hash_store(struct stage *s)
 	must(computer_each(t, hash_computer, &h, &e) == E_OK, "computers");
 	must(downstream_each(t, hash_downstream, &h, &e) == E_OK, "downstream servers");
 	must(wanted_each(t, hash_wanted, &h, &e) == E_OK, "wanted files");
+	struct slice rows = rows_now(s, t);
+	for (size_t i = 0; i < rows.n; i++)
+		h = (h ^ (uint8_t)rows.p[i]) * UINT64_C(1099511628211);
 	txn_end(&t);
+	arena_reset(&s->req);
 	return h;
 }
 
@@ -906,10 +925,11 @@ static bool exchange(struct stage *s, const char *body, int want)
 	return status == want;
 }
 
-/* handshake [client=ID] [version=V] [group=NAMES] [register=no]: up to a cookie in @COOKIE@. */
+/* handshake [client=ID] [version=V] [group=NAMES] [register=no] [os=BUILD]: up to a cookie in @COOKIE@. */
 static bool do_handshake(struct stage *s, const struct words *w)
 {
-	struct slice client = option(w, "client"), version = option(w, "version"), group = option(w, "group");
+	struct slice client = option(w, "client"), version = option(w, "version"), group = option(w, "group"), os = option(w, "os");
+	set_token(s, SL("OS"), os.p ? os : SL("0"));
 	set_token(s, SL("CLIENT"), client.p ? client : SL("11111111-2222-3333-4444-555555555555"));
 	set_token(s, SL("VERSION"), version.p ? version : SL("2.90"));
 	set_token(s, SL("GROUP"), group.p ? group : SL(""));
@@ -928,7 +948,8 @@ static bool do_handshake(struct stage *s, const struct words *w)
 		return ok;
 	return exchange(s,
 		"<RegisterComputer xmlns='@NS@'><cookie><Expiration>@EXPIRATION@</Expiration><EncryptedData>@COOKIE@"
-		"</EncryptedData></cookie><computerInfo><DnsName>pc.example.com</DnsName></computerInfo></RegisterComputer>",
+		"</EncryptedData></cookie><computerInfo><DnsName>pc.example.com</DnsName><OSMajorVersion>10</OSMajorVersion><OSBuildNumber>@OS@</OSBuildNumber>"
+		"</computerInfo></RegisterComputer>",
 		200);
 }
 
@@ -1005,7 +1026,44 @@ static bool expect_downstream(struct stage *s, struct txn *t, const struct words
 		wrong(s, "expected %.*s %.*s, found %.*s", SLF(what), SLF(want), SLF(got));
 }
 
-/* expect WHAT ID VALUE, expect computers|groups|approvals|downstreams|wanted N: what the store holds now. */
+/* Do a line's words hold these, in this order, the first of them at its beginning? */
+static bool line_has(struct slice line, const struct slice *v, size_t n)
+{
+	if (n == 0 || line.n < v[0].n || memcmp(line.p, v[0].p, v[0].n) != 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const char *p = memmem(line.p, line.n, v[i].p, v[i].n);
+		if (!p)
+			return false;
+		line = (struct slice){p + v[i].n, line.n - (size_t)(p - line.p) - v[i].n};
+	}
+	return true;
+}
+
+/* Of what reports left: is there a line of rows.h with these words?  `no` before them: is there none? */
+static bool expect_rows(struct stage *s, struct txn *t, const struct words *w)
+{
+	size_t no = slice_eq(w->v[1], SL("no"));
+	struct slice rows = rows_now(s, t);
+	bool found = false;
+	for (struct slice rest = rows; rest.n > 0 && !found;)
+		found = line_has(text_cut(&rest, '\n'), w->v + 1 + no, w->n - 1 - no);
+	bool ok = found != (bool)no || wrong(s, "expected %s line %.*s %.*s %.*s ..., the rows are\n%.*s", no ? "no" : "a",
+		SLF(w->v[1 + no]), SLF(w->v[2 + no]), SLF(w->n > 3 + no ? w->v[3 + no] : SL("")), SLF(rows));
+	arena_reset(&s->req);
+	return ok;
+}
+
+static bool is_of_rows(struct slice what)
+{
+	static const char *const words[] = {"no", "status", "standing", "event", "events", "tally", "cohort", "activity"};
+	for (size_t i = 0; i < COUNTOF(words); i++)
+		if (slice_eq(what, slice_of(words[i])))
+			return true;
+	return false;
+}
+
+/* expect standing|status|event|events|tally|cohort|activity WORDS, expect WHAT ID VALUE, expect computers|groups|approvals|downstreams|wanted N: what the store holds now. */
 static bool expect_of(struct stage *s, struct txn *t, const struct words *w)
 {
 	struct computer c;
@@ -1054,7 +1112,7 @@ static bool do_expect(struct stage *s, const struct words *w)
 	struct err e;
 	worker_flush(s->worker);
 	must(txn_begin(s->store, TXN_READ, &t, &e) == E_OK, "no transaction");
-	bool ok = expect_of(s, t, w);
+	bool ok = is_of_rows(w->v[1]) ? expect_rows(s, t, w) : expect_of(s, t, w);
 	txn_end(&t);
 	return ok;
 }
@@ -1163,16 +1221,16 @@ static bool write_file(const char *path, struct slice text)
 	return ok;
 }
 
-static bool compare(struct stage *s, const char *step, struct slice got)
+static bool compare(struct stage *s, const char *step, const char *kind, struct slice got)
 {
 	char path[512];
-	snprintf(path, sizeof(path), "%s/%s/%.2s-rsp.txt", s->root, s->name, step);
+	snprintf(path, sizeof(path), "%s/%s/%.2s-%s", s->root, s->name, step, kind);
 	struct slice want = read_file(&s->a, path);
 	if (slice_eq(got, want))
 		return true;
 	if (opt_update)
 		return write_file(path, got) || wrong(s, "cannot write %s", path);
-	return wrong(s, "%s: the answer is not the expected one:\n%.*s", step, SLF(got));
+	return wrong(s, "%.2s-%s is not the expected one:\n%.*s", step, kind, SLF(got));
 }
 
 static bool do_request(struct stage *s, const char *step, struct slice text)
@@ -1188,8 +1246,20 @@ static bool do_request(struct stage *s, const char *step, struct slice text)
 		torture(s, &r, read_file(&s->a, path), step);
 	}
 	send_request(s, &r, &shown);
-	bool ok = compare(s, step, buf_bytes(&shown)) && !s->why[0];
+	bool ok = compare(s, step, "rsp.txt", buf_bytes(&shown)) && !s->why[0];
 	buf_free(&shown);
+	return ok;
+}
+
+static bool do_rows(struct stage *s, const char *step)
+{
+	struct txn *t;
+	struct err e;
+	worker_flush(s->worker);
+	must(txn_begin(s->store, TXN_READ, &t, &e) == E_OK, "no transaction");
+	bool ok = compare(s, step, "rows", rows_now(s, t));
+	txn_end(&t);
+	arena_reset(&s->req);
 	return ok;
 }
 
@@ -1200,6 +1270,8 @@ static bool do_step(struct stage *s, const char *step)
 	snprintf(path, sizeof(path), "%s/%s/%s", s->root, s->name, step);
 	if (n > 8 && strcmp(step + n - 8, "-req.xml") == 0)
 		return do_request(s, step, read_file(&s->a, path));
+	if (n > 5 && strcmp(step + n - 5, "-rows") == 0)
+		return do_rows(s, step);
 	if (strcmp(step, "before") == 0 || (n > 3 && strcmp(step + n - 3, "-do") == 0))
 		return do_lines(s, read_file(&s->a, path));
 	return true;
