@@ -133,17 +133,57 @@ static int show_row(struct txn *t, struct revision *r, tick_t now, struct err *e
 	return revision_rewrite(t, r, e);
 }
 
+#define SHOWN SL("shown") /* when a publish last showed something that computers report a status of */
+
+static int shown_put(struct txn *t, tick_t at, struct err *e)
+{
+	char v[9] = {1};
+	put_be64(v + 1, (uint64_t)at);
+	return db_put(t, DB_META, SHOWN, (struct slice){v, sizeof(v)}, e);
+}
+
+tick_t updates_shown(struct txn *t)
+{
+	struct slice v;
+	if (db_get(t, DB_META, SHOWN, &v) != E_OK)
+		return 0;
+	struct rec r = rec_of(v, 1);
+	return (tick_t)rec_u64(&r);
+}
+
+static bool is_reported(const struct revision *r)
+{
+	return r->type == TYPE_SOFTWARE || r->type == TYPE_DRIVER;
+}
+
 static int show(struct work *w)
 {
+	bool any = false;
 	int rc = E_OK;
 	for (size_t i = 0; rc == E_OK && i < w->nstaged; i++) {
 		struct revision r;
 		rc = revision_get(w->t, (int32_t)w->staged[i], &r, w->e);
+		any = any || (rc == E_OK && is_reported(&r));
 		if (rc == E_OK && !(r.flags & REV_PUBLISHED))
 			rc = show_row(w->t, &r, w->now, w->e);
 	}
 	w->out->shown = (uint32_t)w->nstaged;
-	return rc;
+	return rc == E_OK && any ? shown_put(w->t, MAX(w->now, updates_shown(w->t)), w->e) : rc;
+}
+
+static int later_of(const struct revision *r, void *arg)
+{
+	tick_t *at = arg;
+	if (r->flags & REV_PUBLISHED && is_reported(r))
+		*at = MAX(*at, r->published);
+	return E_OK;
+}
+
+int shown_migrate(struct txn *t, struct err *e)
+{
+	tick_t at = 0;
+	int rc = revision_each(t, 1, 0, later_of, &at, e);
+	return rc == E_OK && at ? shown_put(t, at, e) : rc;
 }
 
 /* The revisions of touches, those for a group alone. */

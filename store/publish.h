@@ -31,6 +31,10 @@ int publish_held_config(struct txn *t, tick_t now, struct publish_report *out, s
  * consistent, too: bundles are held back until their members are there.  config: before publish_held_config(). */
 int publish_ready(struct store *s, bool config, tick_t now, struct err *e) MUST_CHECK;
 
+/* When a publish last showed software or a driver; 0: never. */
+tick_t updates_shown(struct txn *t);
+int shown_migrate(struct txn *t, struct err *e) MUST_CHECK; /* of format 4 */
+
 /* Verbs of store/ call these when they change something that clients can see (group 0 = all computers). */
 int publish_touch(struct txn *t, uint32_t group, int32_t revision, struct err *e) MUST_CHECK;
 /* Something changed that no row-wise log can say (scan.scope ...): every point before counts as 0. */

@@ -3,60 +3,6 @@
 #include "store/report_parts.h"
 #include "store/scanned.h"
 
-__attribute__((weak)) int report_take(struct txn *t, const struct report *r, struct report_outcome *out, struct err *e)
-{
-	(void)t;
-	(void)r;
-	(void)out;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int report_inventory(struct txn *t, struct slice computer, tick_t at, struct err *e)
-{
-	(void)t;
-	(void)computer;
-	(void)at;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int standing_get(struct txn *t, struct slice computer, struct standing *out)
-{
-	(void)t;
-	(void)computer;
-	(void)out;
-	return E_NOTFOUND;
-}
-
-__attribute__((weak)) int standing_each(struct txn *t, int (*fn)(const struct computer *, const struct standing *, void *), void *arg, struct err *e)
-{
-	(void)t;
-	(void)fn;
-	(void)arg;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int status_each(struct txn *t, struct slice computer, int (*fn)(const struct status_row *, void *), void *arg, struct err *e)
-{
-	(void)t;
-	(void)computer;
-	(void)fn;
-	(void)arg;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int status_get(struct txn *t, struct slice computer, uint32_t update_no, struct status_row *out)
-{
-	(void)t;
-	(void)computer;
-	(void)update_no;
-	(void)out;
-	return E_NOTFOUND;
-}
-
 __attribute__((weak)) int cohort_get(struct txn *t, uint32_t no, struct cohort *out)
 {
 	(void)t;
@@ -255,33 +201,6 @@ __attribute__((weak)) int os_count(struct txn *t, uint32_t no, int by, struct er
 	(void)t;
 	(void)no;
 	(void)by;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int standing_put(struct txn *t, struct slice key, const struct standing *s, struct err *e)
-{
-	(void)t;
-	(void)key;
-	(void)s;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int status_count(struct txn *t, struct slice key, uint32_t cohort, bool add, struct err *e)
-{
-	(void)t;
-	(void)key;
-	(void)cohort;
-	(void)add;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int status_forget(struct txn *t, struct slice key, struct err *e)
-{
-	(void)t;
-	(void)key;
 	(void)e;
 	return E_OK;
 }
