@@ -19,6 +19,10 @@ struct option_row {
 	const char *help;
 };
 
+/* Of commands that print a list; csv_options is that alone. */
+#define OPTION_CSV {"csv", NULL, "print CSV for spreadsheets"}
+extern const struct option_row csv_options[];
+
 enum need {
 	NEED_NOTHING, /* works without a store */
 	NEED_PLACE,   /* the directories only: the store is not opened */
@@ -51,7 +55,7 @@ struct ctl {
 		const char *name, *value;
 	} opt[CTL_VALUES];
 	unsigned nopt;
-	bool json;
+	bool json;               /* for programs: JSON, or CSV where out says so */
 	const char *store_dir;   /* has catalog/ and fleet/ */
 	const char *store_found; /* who named it: "--store", "WSUS_STORE", "FILE:LINE", "./var/store", "the default" */
 	const char *content_dir; /* of the configuration file, else beside the store */

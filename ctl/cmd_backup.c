@@ -1123,7 +1123,7 @@ static const struct option_row backup_options[] = {
 };
 
 const struct command backup_commands[] = {
-	{"backup", "list", "DIR", "the backups in a directory", 1, 1, NEED_NOTHING, NULL, run_list, NULL, NULL},
+	{"backup", "list", "DIR", "the backups in a directory", 1, 1, NEED_NOTHING, csv_options, run_list, NULL, NULL},
 	{"backup", "verify", "PATH", "read a backup, or the newest in a directory, and check all of it", 1, 1, NEED_NOTHING,
 		NULL, run_verify, NULL, NULL},
 	{"backup", NULL, "DIR", "copy store, keys, certificates and configuration while the server runs, and verify the copy", 1, 1, NEED_STORE,

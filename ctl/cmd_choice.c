@@ -851,6 +851,7 @@ static const struct option_row list_options[] = {
 	{"all", NULL, "what is neither company, family nor product, too"},
 	{"selected", NULL, "only what is selected, itself or by something above it"},
 	{"count", NULL, "ask the server above what each would bring"},
+	OPTION_CSV,
 	{0},
 };
 static const struct option_row select_options[] = {
@@ -880,7 +881,7 @@ const struct command choice_commands[] = {
 		run_classification_select, NULL, shown_first},
 	{"classification", "deselect", "ID|TITLE...", "ask for a classification no more", 0, 1000, NEED_STORE, deselect_options,
 		run_classification_deselect, NULL, stays},
-	{"language", "list", "", "list languages: what is selected, and what the server above has", 0, 0, NEED_READ, NULL, run_language_list, NULL, NULL},
+	{"language", "list", "", "list languages: what is selected, and what the server above has", 0, 0, NEED_READ, csv_options, run_language_list, NULL, NULL},
 	{"language", "select", "CODE...", "have a language; all: every one", 1, SYNC_LANGUAGES, NEED_WRITE, NULL, run_language_select, report_languages,
 		"While all are selected, what is named takes their place."},
 	{"language", "deselect", "CODE...", "have a language no more", 1, SYNC_LANGUAGES, NEED_WRITE, NULL, run_language_deselect, report_languages, NULL},

@@ -241,6 +241,8 @@ static int run_list(struct ctl *c)
 	int rc = settings_get(c->txn, &l.settings, &c->err);
 	if (rc != E_OK)
 		return rc;
+	if (watch && c->out.form == OUT_CSV)
+		return err_set(&c->err, E_USAGE, "what goes on has no CSV; --watch --json has a line for each event");
 	if (watch && c->json)
 		return run_watch(c);
 	out_list_begin(&c->out, columns, COUNTOF(columns));
@@ -422,6 +424,7 @@ static int report_assign(struct ctl *c)
 
 static const struct option_row list_options[] = {
 	{"watch", NULL, "go on with a line for each computer that comes, registers or is seen again, until interrupted"},
+	OPTION_CSV,
 	{0},
 };
 

@@ -346,7 +346,7 @@ const struct command content_commands[] = {
 		NULL, run_url, NULL,
 		"Computers are sent there then, and approvals wait for no file.  A file whose address is not known is announced at "
 		"this server's."},
-	{"content", "wanted", "", "list the files that downstream servers asked for and that are not here", 0, 0, NEED_READ, NULL,
+	{"content", "wanted", "", "list the files that downstream servers asked for and that are not here", 0, 0, NEED_READ, csv_options,
 		run_wanted, NULL, "`content add` brings them; the vendor's address stands with each if it is known."},
 	{"content", "key", "SHA1 BASE64", "keep the decryption key of an encrypted file, for downstream servers", 2, 2, NEED_WRITE, NULL,
 		run_key, NULL, "Without it such a server cannot use the file."},

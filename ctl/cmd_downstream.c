@@ -496,7 +496,7 @@ static const struct option_row delete_options[] = {
 };
 
 const struct command downstream_commands[] = {
-	{"downstream", "list", "", "list the servers that synchronize from this one, or want to", 0, 0, NEED_READ, NULL, run_list, NULL, NULL},
+	{"downstream", "list", "", "list the servers that synchronize from this one, or want to", 0, 0, NEED_READ, csv_options, run_list, NULL, NULL},
 	{"downstream", "show", "SERVER", "show what is known of a downstream server (by name or id)", 1, 1, NEED_READ, NULL, run_show, NULL,
 		NULL},
 	{"downstream", "approve", "SERVER", "let a server synchronize from this one", 1, 1, NEED_WRITE, decide_options, run_approve,

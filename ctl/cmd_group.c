@@ -95,7 +95,7 @@ static const struct option_row parent_options[] = {
 };
 
 const struct command group_commands[] = {
-	{"group", "list", "", "show the groups and how many approvals each has", 0, 0, NEED_READ, NULL, group_list, NULL,
+	{"group", "list", "", "show the groups and how many approvals each has", 0, 0, NEED_READ, csv_options, group_list, NULL,
 		NULL},
 	{"group", "create", "NAME", "make a group", 1, 1, NEED_WRITE, parent_options, run_create, report_list, NULL},
 	{"group", "move", "NAME", "put a group below another", 1, 1, NEED_WRITE, parent_options, run_move, report_list,

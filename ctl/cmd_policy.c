@@ -397,7 +397,7 @@ const struct command policy_commands[] = {
 		run_decline, report_declined, "Removes its approvals; `undecline` offers it again without them."},
 	{"undecline", NULL, "ID...", "offer a declined update again", 1, 10000, NEED_WRITE, NULL, run_undecline,
 		report_declined, NULL},
-	{"eula", "list", "", "show the licence terms of updates and which are accepted", 0, 0, NEED_READ, NULL,
+	{"eula", "list", "", "show the licence terms of updates and which are accepted", 0, 0, NEED_READ, csv_options,
 		run_eula_list, NULL, NULL},
 	{"eula", "accept", "ID", "accept the licence terms of an update for all computers", 1, 1, NEED_WRITE, NULL,
 		run_eula_accept, run_eula_list, NULL},

@@ -308,6 +308,6 @@ const struct command store_commands[] = {
 		run_tick, report_tick, "To be run every minute, as scripts/jobs.sh does."},
 	{"store", "adopt", "", "start a new generation after moving a store to another machine", 0, 0, NEED_WRITE, NULL,
 		run_adopt, report_tick, "Every client renumbers its cache at its next scan."},
-	{"store", "history", "", "the record of administrative changes", 0, 0, NEED_READ, NULL, run_history, NULL, NULL},
+	{"store", "history", "", "the record of administrative changes", 0, 0, NEED_READ, csv_options, run_history, NULL, NULL},
 	{0},
 };

@@ -219,6 +219,7 @@ static int run_status(struct ctl *c)
 
 static const struct option_row history_options[] = {
 	{"limit", "N", "the last N (default 20); 0: all"},
+	OPTION_CSV,
 	{0},
 };
 static const struct column people_columns[] = {

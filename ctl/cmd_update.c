@@ -462,6 +462,7 @@ static const struct option_row list_options[] = {
 	{"type", "TYPE", "software, driver, category or detectoid"},
 	{"approved", NULL, "only what is approved for some group"},
 	{"declined", NULL, "only what is declined"},
+	OPTION_CSV,
 	{0},
 };
 static const struct option_row show_options[] = {

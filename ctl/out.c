@@ -1,4 +1,4 @@
-/* out.c -- tables and JSON from the same calls. */
+/* out.c -- tables, JSON and CSV from the same calls. */
 #include "ctl/out.h"
 
 #include <errno.h>
@@ -25,9 +25,9 @@ static unsigned terminal_width(void)
 	return 80;
 }
 
-void out_init(struct out *o, bool json, struct arena *a)
+void out_init(struct out *o, enum out_form form, struct arena *a)
 {
-	*o = (struct out){.json = json, .a = a, .width = json ? 0 : terminal_width()};
+	*o = (struct out){.form = form, .a = a, .width = form == OUT_TEXT ? terminal_width() : 0};
 	buf_init(&o->b, OUT_MAX);
 }
 
@@ -70,16 +70,17 @@ static struct slice number_for_people(struct out *o, enum cell kind, int64_t v)
 	}
 }
 
-static struct slice number_as_json(struct out *o, enum cell kind, int64_t v)
+static struct slice number_for_programs(struct out *o, enum cell kind, int64_t v)
 {
 	char text[TIME_TEXT + 1];
+	const char *quote = o->form == OUT_JSON ? "\"" : "";
 	if (kind == CELL_BOOL)
 		return v ? SL("true") : SL("false");
 	if (kind == CELL_TIME) {
 		if (v == 0)
-			return SL("null");
+			return o->form == OUT_JSON ? SL("null") : SL("");
 		time_text(v, text);
-		return arena_printf(o->a, "\"%s\"", text);
+		return arena_printf(o->a, "%s%s%s", quote, text, quote);
 	}
 	return arena_printf(o->a, "%lld", (long long)v);
 }
@@ -93,6 +94,43 @@ static struct slice rendered(struct out *o, struct slice s, void (*add)(struct b
 	buf_free(&b);
 	return r;
 }
+
+/* What a spreadsheet would take for a formula; blanks in front of it do not hide it from all of them. */
+static bool is_formula(struct slice s)
+{
+	size_t i = 0;
+	while (i < s.n && s.p[i] == ' ')
+		i++;
+	return i < s.n && strchr("=+-@", s.p[i]) != NULL;
+}
+
+/* RFC 4180; a row is a line, as control characters are shown like in tables. */
+static void csv_text_add(struct buf *b, struct slice s)
+{
+	struct buf safe;
+	buf_init(&safe, OUT_MAX);
+	text_safe_add(&safe, s);
+	struct slice v = buf_bytes(&safe);
+	bool quoted = v.n && (memchr(v.p, ',', v.n) || memchr(v.p, '"', v.n) || v.p[0] == ' ' || v.p[v.n - 1] == ' ');
+	buf_str(b, quoted ? "\"" : "");
+	buf_str(b, is_formula(v) ? "'" : "");
+	while (v.p) {
+		buf_slice(b, text_cut(&v, '"'));
+		buf_str(b, v.p ? "\"\"" : "");
+	}
+	buf_str(b, quoted ? "\"" : "");
+	b->rc = b->rc == E_OK ? safe.rc : b->rc;
+	buf_free(&safe);
+}
+
+static const struct {
+	struct slice absent;
+	void (*add)(struct buf *, struct slice);
+} texts[] = {
+	[OUT_TEXT] = {{"-", 1}, text_safe_add},
+	[OUT_JSON] = {{"null", 4}, json_string_add},
+	[OUT_CSV] = {{"", 0}, csv_text_add},
+};
 
 /* ---- placing values ---- */
 
@@ -115,7 +153,7 @@ static void add_value(struct out *o, struct slice s)
 {
 	if (o->col)
 		add_cell(o, s);
-	else if (o->json)
+	else if (o->form == OUT_JSON)
 		buf_slice(&o->b, s);
 	else if (o->nfield > 0)
 		o->value[o->nfield - 1] = s;
@@ -123,10 +161,7 @@ static void add_value(struct out *o, struct slice s)
 
 void out_text(struct out *o, struct slice s)
 {
-	if (!s.p)
-		add_value(o, o->json ? SL("null") : SL("-"));
-	else
-		add_value(o, rendered(o, s, o->json ? json_string_add : text_safe_add));
+	add_value(o, s.p ? rendered(o, s, texts[o->form].add) : texts[o->form].absent);
 }
 
 void out_str(struct out *o, const char *z)
@@ -137,7 +172,7 @@ void out_str(struct out *o, const char *z)
 void out_number(struct out *o, int64_t v)
 {
 	enum cell kind = o->col ? o->col[o->at].kind : o->field_kind;
-	add_value(o, o->json ? number_as_json(o, kind, v) : number_for_people(o, kind, v));
+	add_value(o, o->form == OUT_TEXT ? number_for_people(o, kind, v) : number_for_programs(o, kind, v));
 }
 
 void out_field_text(struct out *o, const char *key, const char *title, struct slice s)
@@ -332,6 +367,24 @@ static void print_rows_json(struct out *o)
 	buf_str(&o->b, o->first ? "\n]" : "]");
 }
 
+static void put_csv(struct out *o, const struct slice *cell, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		buf_str(&o->b, i ? "," : "");
+		buf_slice(&o->b, cell[i]);
+	}
+	buf_str(&o->b, "\r\n");
+}
+
+static void print_rows_csv(struct out *o)
+{
+	for (unsigned c = 0; c < o->ncol; c++)
+		buf_printf(&o->b, "%s%s", c ? "," : "", o->col[c].key);
+	buf_str(&o->b, "\r\n");
+	for (const struct out_row *r = o->first; r; r = r->next)
+		put_csv(o, r->cell, o->ncol);
+}
+
 void out_list_begin(struct out *o, const struct column *col, unsigned ncol)
 {
 	o->col = col;
@@ -343,8 +396,10 @@ void out_list_begin(struct out *o, const struct column *col, unsigned ncol)
 static void close_list(struct out *o)
 {
 	ASSERT(o->at == 0);
-	if (o->json)
+	if (o->form == OUT_JSON)
 		print_rows_json(o);
+	else if (o->form == OUT_CSV)
+		print_rows_csv(o);
 	else if (o->first)
 		print_table(o);
 	else
@@ -355,7 +410,7 @@ static void close_list(struct out *o)
 void out_list_end(struct out *o)
 {
 	close_list(o);
-	if (o->json)
+	if (o->form == OUT_JSON)
 		buf_char(&o->b, '\n');
 }
 
@@ -371,7 +426,7 @@ void out_lines_end(struct out *o)
 {
 	ASSERT(o->at == 0);
 	for (const struct out_row *r = o->first; r; r = r->next) {
-		if (o->json)
+		if (o->form == OUT_JSON)
 			put_row_json(o, r);
 		else
 			put_line(o, r);
@@ -386,8 +441,14 @@ void out_object_begin(struct out *o)
 {
 	o->fields = false;
 	o->nfield = 0;
-	if (o->json)
+	o->main = NULL;
+	if (o->form == OUT_JSON)
 		buf_char(&o->b, '{');
+}
+
+void out_object_main(struct out *o, const char *key)
+{
+	o->main = key;
 }
 
 static void flush_fields(struct out *o)
@@ -411,10 +472,14 @@ static void json_member(struct out *o, const char *key)
 
 void out_object_end(struct out *o)
 {
-	if (o->json)
+	if (o->form == OUT_JSON)
 		buf_str(&o->b, "\n}\n");
-	else
+	else if (o->form == OUT_TEXT)
 		flush_fields(o);
+	else if (!o->main) {
+		put_csv(o, o->label, o->nfield);
+		put_csv(o, o->value, o->nfield);
+	}
 }
 
 static bool field_room(struct out *o)
@@ -440,26 +505,30 @@ static bool field_room(struct out *o)
 void out_field(struct out *o, const char *key, const char *title, enum cell kind)
 {
 	o->field_kind = kind;
-	if (o->json) {
+	if (o->form == OUT_JSON) {
 		json_member(o, key);
 	} else if (field_room(o)) {
-		o->label[o->nfield] = slice_of(title);
+		o->label[o->nfield] = slice_of(o->form == OUT_CSV ? key : title);
 		o->value[o->nfield++] = SL0;
 	}
 }
 
 void out_sub_begin(struct out *o, const char *key, const char *title, const struct column *col, unsigned ncol)
 {
-	if (o->json) {
+	if (o->form == OUT_JSON) {
 		json_member(o, key);
-	} else {
+	} else if (o->form == OUT_TEXT) {
 		flush_fields(o);
 		buf_printf(&o->b, "\n%s\n", title);
 	}
+	o->skipped = o->form == OUT_CSV && !(o->main && strcmp(key, o->main) == 0);
 	out_list_begin(o, col, ncol);
 }
 
 void out_sub_end(struct out *o)
 {
-	close_list(o);
+	if (o->skipped)
+		o->col = NULL;
+	else
+		close_list(o);
 }

@@ -1,9 +1,12 @@
-/* out.h -- what wsusctl prints: the same rows as a table for people or as JSON for programs.
+/* out.h -- what wsusctl prints: the same rows as a table for people, or as JSON or CSV for programs.
  *
  * A list is a sequence of rows under columns; an object is a sequence of named fields, which may be followed
  * by sub-lists.  As text, a table's columns fit the terminal, as each column's `fit` says, when standard
  * output is a terminal that is too narrow; in a file or pipe everything stands in full.
- * As JSON, every column is a member, absent texts are null, times are ISO 8601, byte counts plain numbers. */
+ * As JSON, every column is a member, absent texts are null, times are ISO 8601, byte counts plain numbers.
+ * As CSV (RFC 4180), the names of the members are the first line and nothing else is different, but that absent is
+ * empty, that control characters are shown as in tables, and that ' stands before what a spreadsheet would run.  Of an
+ * object with sub-lists it is the rows of its main list, without one a row of its fields. */
 #ifndef CTL_OUT_H
 #define CTL_OUT_H
 
@@ -34,9 +37,11 @@ struct column {
 	enum fit fit;
 };
 
+enum out_form { OUT_TEXT, OUT_JSON, OUT_CSV };
+
 struct out_row;
 struct out {
-	bool json;
+	enum out_form form;
 	unsigned width; /* of the terminal; 0: not a terminal, nothing is cut */
 	struct arena *a;
 	struct buf b;
@@ -47,11 +52,13 @@ struct out {
 	/* the open object */
 	enum cell field_kind;
 	bool fields; /* JSON: a member was written already */
+	const char *main; /* CSV: the sub-list that is written */
+	bool skipped;     /* CSV: the open one is not */
 	struct slice *label, *value;
 	size_t nfield, field_cap;
 };
 
-void out_init(struct out *o, bool json, struct arena *a);
+void out_init(struct out *o, enum out_form form, struct arena *a);
 /* Writes what is gathered to standard output; false if that failed. */
 bool out_flush(struct out *o);
 void out_free(struct out *o);
@@ -64,6 +71,7 @@ void out_lines_end(struct out *o);
 
 /* ---- objects: begin, fields, sub-lists (named), end ---- */
 void out_object_begin(struct out *o);
+void out_object_main(struct out *o, const char *key); /* before its sub-lists: which one CSV is */
 void out_object_end(struct out *o);
 void out_sub_begin(struct out *o, const char *key, const char *title, const struct column *col, unsigned ncol);
 void out_sub_end(struct out *o);

@@ -30,6 +30,8 @@ static const struct option_row everywhere[] = {
 	{0},
 };
 
+const struct option_row csv_options[] = {OPTION_CSV, {0}};
+
 /* ---- words for people ---- */
 
 /* File names, titles and names come from outside: what a terminal would obey is shown, not sent. */
@@ -528,6 +530,11 @@ static int help(const char *noun, const char *verb, bool alone, bool completion)
 	return FAILED;
 }
 
+static enum out_form form_of(const struct ctl *c)
+{
+	return ctl_option(c, "json") ? OUT_JSON : ctl_option(c, "csv") ? OUT_CSV : OUT_TEXT;
+}
+
 int wsusctl(int argc, char **argv)
 {
 	const char *word[3];
@@ -541,8 +548,10 @@ int wsusctl(int argc, char **argv)
 	struct ctl c = {.now = time_now()};
 	arena_init(&c.arena, ARENA_MAX);
 	int rc = parse(&c, argc, argv);
-	c.json = rc == E_OK && ctl_option(&c, "json");
-	out_init(&c.out, c.json, &c.arena);
+	out_init(&c.out, rc == E_OK ? form_of(&c) : OUT_TEXT, &c.arena);
+	c.json = c.out.form != OUT_TEXT;
+	if (rc == E_OK && ctl_option(&c, "csv") && ctl_option(&c, "json"))
+		rc = err_set(&c.err, E_USAGE, "--json or --csv, not both");
 	c.admin = who(&c);
 	if (rc == E_OK)
 		rc = check_arguments(&c);

@@ -18,10 +18,10 @@ static const struct column columns[] = {
 	{"seen", "SEEN", CELL_TIME, FIT_WHOLE},
 };
 
-static void begin(bool json, unsigned width)
+static void begin(enum out_form form, unsigned width)
 {
 	arena_init(&arena, 1 << 20);
-	out_init(&out, json, &arena);
+	out_init(&out, form, &arena);
 	out.width = width;
 }
 
@@ -51,7 +51,7 @@ static void two_rows(void)
 static void a_table_aligns_and_keeps_control_bytes_out(void **state)
 {
 	(void)state;
-	begin(false, 0);
+	begin(OUT_TEXT, 0);
 	two_rows();
 	expect("NAME                              SIZE  HERE  SEEN\n"
 	       "a rather long name\\x09\"quoted\"  312 MB  yes   2025-11-21 22:05\n"
@@ -61,7 +61,7 @@ static void a_table_aligns_and_keeps_control_bytes_out(void **state)
 static void a_narrow_terminal_cuts_only_what_may_shrink(void **state)
 {
 	(void)state;
-	begin(false, 45);
+	begin(OUT_TEXT, 45);
 	two_rows();
 	expect("NAME             SIZE  HERE  SEEN\n"
 	       "a rather lon\xE2\x80\xA6  312 MB  yes   2025-11-21 22:05\n"
@@ -77,7 +77,7 @@ static const struct column droppable[] = {
 
 static void droppable_row(unsigned width)
 {
-	begin(false, width);
+	begin(OUT_TEXT, width);
 	out_list_begin(&out, droppable, COUNTOF(droppable));
 	out_str(&out, "1");
 	out_str(&out, "Software");
@@ -112,7 +112,7 @@ static void what_goes_below_a_row_is_broken_between_words_and_never_cut(void **s
 		{"name", "NAME", CELL_TEXT, FIT_WHOLE}, {"why", "WHY", CELL_TEXT, FIT_BELOW}};
 	(void)state;
 	for (unsigned width = 20; width <= 80; width += 60) {
-		begin(false, width);
+		begin(OUT_TEXT, width);
 		out_list_begin(&out, below, COUNTOF(below));
 		out_str(&out, "targeting");
 		out_str(&out, "who puts them into unpronounceably-named groups");
@@ -125,11 +125,80 @@ static void what_goes_below_a_row_is_broken_between_words_and_never_cut(void **s
 static void json_has_every_column_with_its_type(void **state)
 {
 	(void)state;
-	begin(true, 0);
+	begin(OUT_JSON, 0);
 	two_rows();
 	expect("[\n{\"name\": \"a rather long name\\t\\\"quoted\\\"\", \"size\": 312000000, \"here\": true, "
 	       "\"seen\": \"2025-11-21T22:05:30Z\"},\n"
 	       "{\"name\": null, \"size\": 999, \"here\": false, \"seen\": null}\n]\n");
+}
+
+static void csv_has_every_column_with_its_value_as_json_has_it(void **state)
+{
+	(void)state;
+	begin(OUT_CSV, 0);
+	two_rows();
+	expect("name,size,here,seen\r\n"
+	       "\"a rather long name\\x09\"\"quoted\"\"\",312000000,true,2025-11-21T22:05:30Z\r\n"
+	       ",999,false,\r\n");
+}
+
+static void csv_quotes_what_needs_it_and_defuses_formulas(void **state)
+{
+	static const struct {
+		struct slice text;
+		const char *want;
+	} cases[] = {
+		{{"plain", 5}, "plain"},
+		{{"", 0}, ""},
+		{{"a,b", 3}, "\"a,b\""},
+		{{"\"", 1}, "\"\"\"\""},
+		{{"\"\"x", 3}, "\"\"\"\"\"x\""},
+		{{"a; b", 4}, "a; b"},
+		{{" a", 2}, "\" a\""},
+		{{"a ", 2}, "\"a \""},
+		{{"=1+1", 4}, "'=1+1"},
+		{{"+1", 2}, "'+1"},
+		{{"-1", 2}, "'-1"},
+		{{"@SUM(A1)", 8}, "'@SUM(A1)"},
+		{{"  =cmd|' /C calc'!A0", 20}, "\"'  =cmd|' /C calc'!A0\""},
+		{{"=HYPERLINK(\"http://x\",1)", 24}, "\"'=HYPERLINK(\"\"http://x\"\",1)\""},
+		{{"a=1", 3}, "a=1"},
+		{{"\t=1", 3}, "\\x09=1"},
+		{{"a\r\nb", 4}, "a\\x0d\\x0ab"},
+		{{"\xff\0z", 3}, "\\xff\\x00z"},
+		{{"\xC3\xA9", 2}, "\xC3\xA9"},
+	};
+	static const struct column one[] = {{"text", "TEXT", CELL_TEXT, FIT_WHOLE}};
+	(void)state;
+	for (size_t i = 0; i < COUNTOF(cases); i++) {
+		char want[100];
+		begin(OUT_CSV, 0);
+		out_list_begin(&out, one, 1);
+		out_text(&out, cases[i].text);
+		out_list_end(&out);
+		snprintf(want, sizeof(want), "text\r\n%s\r\n", cases[i].want);
+		expect(want);
+	}
+}
+
+static void csv_of_an_empty_list_is_its_head(void **state)
+{
+	(void)state;
+	begin(OUT_CSV, 0);
+	out_list_begin(&out, columns, COUNTOF(columns));
+	out_list_end(&out);
+	expect("name,size,here,seen\r\n");
+}
+
+static void numbers_are_no_formulas(void **state)
+{
+	static const struct column one[] = {{"n", "N", CELL_NUMBER, FIT_WHOLE}};
+	(void)state;
+	begin(OUT_CSV, 0);
+	out_list_begin(&out, one, 1);
+	out_number(&out, -2145107943);
+	out_list_end(&out);
+	expect("n\r\n-2145107943\r\n");
 }
 
 static void object(void)
@@ -148,10 +217,25 @@ static void object(void)
 	out_object_end(&out);
 }
 
+static void out_list_of_object(void)
+{
+	static const struct column sub[] = {{"file", "FILE", CELL_TEXT, FIT_WHOLE}}, other[] = {{"x", "X", CELL_TEXT, FIT_WHOLE}};
+	out_object_begin(&out);
+	out_object_main(&out, "files");
+	out_field_text(&out, "title", "Title", SL("T"));
+	out_sub_begin(&out, "others", "Others", other, 1);
+	out_str(&out, "y");
+	out_sub_end(&out);
+	out_sub_begin(&out, "files", "Files", sub, 1);
+	out_str(&out, "x.cab");
+	out_sub_end(&out);
+	out_object_end(&out);
+}
+
 static void an_object_is_lines_and_lists(void **state)
 {
 	(void)state;
-	begin(false, 0);
+	begin(OUT_TEXT, 0);
 	object();
 	expect("Title     T\nDeclined  no\n\nFiles\nFILE\nx.cab\n\nNothing\nnone\n");
 }
@@ -159,9 +243,20 @@ static void an_object_is_lines_and_lists(void **state)
 static void an_object_is_json_with_arrays(void **state)
 {
 	(void)state;
-	begin(true, 0);
+	begin(OUT_JSON, 0);
 	object();
 	expect("{\n\"title\": \"T\",\n\"declined\": false,\n\"files\": [\n{\"file\": \"x.cab\"}\n],\n\"none\": []\n}\n");
+}
+
+static void an_object_is_a_row_of_csv_or_its_main_list(void **state)
+{
+	(void)state;
+	begin(OUT_CSV, 0);
+	object();
+	expect("title,declined\r\nT,false\r\n");
+	begin(OUT_CSV, 0);
+	out_list_of_object();
+	expect("file\r\nx.cab\r\n");
 }
 
 static void sizes_are_decimal_and_short(void **state)
@@ -172,7 +267,7 @@ static void sizes_are_decimal_and_short(void **state)
 	} cases[] = {{0, "0 B"}, {999, "999 B"}, {1000, "1 KB"}, {312345678, "312 MB"}, {1450000000, "1.4 GB"},
 		{9999999, "9.9 MB"}, {UINT64_MAX, "18 EB"}};
 	(void)state;
-	begin(false, 0);
+	begin(OUT_TEXT, 0);
 	for (size_t i = 0; i < COUNTOF(cases); i++)
 		assert_string_equal(bytes_text(&arena, cases[i].n).p, cases[i].text);
 	expect("");
@@ -186,6 +281,11 @@ int main(void)
 		cmocka_unit_test(columns_are_left_out_the_last_first_before_a_title_gets_too_short),
 		cmocka_unit_test(what_goes_below_a_row_is_broken_between_words_and_never_cut),
 		cmocka_unit_test(json_has_every_column_with_its_type),
+		cmocka_unit_test(csv_has_every_column_with_its_value_as_json_has_it),
+		cmocka_unit_test(csv_quotes_what_needs_it_and_defuses_formulas),
+		cmocka_unit_test(csv_of_an_empty_list_is_its_head),
+		cmocka_unit_test(numbers_are_no_formulas),
+		cmocka_unit_test(an_object_is_a_row_of_csv_or_its_main_list),
 		cmocka_unit_test(an_object_is_lines_and_lists),
 		cmocka_unit_test(an_object_is_json_with_arrays),
 		cmocka_unit_test(sizes_are_decimal_and_short),
