@@ -3,6 +3,8 @@
 #include "store/report_parts.h"
 #include "store/scanned.h"
 
+__attribute__((weak)) const char *const identity_flag_names[] = {"", "renamed", "cloned"};
+
 __attribute__((weak)) int cohort_get(struct txn *t, uint32_t no, struct cohort *out)
 {
 	(void)t;
