@@ -1,0 +1,276 @@
+/* cmd_report_computer.c -- one computer: what it said of itself, where it stands, and what it did last. */
+#include "common/event.h"
+#include "common/text.h"
+#include "common/wusp_info.h"
+#include "ctl/cmd_report.h"
+#include "store/scanned.h"
+
+/* ---- who it is ---- */
+
+static int identity(struct ctl *c, const struct computer *k, const struct standing *s, struct names *n)
+{
+	struct faces f;
+	struct slice groups;
+	int rc = names_cohort(n, s->cohort, &groups, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_field_text(&c->out, "name", "Name", k->dns_name);
+	out_field_text(&c->out, "id", "Id", k->id);
+	out_field_text(&c->out, "os", "System", registered_system(k));
+	out_field_text(&c->out, "groups", "Groups", groups);
+	out_field_text(&c->out, "address", "Address", k->address);
+	if (faces_get(c->txn, k->id, &f) == E_OK && f.flag != IDENTITY_PLAIN)
+		out_field_text(&c->out, "identity", "Identity", slice_of(identity_flag_names[f.flag]));
+	else if (c->json)
+		out_field_text(&c->out, "identity", "Identity", SL0);
+	out_field_text(&c->out, "client_version", "Update agent", s->client_version);
+	return E_OK;
+}
+
+/* A clock that is off by minutes explains times that make no sense. */
+static struct slice clock_words(struct ctl *c, tick_t skew)
+{
+	char text[SPAN_TEXT + 1];
+	tick_t by = skew < 0 ? -skew : skew;
+	if (by < 60 * TICKS_PER_SECOND)
+		return SL0;
+	span_text(by, text);
+	return arena_printf(&c->arena, "%s %s", text, skew < 0 ? "behind" : "ahead");
+}
+
+static void times(struct ctl *c, const struct computer *k, const struct standing *s)
+{
+	const struct {
+		const char *key, *title;
+		tick_t at;
+	} rows[] = {
+		{"first_contact", "First contact", k->first_seen},
+		{"last_contact", "Last contact", k->last_seen},
+		{"inventory", "Registered or inventoried", s->inventory_at},
+		{"last_report", "Last report", s->reported_at},
+		{"last_status", "Last full status", s->status_at},
+		{"last_detection", "Last effective detection", s->effective_at},
+		{"last_sync_at", "Last scan", s->sync_at},
+		{"last_sync_good", "Last good scan", s->sync_good_at},
+		{"last_restart", "Last restart", s->rebooted_at},
+		{"waits_for_restart", "Waits for a restart since", s->reboot_since},
+	};
+	for (unsigned i = 0; i < COUNTOF(rows); i++)
+		if (rows[i].at || c->json || rows[i].at != s->reboot_since)
+			out_field_number(&c->out, rows[i].key, rows[i].title, CELL_TIME, rows[i].at);
+}
+
+static void standing_fields(struct ctl *c, const struct standing *s)
+{
+	const struct {
+		const char *key, *title;
+		uint32_t n;
+	} rows[] = {
+		{"needed", "Updates needed", s->count[STATUS_NEEDED]},
+		{"downloaded", "  downloaded", s->count[STATUS_DOWNLOADED]},
+		{"failed", "  failed", s->count[STATUS_FAILED]},
+		{"pending_restart", "  waiting for a restart", s->count[STATUS_PENDING_REBOOT]},
+		{"installed", "  installed", s->count[STATUS_INSTALLED]},
+		{"hidden", "  hidden by its user", s->hidden},
+		{"installations_good", "Installations that succeeded", s->good},
+		{"installations_bad", "Installations that failed", s->bad},
+	};
+	struct slice clock = clock_words(c, s->skew);
+	out_field_text(&c->out, "last_sync", "Result of the last scan", sync_text(&c->arena, s));
+	if (clock.p || c->json)
+		out_field_text(&c->out, "clock", "Its clock is", clock);
+	for (unsigned i = 0; i < COUNTOF(rows); i++)
+		out_field_number(&c->out, rows[i].key, rows[i].title, CELL_NUMBER, rows[i].n);
+}
+
+/* ---- its updates ---- */
+
+static const struct column update_columns[] = {
+	{"status", "STATUS", CELL_TEXT, FIT_WHOLE},
+	{"since", "SINCE", CELL_TIME, FIT_WHOLE},
+	{"kb", "KB", CELL_TEXT, FIT_WHOLE},
+	{"title", "TITLE", CELL_TEXT, FIT_CUT},
+	{"classification", "CLASSIFICATION", CELL_TEXT, FIT_DROP},
+	{"approved_for", "APPROVED FOR", CELL_TEXT, FIT_DROP},
+	{"hidden", "HIDDEN", CELL_BOOL, FIT_DROP},
+	{"error", "LAST ERROR", CELL_TEXT, FIT_CUT},
+	{"failed_at", "FAILED", CELL_TIME, FIT_DROP},
+	{"id", "UPDATE", CELL_TEXT, FIT_DROP},
+};
+
+struct listing {
+	struct ctl *c;
+	struct names *names;
+	bool all;
+};
+
+/* What failed is worth a line, also where a later list says that it is needed. */
+static int update_one(const struct status_row *r, void *arg)
+{
+	struct listing *l = arg;
+	struct ctl *c = l->c;
+	struct update_row u;
+	if (!l->all && !status_is_open(r->status))
+		return E_OK;
+	int rc = update_row_get(l->names, r->update_no, &u, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_str(&c->out, update_status_names[r->status]);
+	out_number(&c->out, r->at);
+	out_text(&c->out, u.kb);
+	out_text(&c->out, u.title);
+	out_text(&c->out, u.classification);
+	out_text(&c->out, u.approvals);
+	out_number(&c->out, r->hidden);
+	out_text(&c->out, error_text(&c->arena, r->hresult));
+	out_number(&c->out, r->failed_at);
+	out_text(&c->out, report_guid(c, &u.id));
+	return E_OK;
+}
+
+static int show_updates(struct ctl *c, const struct computer *k, struct names *n)
+{
+	struct listing l = {c, n, ctl_option(c, "all") != NULL};
+	out_sub_begin(&c->out, "updates", l.all ? "Updates" : "Updates that it needs", update_columns, COUNTOF(update_columns));
+	int rc = status_each(c->txn, k->id, update_one, &l, &c->err);
+	if (rc == E_OK)
+		out_sub_end(&c->out);
+	return rc;
+}
+
+/* ---- its events ---- */
+
+static const struct column event_columns[] = {
+	{"at", "AT", CELL_TIME, FIT_WHOLE},
+	{"event", "EVENT", CELL_NUMBER, FIT_WHOLE},
+	{"name", "NAME", CELL_TEXT, FIT_DROP},
+	{"kb", "KB", CELL_TEXT, FIT_WHOLE},
+	{"text", "WHAT", CELL_TEXT, FIT_CUT},
+	{"error", "ERROR", CELL_TEXT, FIT_CUT},
+	{"application", "BY", CELL_TEXT, FIT_DROP},
+	{"received", "RECEIVED", CELL_TIME, FIT_DROP},
+	{"update", "UPDATE", CELL_TEXT, FIT_DROP},
+};
+
+static int event_cells(struct ctl *c, struct names *n, const struct event *v)
+{
+	const struct event_info *info = event_find(v->id);
+	struct update_row u = {0};
+	uint32_t no;
+	bool named = !guid_is_zero(&v->update);
+	int rc = named && update_find(c->txn, &v->update, &no) == E_OK ? update_row_get(n, no, &u, &c->err) : E_OK;
+	if (rc != E_OK)
+		return rc;
+	struct slice text = info ? event_text(&c->arena, info, v->strings, v->nstrings) : SL0;
+	out_number(&c->out, v->at);
+	out_number(&c->out, v->id);
+	out_text(&c->out, info ? slice_of(info->name) : SL0);
+	out_text(&c->out, u.kb);
+	out_text(&c->out, text.n ? text : SL0);
+	out_text(&c->out, error_text(&c->arena, v->hresult));
+	out_text(&c->out, v->app.n ? v->app : SL0);
+	out_number(&c->out, v->received);
+	out_text(&c->out, named ? report_guid(c, &v->update) : SL0);
+	return E_OK;
+}
+
+static int show_events(struct ctl *c, const struct computer *k, struct names *n, size_t most)
+{
+	struct event *v = NULL;
+	size_t got = 0;
+	int rc = events_of(c->txn, k->id, most, &v, &got, &c->err);
+	if (rc != E_OK)
+		return rc;
+	out_sub_begin(&c->out, "events", "Last events", event_columns, COUNTOF(event_columns));
+	for (size_t i = 0; rc == E_OK && i < got; i++)
+		rc = event_cells(c, n, &v[i]);
+	if (rc == E_OK)
+		out_sub_end(&c->out);
+	return rc;
+}
+
+/* ---- what it said of itself ---- */
+
+static const struct column info_columns[] = {
+	{"field", "TOLD US", CELL_TEXT, FIT_WHOLE},
+	{"value", "", CELL_TEXT, FIT_CUT},
+};
+
+static struct slice info_value(struct ctl *c, enum wkind kind, const void *at)
+{
+	char text[TIME_TEXT + 1];
+	if (kind == W_STR)
+		return *(const struct slice *)at;
+	if (kind != W_TIME)
+		return arena_printf(&c->arena, "%d", *(const int32_t *)at);
+	time_text(*(const tick_t *)at, text);
+	return arena_copy(&c->arena, slice_of(text));
+}
+
+static int show_registration(struct ctl *c, const struct computer *k)
+{
+	struct ComputerInfo info = {0};
+	int rc = k->info.n ? computer_info_unpack(k->info, &info) : E_OK;
+	if (rc != E_OK)
+		return err_set(&c->err, (enum errcode)rc, "its registration cannot be read; run `wsusctl store audit`");
+	out_sub_begin(&c->out, "registration", "Registration", info_columns, COUNTOF(info_columns));
+	for (unsigned i = 0; i < ComputerInfo_wire.n; i++) {
+		const struct wfield *f = &ComputerInfo_wire.field[i];
+		if (!(info.has >> i & 1))
+			continue;
+		out_text(&c->out, f->name);
+		out_text(&c->out, info_value(c, f->kind, (const char *)&info + f->offset));
+	}
+	out_sub_end(&c->out);
+	return E_OK;
+}
+
+/* ---- all of it ---- */
+
+const struct option_row report_computer_options[] = {
+	{"all", NULL, "its installed updates, and those that were listed once, too"},
+	{"events", "N", "its last N events (default 10); 0: all that are kept"},
+	OPTION_CSV,
+	{0},
+};
+
+#define EVENT_ROWS 10
+
+static int show(struct ctl *c, const struct computer *k, const struct standing *s, size_t events)
+{
+	struct names *n;
+	int rc = names_begin(&n, c->txn, &c->err);
+	if (rc == E_OK)
+		rc = identity(c, k, s, n);
+	if (rc != E_OK)
+		return rc;
+	times(c, k, s);
+	standing_fields(c, s);
+	rc = show_updates(c, k, n);
+	if (rc == E_OK)
+		rc = show_events(c, k, n, events);
+	return rc == E_OK ? show_registration(c, k) : rc;
+}
+
+int report_computer(struct ctl *c)
+{
+	struct computer k;
+	struct standing s;
+	struct slice id;
+	size_t events;
+	int rc = report_number(c, "events", EVENT_ROWS, &events);
+	if (rc == E_OK)
+		rc = name_computer(c, c->pos[0], &id);
+	if (rc == E_OK)
+		rc = computer_get(c->txn, id, &k);
+	if (rc == E_OK)
+		rc = standing_get(c->txn, id, &s);
+	if (rc != E_OK)
+		return rc;
+	report_behind(c);
+	out_object_begin(&c->out);
+	out_object_main(&c->out, "updates");
+	rc = show(c, &k, &s, events);
+	out_object_end(&c->out);
+	return rc;
+}
