@@ -61,15 +61,15 @@ struct found {
 };
 
 /* Of a row "running" and a lock that nobody holds. */
-static enum sync_result result_now(const struct sync_run *r, bool held)
+static enum run_result result_now(const struct sync_run *r, bool held)
 {
-	return r->result == SYNC_RUNNING && !held ? SYNC_INTERRUPTED : r->result;
+	return r->result == RUN_RUNNING && !held ? RUN_INTERRUPTED : r->result;
 }
 
 static int take_last(const struct sync_run *r, void *arg)
 {
 	struct found *f = arg;
-	if (r->result == SYNC_RUNNING && f->held)
+	if (r->result == RUN_RUNNING && f->held)
 		return E_OK;
 	*f->row = *r;
 	f->n = 1;
@@ -169,9 +169,9 @@ static void print_last(struct ctl *c, const struct sync_run *r, bool any, bool h
 	if (!any)
 		return;
 	sync_run_words(r, words);
-	enum sync_result result = result_now(r, held);
-	out_field_text(&c->out, "result", "result", slice_of(sync_result_names[result]));
-	if (result == SYNC_FAILED || result == SYNC_CANCELLED) /* of others nobody knows */
+	enum run_result result = result_now(r, held);
+	out_field_text(&c->out, "result", "result", slice_of(run_result_names[result]));
+	if (result == RUN_FAILED || result == RUN_CANCELLED) /* of others nobody knows */
 		out_field_text(&c->out, "ended_in", "ended in phase", slice_of(sync_phase_names[r->phase]));
 	out_field_text(&c->out, "took", "took", took(c, r));
 	out_field_text(&c->out, "changed", "changed", slice_of(words));
@@ -262,8 +262,8 @@ static void row_for_programs(struct out *o, const struct sync_run *r, bool held)
 	sync_run_words(r, words);
 	out_number(o, r->began);
 	out_number(o, r->ended);
-	out_str(o, sync_result_names[result_now(r, held)]);
-	out_text(o, r->result == SYNC_INTERRUPTED || r->result == SYNC_RUNNING ? SL0 : slice_of(sync_phase_names[r->phase]));
+	out_str(o, run_result_names[result_now(r, held)]);
+	out_text(o, r->result == RUN_INTERRUPTED || r->result == RUN_RUNNING ? SL0 : slice_of(sync_phase_names[r->phase]));
 	out_text(o, r->server);
 	out_number(o, r->scheduled);
 	out_number(o, r->replica);
@@ -283,10 +283,10 @@ static void row_for_people(struct ctl *c, const struct sync_run *r, bool held)
 	sync_run_words(r, words);
 	out_number(o, r->began);
 	out_text(o, took(c, r));
-	out_text(o, arena_printf(&c->arena, "%s%s", sync_result_names[result_now(r, held)], r->categories_only ? ", categories only" : ""));
+	out_text(o, arena_printf(&c->arena, "%s%s", run_result_names[result_now(r, held)], r->categories_only ? ", categories only" : ""));
 	out_number(o, (int64_t)r->received);
 	out_str(o, words);
-	bool known = r->result == SYNC_FAILED || r->result == SYNC_CANCELLED;
+	bool known = r->result == RUN_FAILED || r->result == RUN_CANCELLED;
 	out_text(o, r->why.n ? arena_printf(&c->arena, "%s%s%.*s", known ? sync_phase_names[r->phase] : "", known ? ": " : "", SLF(r->why)) : SL0);
 }
 

@@ -88,19 +88,19 @@ static void keep_words(char to[HEALTH_WORDS / 2], struct slice words)
 static int look_at_run(const struct sync_run *r, void *arg)
 {
 	struct sync_facts *s = &((struct look *)arg)->f->sync;
-	bool failed = r->result == SYNC_FAILED || r->result == SYNC_INTERRUPTED;
+	bool failed = r->result == RUN_FAILED || r->result == RUN_INTERRUPTED;
 	s->since = r->began;
-	if (r->result == SYNC_RUNNING)
+	if (r->result == RUN_RUNNING)
 		return E_OK;
 	if (s->last == 0) {
 		s->last = r->ended;
 		s->took = r->ended - r->began;
 		s->failed = failed;
-		keep_words(s->why, r->result == SYNC_INTERRUPTED ? SL("it was killed, or the machine went off") : r->why);
+		keep_words(s->why, r->result == RUN_INTERRUPTED ? SL("it was killed, or the machine went off") : r->why);
 		keep_words(s->remedy, r->remedy);
 	}
 	s->failures += failed && s->good == 0;
-	if (r->result == SYNC_DONE && s->good == 0) {
+	if (r->result == RUN_DONE && s->good == 0) {
 		s->good = r->ended;
 		s->documents = r->added;
 	}

@@ -18,9 +18,9 @@
 #define FETCH_TEXT 300
 
 const char *const choice_kind_names[] = {[CHOICE_PRODUCT] = "product", [CHOICE_CLASSIFICATION] = "classification"};
-const char *const sync_result_names[SYNC__RESULTS] = {
-	[SYNC_RUNNING] = "running", [SYNC_DONE] = "done", [SYNC_FAILED] = "failed", [SYNC_CANCELLED] = "cancelled",
-	[SYNC_INTERRUPTED] = "interrupted",
+const char *const run_result_names[RUN__RESULTS] = {
+	[RUN_RUNNING] = "running", [RUN_DONE] = "done", [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled",
+	[RUN_INTERRUPTED] = "interrupted",
 };
 const char *const sync_phase_names[SYNC__PHASES] = {
 	[SYNC_AUTHORIZATION] = "authorization", [SYNC_CONFIGURATION] = "configuration", [SYNC_CATEGORIES] = "categories",
@@ -358,9 +358,9 @@ static int run_decode(struct slice key, struct slice value, struct sync_run *out
 	out->server = rec_str(&r);
 	out->why = rec_str(&r);
 	out->remedy = rec_str(&r);
-	if (result >= SYNC__RESULTS || phase >= SYNC__PHASES)
+	if (result >= RUN__RESULTS || phase >= SYNC__PHASES)
 		return E_CORRUPT;
-	out->result = (enum sync_result)result;
+	out->result = (enum run_result)result;
 	out->phase = (enum sync_phase)phase;
 	return rec_end(&r);
 }

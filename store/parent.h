@@ -74,13 +74,13 @@ int choices_cover(struct txn *t, struct err *e) MUST_CHECK;
 
 /* ---- what came of each run: Synchronization History (WSUSSS-ADM-08) ---- */
 
-enum sync_result { SYNC_RUNNING, SYNC_DONE, SYNC_FAILED, SYNC_CANCELLED, SYNC_INTERRUPTED /* killed: noted by the next */, SYNC__RESULTS };
-extern const char *const sync_result_names[SYNC__RESULTS];
+enum run_result { RUN_RUNNING, RUN_DONE, RUN_FAILED, RUN_CANCELLED, RUN_INTERRUPTED /* killed: noted by the next */, RUN__RESULTS };
+extern const char *const run_result_names[RUN__RESULTS];
 enum sync_phase { SYNC_AUTHORIZATION, SYNC_CONFIGURATION, SYNC_CATEGORIES, SYNC_UPDATES, SYNC_DEPLOYMENTS, SYNC__PHASES };
 extern const char *const sync_phase_names[SYNC__PHASES]; /* "authorization" ... */
 struct sync_run {
 	tick_t began, ended;  /* began is the key */
-	enum sync_result result;
+	enum run_result result;
 	enum sync_phase phase; /* it ended in */
 	bool scheduled, replica, categories_only;
 	uint32_t listed;      /* identities that the parent listed */

@@ -126,7 +126,7 @@ static int take_run(const struct sync_run *r, void *arg)
 		p->last = r->began;
 		p->ended = MAX(r->ended, r->began);
 	}
-	bool failed = r->result == SYNC_FAILED || r->result == SYNC_INTERRUPTED || (r->result == SYNC_RUNNING && !p->held);
+	bool failed = r->result == RUN_FAILED || r->result == RUN_INTERRUPTED || (r->result == RUN_RUNNING && !p->held);
 	p->failures += failed;
 	return failed && p->failures <= RETRY_DOUBLED ? E_OK : E_EXISTS; /* the rest is of no interest */
 }

@@ -198,7 +198,7 @@ static int put_row(struct run *r, const struct sync_run *row, struct err *e)
 static int find_left(const struct sync_run *row, void *arg)
 {
 	struct sync_run *left = arg;
-	if (row->result != SYNC_RUNNING)
+	if (row->result != RUN_RUNNING)
 		return E_OK;
 	*left = *row;
 	return E_EXISTS;
@@ -215,7 +215,7 @@ static int note_one_left(struct run *r, struct err *e)
 	txn_end(&t);
 	if (rc != E_EXISTS)
 		return rc == E_OK ? E_NOTFOUND : rc;
-	left.result = SYNC_INTERRUPTED;
+	left.result = RUN_INTERRUPTED;
 	left.ended = left.began; /* nobody knows */
 	left.why = SL("it ended without a word: killed, or the machine went down");
 	left.remedy = SL("nothing: the next run goes on where it stopped");
@@ -236,7 +236,7 @@ static int history_begin(struct run *r, const struct job_options *o, struct err 
 	int rc = note_interrupted(r, e);
 	r->log = (struct sync_run){
 		.began = r->began,
-		.result = SYNC_RUNNING,
+		.result = RUN_RUNNING,
 		.scheduled = o->scheduled,
 		.replica = r->set.upstream_mode == UPSTREAM_REPLICA,
 		.categories_only = o->categories_only,
@@ -432,7 +432,7 @@ static int synchronize(struct run *r, struct err *e)
 static int is_full(const struct sync_run *row, void *arg)
 {
 	const struct run *r = arg;
-	return row->began != r->began && row->result == SYNC_DONE && !row->categories_only ? E_EXISTS : E_OK;
+	return row->began != r->began && row->result == RUN_DONE && !row->categories_only ? E_EXISTS : E_OK;
 }
 
 static int trim_now(struct run *r, struct txn *t, unsigned words, struct err *e)
@@ -547,9 +547,9 @@ static int result_of(int rc)
 	return rc == E_OK ? EXIT_DONE : rc == E_CANCELLED ? EXIT_CANCELLED : EXIT_FAILED;
 }
 
-static enum sync_result history_result(int rc)
+static enum run_result history_result(int rc)
 {
-	return rc == E_OK ? SYNC_DONE : rc == E_CANCELLED ? SYNC_CANCELLED : SYNC_FAILED;
+	return rc == E_OK ? RUN_DONE : rc == E_CANCELLED ? RUN_CANCELLED : RUN_FAILED;
 }
 
 static void tell_end(struct run *r, int rc, const struct err *e)

@@ -264,7 +264,7 @@ static void try_choice(struct txn *t)
 static int one_run(const struct sync_run *r, void *arg)
 {
 	(void)arg;
-	ASSERT(r->result < SYNC__RESULTS && r->phase < SYNC__PHASES);
+	ASSERT(r->result < RUN__RESULTS && r->phase < SYNC__PHASES);
 	inside(r->server);
 	inside(r->why);
 	inside(r->remedy);

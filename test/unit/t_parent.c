@@ -201,7 +201,7 @@ static int note_run(const struct sync_run *r, void *arg)
 {
 	struct texts *s = arg;
 	size_t n = strlen(s->text);
-	snprintf(s->text + n, sizeof(s->text) - n, "%d:%s/%s ", (int)r->began, sync_result_names[r->result], sync_phase_names[r->phase]);
+	snprintf(s->text + n, sizeof(s->text) - n, "%d:%s/%s ", (int)r->began, run_result_names[r->result], sync_phase_names[r->phase]);
 	return E_OK;
 }
 
@@ -212,7 +212,7 @@ static void runs_are_told_newest_first_and_dropped_by_age(void **state)
 	uint32_t dropped;
 	fx_begin(f, TXN_CATALOG);
 	for (int i = 1; i <= 4; i++) {
-		struct sync_run r = {.began = i * 10, .result = (enum sync_result)i, .phase = SYNC_UPDATES, .server = SL("http://p")};
+		struct sync_run r = {.began = i * 10, .result = (enum run_result)i, .phase = SYNC_UPDATES, .server = SL("http://p")};
 		OK(sync_run_put(f->t, &r, &fx_err));
 	}
 	struct texts s = {""};
@@ -238,7 +238,7 @@ static void a_run_comes_back_as_it_went_and_its_words_are_cut_between_characters
 	char why[600];
 	memset(why, 'x', sizeof(why));
 	memcpy(why + 499, "\xC3\xA9", 2); /* the second byte would be the 501st */
-	struct sync_run in = {.began = 5, .ended = 6, .result = SYNC_FAILED, .phase = SYNC_DEPLOYMENTS, .scheduled = true, .replica = true,
+	struct sync_run in = {.began = 5, .ended = 6, .result = RUN_FAILED, .phase = SYNC_DEPLOYMENTS, .scheduled = true, .replica = true,
 		.listed = 1, .fetched = 2, .added = 3, .known = 4, .different = 5, .refused = 6, .related = 7, .groups = 8, .deployments = 9,
 		.ended_deployments = 10, .hidden = 11, .eulas = 12, .restarts = 13, .received = UINT64_C(1) << 33,
 		.server = SL("http://p"), .why = {why, sizeof(why)}, .remedy = SL("do this")}, r;
@@ -289,7 +289,7 @@ static void to_forget_it_leaves_choices_and_history_and_lets_go_what_was_held(vo
 	struct parent p;
 	struct revision r;
 	struct fetch in = {.digest = fx_sha1(1), .state = FETCH_ASKED}, v;
-	struct sync_run run = {.began = 5, .result = SYNC_DONE};
+	struct sync_run run = {.began = 5, .result = RUN_DONE};
 	struct texts s = {""};
 	at_server(f, "http://parent.example.net");
 	put(f, "http://parent.example.net");

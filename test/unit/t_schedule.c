@@ -158,7 +158,7 @@ static void who_never_ran_is_due(void **state)
 #define MINUTES (60 * TICKS_PER_SECOND)
 #define BEGUN INT64_C(17911152000000000)
 
-static void put_run(struct fixture *f, tick_t began, tick_t ended, enum sync_result result)
+static void put_run(struct fixture *f, tick_t began, tick_t ended, enum run_result result)
 {
 	struct sync_run r = {.began = began, .ended = ended, .result = result};
 	OK(sync_run_put(fx_begin(f, TXN_CATALOG), &r, &fx_err));
@@ -190,24 +190,24 @@ static void failed_runs_are_tried_again_but_no_later_than_the_schedule(void **st
 	assert_int_equal(next_of(f), 0);
 	set(f, SL("sync.schedule"), SL("every 24h"));
 	assert_true(next_of(f) > 0 && next_of(f) < BEGUN); /* it never ran: due */
-	put_run(f, BEGUN, BEGUN + 5 * MINUTES, SYNC_DONE);
+	put_run(f, BEGUN, BEGUN + 5 * MINUTES, RUN_DONE);
 	tick_t regular = next_of(f);
 	assert_true(regular > BEGUN + (24 * 60 - 15) * MINUTES && regular <= BEGUN + 24 * 60 * MINUTES);
-	static const enum sync_result bad[] = {SYNC_FAILED, SYNC_INTERRUPTED, SYNC_FAILED, SYNC_FAILED, SYNC_FAILED};
+	static const enum run_result bad[] = {RUN_FAILED, RUN_INTERRUPTED, RUN_FAILED, RUN_FAILED, RUN_FAILED};
 	for (unsigned i = 0; i < COUNTOF(bad); i++) {
-		tick_t began = BEGUN + (tick_t)(i + 1) * 10 * MINUTES, ended = bad[i] == SYNC_FAILED ? began + MINUTES : began;
+		tick_t began = BEGUN + (tick_t)(i + 1) * 10 * MINUTES, ended = bad[i] == RUN_FAILED ? began + MINUTES : began;
 		put_run(f, began, ended, bad[i]);
 		assert_int_equal(next_of(f), ended + (30 * MINUTES << i));
 	}
 	for (unsigned i = 5; i < 12; i++) {
 		tick_t began = BEGUN + (tick_t)(i + 1) * 10 * MINUTES;
-		put_run(f, began, began, SYNC_FAILED);
+		put_run(f, began, began, RUN_FAILED);
 		assert_true(next_of(f) > began + 15 * 60 * MINUTES && next_of(f) <= began + 24 * 60 * MINUTES);
 	}
-	put_run(f, BEGUN + 500 * MINUTES, BEGUN + 501 * MINUTES, SYNC_CANCELLED); /* by somebody who wants none now */
+	put_run(f, BEGUN + 500 * MINUTES, BEGUN + 501 * MINUTES, RUN_CANCELLED); /* by somebody who wants none now */
 	assert_true(next_of(f) > BEGUN + (500 + 24 * 60 - 15) * MINUTES);
-	put_run(f, BEGUN + 600 * MINUTES, BEGUN + 601 * MINUTES, SYNC_DONE);
-	put_run(f, BEGUN + 700 * MINUTES, BEGUN + 701 * MINUTES, SYNC_FAILED);
+	put_run(f, BEGUN + 600 * MINUTES, BEGUN + 601 * MINUTES, RUN_DONE);
+	put_run(f, BEGUN + 700 * MINUTES, BEGUN + 701 * MINUTES, RUN_FAILED);
 	assert_int_equal(next_of(f), BEGUN + (701 + 30) * MINUTES); /* counted from the last good one */
 }
 
@@ -217,7 +217,7 @@ static void a_run_under_way_is_no_failure(void **state)
 	struct job_lock l;
 	set(f, SL("upstream.url"), SL("http://parent.example.net:8530"));
 	set(f, SL("sync.schedule"), SL("every 6h"));
-	put_run(f, BEGUN, 0, SYNC_RUNNING);
+	put_run(f, BEGUN, 0, RUN_RUNNING);
 	assert_int_equal(next_of(f), BEGUN + 30 * MINUTES); /* it was killed, and nobody noted that yet */
 	OK(job_lock(&l, f->dir, JOB_SYNC, &fx_err));
 	assert_true(next_of(f) > BEGUN + (6 * 60 - 15) * MINUTES);
