@@ -12,6 +12,7 @@
 #include "common/wusp_info.h"
 #include "common/xpress.h"
 #include "store/env.h"
+#include "store/fact.h"
 #include "store/index.h"
 #include "store/langpack.h"
 #include "store/sync.h"
@@ -871,7 +872,7 @@ static int audit_pending(struct slice key, struct slice value, void *arg)
 {
 	(void)value;
 	struct audit *a = arg;
-	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_READY)
+	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_FACT)
 		say(a, "a note for the next publish cannot be read");
 	else
 		check_mentioned(a, get_be32(key.p + 5), "a note for the next publish");
@@ -1097,6 +1098,9 @@ static int audit_index(struct audit *a)
 {
 	unsigned n = 0;
 	int rc = index_audit(a->t, a->found, a->arg, &n, a->e);
+	a->n += n;
+	if (rc == E_OK)
+		rc = fact_audit(a->t, a->found, a->arg, &n, a->e);
 	a->n += n;
 	return rc;
 }

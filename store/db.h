@@ -210,6 +210,7 @@ enum pending {
 	PENDING_TOUCH_ALL,
 	PENDING_FILE, /* 0, revision: downstream servers are to ask anew about its files */
 	PENDING_READY, /* 0, 0: publish_ready() was here */
+	PENDING_FACT, /* 0, revision: its update's facts are to be looked at again; 0, 0: those of all */
 };
 int server_state_put(struct txn *t, const struct server_state *s, struct err *e) MUST_CHECK;
 /* What a store of format 2 lacks: the arrays, and what its documents say that was not kept. */
@@ -307,7 +308,7 @@ enum array {
 	ARRAY_EXPLICIT, /* sub = GroupNo: bitmap of active explicit deployments */
 	ARRAY_LISTED,    /* uint32 by RevisionID ... */
 	ARRAY_UPDATE_ID, /* struct guid by UpdateNo */
-	ARRAY_FACT,      /* uint16 by UpdateNo: FACT_* of fact.h */
+	ARRAY_FACT,      /* sub = UpdateNo / 1000: uint16 by the rest: FACT_* of fact.h */
 	ARRAY__N
 };
 /* Rewrites an array; chunks whose bytes are the same are left alone, surplus ones removed.

@@ -381,6 +381,9 @@ static int open_properties(struct document *d)
 	struct slice state = attr_text(d, "PublicationState");
 	if (state.p && slice_eq(state, SL("Expired"))) /* WSUSSS-POPULATE-13 */
 		d->rev.flags |= REV_EXPIRED;
+	struct slice mandatory = attr_text(d, "IsMandatory");
+	if (text_ieq(mandatory, SL("true")) || slice_eq(mandatory, SL("1"))) /* WSUSSS-POPULATE-12 */
+		d->rev.flags |= REV_INFRASTRUCTURE;
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 /* file.c -- content files by SHA-1, and which revision names which. */
 #include "common/buf.h"
 #include "store/db.h"
+#include "store/fact.h"
 #include "store/publish.h"
 
 #define FILE_SHA256 1u
@@ -97,6 +98,8 @@ int file_set_stored(struct txn *t, const struct sha1 *digest, bool stored, struc
 		return rc;
 	f.stored = stored;
 	rc = file_put(t, &f, e);
+	if (rc == E_OK)
+		rc = fact_file_stored(t, digest, e);
 	if (rc == E_OK && !stored)
 		rc = deployments_rejudge(t, e);
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
@@ -120,7 +123,8 @@ static int withdraw(struct txn *t, const struct sha1 *digest, struct err *e)
 	if (!f.stored)
 		return E_OK;
 	f.stored = false;
-	return file_put(t, &f, e);
+	int rc = file_put(t, &f, e);
+	return rc == E_OK ? fact_file_stored(t, digest, e) : rc;
 }
 
 int files_withdraw(struct txn *t, const struct sha1 *digest, size_t n, struct err *e)
@@ -221,7 +225,9 @@ int file_complete(struct txn *t, const struct file *f, struct err *e)
 	if (rc != E_OK)
 		return err_set(e, (enum errcode)rc, "the record of file %.*s cannot be read", SLF(f->name));
 	struct file v = completed(&old, f, &same);
-	return same ? E_OK : file_put(t, &v, e);
+	bool was_stored = old.stored;
+	rc = same ? E_OK : file_put(t, &v, e);
+	return rc == E_OK && v.stored != was_stored ? fact_file_stored(t, &f->digest, e) : rc;
 }
 
 int revision_file_put(struct txn *t, int32_t id, uint16_t n, const struct revision_file *rf, const struct file *f,

@@ -6,7 +6,9 @@
  *  fetch    sha1[20]              -> v1 | state, attempts, times, the last failure */
 #include "common/text.h"
 #include "store/db.h"
+#include "store/fact.h"
 #include "store/parent.h"
+#include "store/publish.h"
 
 #define PARENT SL("parent")
 #define PARENT_RECORD ((size_t)256 << 10) /* its cookie and anchors are as long as it likes; 63 languages of 50 bytes */
@@ -195,6 +197,8 @@ int parent_forget(struct txn *t, struct err *e)
 		rc = cover(t, false, e);
 	if (rc == E_OK)
 		rc = db_del_prefix(t, DB_FETCH, SL(""), NULL, e);
+	if (rc == E_OK)
+		rc = publish_fact(t, 0, e);
 	if (rc == E_OK)
 		rc = db_del_prefix(t, DB_MIRROR, SL(""), NULL, e);
 	if (rc == E_OK)
@@ -500,6 +504,12 @@ int fetch_each(struct txn *t, int (*fn)(const struct fetch *, void *), void *arg
 	return db_each(t, DB_FETCH, SL(""), fetch_row, &w, e);
 }
 
+static bool has_failed(struct txn *t, const struct sha1 *digest)
+{
+	struct fetch f;
+	return fetch_get(t, digest, &f) == E_OK && f.state == FETCH_FAILED;
+}
+
 int fetch_put(struct txn *t, const struct fetch *f, struct err *e)
 {
 	struct key k = key_sha1(&f->digest);
@@ -510,13 +520,17 @@ int fetch_put(struct txn *t, const struct fetch *f, struct err *e)
 	rec_put_u64(&b, (uint64_t)f->at);
 	rec_put_u64(&b, (uint64_t)f->next);
 	rec_put_str(&b, cut_text(f->why, FETCH_TEXT));
-	return db_put_rec(t, DB_FETCH, key_bytes(&k), &b, e);
+	bool differs = has_failed(t, &f->digest) != (f->state == FETCH_FAILED);
+	int rc = db_put_rec(t, DB_FETCH, key_bytes(&k), &b, e);
+	return rc == E_OK && differs ? fact_file(t, &f->digest, e) : rc;
 }
 
 int fetch_del(struct txn *t, const struct sha1 *digest, struct err *e)
 {
 	struct key k = key_sha1(digest);
-	return db_del(t, DB_FETCH, key_bytes(&k), e);
+	bool differs = has_failed(t, digest);
+	int rc = db_del(t, DB_FETCH, key_bytes(&k), e);
+	return rc == E_OK && differs ? fact_file(t, digest, e) : rc;
 }
 
 bool parent_row_good(enum db db, struct slice key, struct slice value)

@@ -23,6 +23,11 @@ int publish_touch_all(struct txn *t, struct err *e)
 	return note(t, PENDING_TOUCH_ALL, 0, 0, e);
 }
 
+int publish_fact(struct txn *t, int32_t revision, struct err *e)
+{
+	return note(t, PENDING_FACT, 0, revision, e);
+}
+
 int publish_file(struct txn *t, int32_t revision, struct err *e)
 {
 	return note(t, PENDING_FILE, 0, revision, e);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "store/fact.h"
 #include "store/index.h"
 
 #define LOG_ROWS 200000u /* kept; clients older than the floor are told everything */
@@ -30,6 +31,8 @@ struct work {
 	struct index old, made;
 	struct touches touched, waiting;
 	struct touches files; /* revisions with a file of which more is known */
+	struct touches judged, changed; /* of what facts hang on, see fact.h */
+	bool noted, facts_of_all;
 	uint32_t *staged;
 	size_t nstaged;
 	enum held held; /* which of the revisions that are held are shown, too */
@@ -63,9 +66,14 @@ static int pending_row(struct slice key, struct slice value, void *arg)
 		touch_add(&w->files, 0, get_be32(key.p + 5));
 	if (key.p[0] == PENDING_TOUCH)
 		touch_add(l, get_be32(key.p + 1), get_be32(key.p + 5));
+	if (key.p[0] == PENDING_FACT) {
+		touch_add(&w->changed, 0, get_be32(key.p + 5));
+		w->facts_of_all |= get_be32(key.p + 5) == 0;
+		w->noted = true;
+	}
 	l->dirty |= key.p[0] == PENDING_DIRTY;
 	l->all |= key.p[0] == PENDING_TOUCH_ALL;
-	return l->failed || w->files.failed ? E_NOMEM : E_OK;
+	return l->failed || w->files.failed || w->changed.failed ? E_NOMEM : E_OK;
 }
 
 static int waiting_row(struct slice key, struct slice value, void *arg)
@@ -91,6 +99,8 @@ static int judge(struct work *w, struct touch at)
 	if (rc != E_OK || (d.waiting == was.waiting && d.missing_files == was.missing_files &&
 		d.missing_bytes == was.missing_bytes))
 		return rc;
+	if (d.waiting != was.waiting)
+		touch_add(&w->judged, at.group, at.id);
 	if ((d.waiting == 0) != (was.waiting == 0)) {
 		d.changed = MAX(w->now, was.changed + 1); /* differs after every change, whatever the clock does */
 		w->out->flipped++;
@@ -122,6 +132,48 @@ static int collect(struct work *w)
 static bool nothing(const struct work *w)
 {
 	return w->touched.n == 0 && !w->touched.dirty && !w->touched.all && w->files.n == 0 && w->nstaged == 0;
+}
+
+/* ================= facts ================= */
+
+/* What was declined or removed, and what no longer is. */
+static void note_flags(struct work *w)
+{
+	for (uint32_t id = 1; id < w->old.rows; id++) {
+		struct index_row was = index_row(&w->old, id), is = index_row(&w->made, id);
+		if ((was.flags ^ is.flags) & (ROW_DECLINED | ROW_REMOVED))
+			touch_add(&w->changed, 0, id);
+	}
+}
+
+/* The revisions of touches, those for a group alone. */
+static const uint32_t *ids_of(struct work *w, const struct touches *l, bool grouped, size_t *n)
+{
+	uint32_t *v = ARENA_ARRAY(&w->arena, uint32_t, l->n);
+	*n = 0;
+	for (size_t i = 0; v && i < l->n; i++)
+		if (!grouped || l->v[i].group != 0)
+			v[(*n)++] = l->v[i].id;
+	return v;
+}
+
+static int keep_facts(struct work *w)
+{
+	static const char kind = PENDING_FACT;
+	struct fact_change c = {.all = w->facts_of_all};
+	for (size_t i = 0; i < w->touched.n; i++)
+		if (w->touched.v[i].group != 0)
+			touch_add(&w->judged, w->touched.v[i].group, w->touched.v[i].id);
+	if (w->judged.failed || w->changed.failed)
+		return err_set(w->e, E_NOMEM, "publish");
+	if (w->judged.n == 0 && w->changed.n == 0)
+		return E_OK;
+	c.deployed = ids_of(w, &w->judged, false, &c.ndeployed);
+	c.changed = ids_of(w, &w->changed, false, &c.nchanged);
+	if (!c.deployed || !c.changed)
+		return err_set(w->e, E_NOMEM, "publish");
+	int rc = fact_publish(w->t, &c, w->e);
+	return rc == E_OK && w->noted ? db_del_prefix(w->t, DB_PENDING, (struct slice){&kind, 1}, NULL, w->e) : rc;
 }
 
 /* ================= doing it ================= */
@@ -186,17 +238,6 @@ int shown_migrate(struct txn *t, struct err *e)
 	return rc == E_OK && at ? shown_put(t, at, e) : rc;
 }
 
-/* The revisions of touches, those for a group alone. */
-static const uint32_t *ids_of(struct work *w, const struct touches *l, bool grouped, size_t *n)
-{
-	uint32_t *v = ARENA_ARRAY(&w->arena, uint32_t, l->n);
-	*n = 0;
-	for (size_t i = 0; v && i < l->n; i++)
-		if (!grouped || l->v[i].group != 0)
-			v[(*n)++] = l->v[i].id;
-	return v;
-}
-
 static int list(struct work *w, const struct index *made)
 {
 	struct listed_change c = {.old = &w->old, .made = made, .epoch = w->state.epoch};
@@ -216,6 +257,10 @@ static int rebuild(struct work *w)
 		&change, w->e);
 	for (size_t i = 0; rc == E_OK && i < change.n; i++)
 		touch_add(&w->touched, 0, change.id[i]);
+	for (size_t i = 0; rc == E_OK && i < w->nstaged; i++)
+		touch_add(&w->changed, 0, w->staged[i]);
+	if (rc == E_OK && w->touched.dirty)
+		note_flags(w);
 	if (rc == E_OK && w->touched.failed)
 		rc = err_set(w->e, E_NOMEM, "publish");
 	if (rc == E_OK)
@@ -362,11 +407,15 @@ static int publish_with(struct txn *t, tick_t now, enum held held, struct publis
 	int rc = collect(&w);
 	if (rc == E_OK && !nothing(&w))
 		rc = advance(&w);
+	if (rc == E_OK)
+		rc = keep_facts(&w);
 	out->epoch = w.state.epoch;
 	arena_free(&w.arena);
 	free(w.touched.v);
 	free(w.waiting.v);
 	free(w.files.v);
+	free(w.judged.v);
+	free(w.changed.v);
 	return rc == E_OK ? rc : txn_fail(t, rc, e); /* half a publish is never committed */
 }
 

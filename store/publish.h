@@ -41,6 +41,8 @@ int publish_touch(struct txn *t, uint32_t group, int32_t revision, struct err *e
 int publish_touch_all(struct txn *t, struct err *e) MUST_CHECK;
 /* More is known of a file of the revision: clients do not see that, downstream servers do. */
 int publish_file(struct txn *t, int32_t revision, struct err *e) MUST_CHECK;
+/* Something changed that nobody sees but those who count: facts of the revision's update (0: of all) are to be looked at. */
+int publish_fact(struct txn *t, int32_t revision, struct err *e) MUST_CHECK;
 /* The index must be recomputed (decline, removal). */
 int publish_dirty(struct txn *t, struct err *e) MUST_CHECK;
 

@@ -108,6 +108,7 @@ static struct slice sort_languages(struct slice v, char *to)
 #define CHANGES_SYNC 16u   /* what GetConfigData answers (WSUSSS-ADM-07) */
 #define CHANGES_POLICY 32u /* who makes policy: what was mirrored may have been changed in between */
 #define CHANGES_LIST 64u   /* of what the server above is asked for lists */
+#define CHANGES_FACTS 128u /* which files are needed */
 
 struct row {
 	enum kind kind;
@@ -150,7 +151,7 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		0, WORD(targeting, targeting, targeting_words)) \
 	X("content.store", "local|microsoft", "local", "", \
 		"where computers download files: from this server, or from the vendor's addresses", \
-		CHANGES_URLS | CHANGES_WAITING | CHANGES_SYNC, WORD(content_store, content_store, content_words)) \
+		CHANGES_URLS | CHANGES_WAITING | CHANGES_SYNC | CHANGES_FACTS, WORD(content_store, content_store, content_words)) \
 	X("content.url", "http[s]://HOST[:PORT] or empty", "", "", \
 		"base address of downloads; empty: that of the computer's request", \
 		CHANGES_URLS, TEXT(content_url, is_base_url, 512)) \
@@ -244,10 +245,10 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		"how long it is known what came of each synchronization", 0, NUMBER(history_days, 15, 3650)) \
 	X("content.download", "approved|all", "approved", "", \
 		"which files are fetched from the server above: those of approved updates, or all", \
-		CHANGES_SYNC, WORD(content_download, content_download, download_words)) \
+		CHANGES_SYNC | CHANGES_FACTS, WORD(content_download, content_download, download_words)) \
 	X("content.express", "true|false", "false", "", \
 		"whether express files are fetched, too: computers download less with them, this server several times as much", \
-		CHANGES_WAITING | CHANGES_SYNC, BOOL(content_express)) \
+		CHANGES_WAITING | CHANGES_SYNC | CHANGES_FACTS, BOOL(content_express)) \
 	X("content.quota", "0..1000000000", "0", "MB", \
 		"at most so much is fetched into the content directory; 0: as much as the disk has", 0, NUMBER(content_quota, 0, 1000000000)) \
 	X("content.spare", "0..1000000000", "1024", "MB", \
@@ -451,6 +452,8 @@ static int apply_changes(struct txn *t, unsigned changes, struct err *e)
 		rc = publish_touch_all(t, e);
 	if (rc == E_OK && changes & CHANGES_WAITING)
 		rc = deployments_rejudge(t, e);
+	if (rc == E_OK && changes & CHANGES_FACTS)
+		rc = publish_fact(t, 0, e);
 	if (rc == E_OK && changes & CHANGES_POLICY)
 		rc = parent_policy_lost(t, e);
 	if (rc == E_OK && changes & CHANGES_LIST)

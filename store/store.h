@@ -214,6 +214,7 @@ enum category_type { CAT_NONE, CAT_COMPANY, CAT_PRODUCT_FAMILY, CAT_PRODUCT, CAT
 #define REV_OSUPGRADE 32u
 #define REV_SECURE_URL 64u  /* SecuredFragment FileURL: its files are IsSecure */
 #define REV_SECURE_KEY 128u /* SecuredFragment FileDecryption: keys of its files are asked for */
+#define REV_INFRASTRUCTURE 512u /* IsMandatory: computers need it to go on working with their server */
 #define REV_HELD 256u       /* staged by a synchronization that has not ended: publish() leaves it, publish_held() shows it */
 
 struct revision {

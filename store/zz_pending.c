@@ -258,64 +258,12 @@ __attribute__((weak)) int report_migrate_fleet(struct txn *t, struct err *e)
 	return E_OK;
 }
 
-__attribute__((weak)) int fact_migrate(struct txn *t, struct err *e)
-{
-	(void)t;
-	(void)e;
-	return E_OK;
-}
-
 __attribute__((weak)) bool report_row_good(enum db db, struct slice key, struct slice value)
 {
 	(void)db;
 	(void)key;
 	(void)value;
 	return false;
-}
-
-__attribute__((weak)) int fact_get(struct txn *t, uint32_t update_no, uint32_t *facts)
-{
-	(void)t;
-	(void)update_no;
-	(void)facts;
-	return E_NOTFOUND;
-}
-
-__attribute__((weak)) int fact_each(struct txn *t, int (*fn)(uint32_t update_no, uint32_t facts, void *), void *arg, struct err *e)
-{
-	(void)t;
-	(void)fn;
-	(void)arg;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int server_counts(struct txn *t, uint32_t out[SERVER_COUNT__N], struct err *e)
-{
-	(void)t;
-	(void)out;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int fact_publish(struct txn *t, const uint32_t *update_no, size_t n, bool all, struct err *e)
-{
-	(void)t;
-	(void)update_no;
-	(void)n;
-	(void)all;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int fact_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
-{
-	(void)t;
-	(void)found;
-	(void)arg;
-	(void)n;
-	(void)e;
-	return E_OK;
 }
 
 __attribute__((weak)) bool last_scan_differs(struct txn *t, struct slice computer, const int32_t *installed, size_t n)
