@@ -6,6 +6,7 @@
 #ifndef STORE_REPORT_H
 #define STORE_REPORT_H
 
+#include "common/os_tuple.h"
 #include "store/store.h"
 
 /* MS-WSUSSS 3.1.1, Update Status Table; WSUSSS-ADM-18. */
@@ -141,6 +142,11 @@ int group_cohorts(struct txn *t, uint32_t group, struct cohort **out, size_t *n,
 bool membership_behind(struct txn *t);
 /* Needs TXN_FLEET: moves what is to be moved, at most `most` computers (0: all); *more says whether some are left. */
 int membership_follow(struct txn *t, uint32_t most, bool *more, struct err *e) MUST_CHECK;
+/* All of it, in as many transactions as it takes; nothing where fleet/ cannot be used.  No transaction is open. */
+int membership_catch_up(struct store *s, struct err *e) MUST_CHECK;
+/* Counts begin anew: they are empty from here on, and membership_follow() fills them.  It does so by itself where fleet/ belongs to
+ * another catalog, where nothing was ever counted (format 4), and where a count would have gone below 0.  Needs TXN_FLEET. */
+int report_recount(struct txn *t, struct err *e) MUST_CHECK;
 
 /* Activity: installations by update, server and operating system; WSUSSS-ADM-19, -20. */
 struct os_info {
@@ -150,11 +156,6 @@ struct os_info {
 };
 int os_get(struct txn *t, uint32_t no, struct os_info *out) MUST_CHECK;
 int os_each(struct txn *t, int (*fn)(const struct os_info *, void *), void *arg, struct err *e) MUST_CHECK;
-struct os_fields { /* DownstreamServerRollupClientSummary's, of ComputerInfo */
-	int32_t major, minor, build, sp_major, sp_minor;
-	struct slice locale, architecture;
-	int32_t suite, old_product_type, new_product_type, system_metrics;
-};
 int os_fields(struct slice tuple, struct os_fields *out) MUST_CHECK;
 struct activity {
 	struct guid server;   /* this one's own ServerID for its own computers */
@@ -190,6 +191,8 @@ struct event_segment {
 	tick_t from, to;        /* received; `to` of the last one is now */
 	uint64_t events, bytes; /* bytes: of its pages */
 };
+/* Drops segments older than report.event-days; for the jobs, so that a server without reports forgets, too. */
+int events_expire(struct txn *t, tick_t now, struct err *e) MUST_CHECK;
 int event_segments(struct txn *t, struct event_segment **out, size_t *n, struct err *e) MUST_CHECK;
 
 #endif
