@@ -7,6 +7,7 @@
 #include "common/text.h"
 #include "ctl/cmd.h"
 #include "ctl/content.h"
+#include "store/report.h"
 
 /* ---- create ---- */
 
@@ -225,10 +226,27 @@ static int run_tick(struct ctl *c)
 	return E_OK; /* what follows every NEED_WRITE is the work: publish() */
 }
 
+static int forget_events(struct ctl *c)
+{
+	struct txn *t;
+	if (!store_has(c->store, STORE_FLEET))
+		return E_OK;
+	int rc = txn_begin(c->store, TXN_FLEET, &t, &c->err);
+	if (rc == E_OK)
+		rc = events_expire(t, c->now, &c->err);
+	if (rc == E_OK)
+		rc = txn_commit(&t, &c->err);
+	txn_end(&t);
+	return rc;
+}
+
 static int report_tick(struct ctl *c)
 {
 	txn_end(&c->txn);
 	content_sweep_wanted(c);
+	int rc = forget_events(c);
+	if (rc != E_OK)
+		return rc;
 	if (ctl_option(c, "quiet") && c->published.shown + c->published.flipped + c->published.changed == 0)
 		return E_OK;
 	out_object_begin(&c->out);

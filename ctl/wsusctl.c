@@ -10,6 +10,7 @@
 #include "ctl/cmd.h"
 #include "ctl/completion.h"
 #include "ctl/place.h"
+#include "store/report.h"
 
 enum { DONE, FAILED, USAGE, UNKNOWN };
 
@@ -436,6 +437,14 @@ static int report(struct ctl *c)
 	return rc == E_OK ? c->cmd->report(c) : rc;
 }
 
+/* Counts of groups follow what the command changed; where they cannot now, the job of every minute comes back to it. */
+static void follow(struct ctl *c)
+{
+	struct err why = {.code = E_OK};
+	if (!c->txn && c->store && membership_catch_up(c->store, &why) != E_OK)
+		ctl_warn(c, "all is done, but counts of computers by group will only follow later: %s", why.text);
+}
+
 static int run(struct ctl *c)
 {
 	enum need need = c->cmd->need;
@@ -447,6 +456,8 @@ static int run(struct ctl *c)
 		rc = c->cmd->run(c);
 	if (rc == E_OK && needs[need].commit)
 		rc = commit(c);
+	if (rc == E_OK && (needs[need].commit || need == NEED_STORE))
+		follow(c);
 	if (rc == E_OK && c->cmd->report)
 		rc = report(c);
 	txn_end(&c->txn);

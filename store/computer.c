@@ -4,7 +4,7 @@
  * only when something about it changed. */
 #include "common/buf.h"
 #include "common/text.h"
-#include "store/db.h"
+#include "store/report_parts.h"
 #include "store/stranger.h"
 
 #define COMPUTER_RECORD (64 << 10) /* 26 members of ComputerInfo at LIMIT_STRING, names, address */
@@ -196,7 +196,8 @@ int computer_contact(struct txn *t, const struct computer *c, struct err *e)
 		v.major = c->major;
 		v.minor = c->minor;
 	}
-	return computer_put(t, k.s, &v, e);
+	rc = computer_put(t, k.s, &v, e);
+	return rc == E_OK ? standing_follow(t, k.s, e) : rc;
 }
 
 static int seen_put(struct txn *t, const struct seen *s, struct err *e)
@@ -235,7 +236,9 @@ int computer_delete(struct txn *t, struct slice id, struct err *e)
 	struct slice v;
 	if (!computer_key(&k, id) || db_get(t, DB_COMPUTER, k.s, &v) != E_OK)
 		return err_set(e, E_NOTFOUND, "no computer has the id %.*s", SLF(id));
-	int rc = db_del(t, DB_COMPUTER, k.s, e);
+	int rc = standing_forget(t, k.s, e);
+	if (rc == E_OK)
+		rc = db_del(t, DB_COMPUTER, k.s, e);
 	if (rc == E_OK)
 		rc = db_del(t, DB_SEEN, k.s, e);
 	return rc == E_OK ? elsewhere_forget(t, k.s, e) : rc;
@@ -263,5 +266,6 @@ int computer_register(struct txn *t, struct slice id, struct slice info, struct 
 	v.info = info;
 	v.first_seen = v.first_seen ? v.first_seen : time_now();
 	v.last_seen = MAX(v.last_seen, v.first_seen);
-	return computer_put(t, k.s, &v, e);
+	rc = computer_put(t, k.s, &v, e);
+	return rc == E_OK ? standing_registered(t, k.s, info, time_now(), e) : rc;
 }

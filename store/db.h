@@ -290,6 +290,12 @@ int policy_drop_waiting(struct txn *t, struct err *e) MUST_CHECK;
 /* is_free: policy_is_local() lets everything pass, as the server itself does it; returns how it was. */
 bool txn_policy_free(struct txn *t, bool is_free);
 
+/* Policy moves computers between groups, so that their counts have to follow (report.h, cohort.c).  Of anybody; of this computer (lower-case id); of those that ask for a group by its
+ * name, if they may. */
+int membership_changed(struct txn *t, struct err *e) MUST_CHECK;
+int membership_changed_of(struct txn *t, struct slice computer, struct err *e) MUST_CHECK;
+int membership_names_changed(struct txn *t, struct err *e) MUST_CHECK;
+
 /* Can a row of DB_DOWNSTREAM, DB_ADMITTED or DB_WANTED be read? */
 bool downstream_row_good(enum db db, struct slice key, struct slice value);
 /* The same of DB_CHOICE, DB_HISTORY, DB_FETCH; and is what is known of the server above this one readable? */

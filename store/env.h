@@ -25,6 +25,7 @@ struct txn {
 	bool policy_free;            /* on a replica, too, see txn_policy_free() */
 	uint64_t bytes[DB__N];       /* written so far, for txn_dirty() */
 	uint64_t rows[DB__N];
+	struct tally_sums *sums;     /* where tally_apply() adds up, see tally_gather() */
 	size_t left[DB__N];          /* on the page onto which rows are being appended, see db_fit() */
 };
 

@@ -7,6 +7,7 @@
 #include "store/db.h"
 #include "store/publish.h"
 #include "store/replica.h"
+#include "store/report_parts.h"
 
 #define GROUP_RECORD 512
 
@@ -54,7 +55,11 @@ int group_put(struct txn *t, const struct group *g, struct err *e)
 	rec_put_u32(&b, g->moved_epoch);
 	rec_put_u64(&b, (uint64_t)g->created);
 	int rc = db_put_rec(t, DB_GROUP, key_bytes(&k), &b, e);
-	return rc == E_OK ? db_put(t, DB_GROUP_NAME, name.s, key_bytes(&k), e) : rc;
+	struct slice old;
+	if (rc != E_OK || (db_get(t, DB_GROUP_NAME, name.s, &old) == E_OK && slice_eq(old, key_bytes(&k))))
+		return rc;
+	rc = db_put(t, DB_GROUP_NAME, name.s, key_bytes(&k), e);
+	return rc == E_OK ? membership_names_changed(t, e) : rc;
 }
 
 int group_get(struct txn *t, uint32_t no, struct group *out, struct err *e)
@@ -228,18 +233,21 @@ static bool lookup_row(void *arg, uint32_t no, uint32_t *parent, uint32_t *moved
 	return true;
 }
 
+/* The groups that a computer is directly in, as they are named: maybe several times, maybe gone. */
+typedef void direct_fn(void *arg, uint32_t no);
+
 /* What cannot be read is an error: a computer must not get what is meant for those without a group. */
-static int climb_assigned(struct txn *t, struct slice computer, struct nodes *s, struct err *e)
+static int each_assigned(struct txn *t, struct slice computer, direct_fn *fn, void *arg, struct err *e)
 {
 	uint32_t *no;
 	size_t n;
 	int rc = assign_get(t, computer, &no, &n, e);
 	for (size_t i = 0; rc == E_OK && i < n; i++)
-		nodes_climb(s, no[i], lookup_row, t);
+		fn(arg, no[i]);
 	return rc;
 }
 
-static int climb_requested(struct txn *t, struct slice computer, struct nodes *s, struct err *e)
+static int each_requested(struct txn *t, struct slice computer, direct_fn *fn, void *arg, struct err *e)
 {
 	struct computer c;
 	int rc = computer_get(t, computer, &c);
@@ -253,27 +261,86 @@ static int climb_requested(struct txn *t, struct slice computer, struct nodes *s
 		struct slice name = text_trim(text_cut(&rest, ';'));
 		rc = group_find(t, name, &no);
 		if (rc == E_OK && no != GROUP_DOWNSTREAM)
-			nodes_climb(s, no, lookup_row, t);
+			fn(arg, no);
 		if (rc != E_OK && rc != E_NOTFOUND)
 			return err_set(e, (enum errcode)rc, "the group %.*s cannot be read", SLF(name));
 	}
 	return E_OK;
 }
 
+static int each_direct(struct txn *t, const struct settings *set, struct slice computer, direct_fn *fn, void *arg, struct err *e)
+{
+	return set->targeting == TARGETING_CLIENT ? each_requested(t, computer, fn, arg, e) : each_assigned(t, computer, fn, arg, e);
+}
+
+struct climbing {
+	struct txn *t;
+	struct nodes nodes;
+};
+
+static void climb(void *arg, uint32_t no)
+{
+	struct climbing *w = arg;
+	nodes_climb(&w->nodes, no, lookup_row, w->t);
+}
+
 int client_groups_get(struct txn *t, const struct settings *set, struct slice computer, struct client_groups *out,
 	struct err *e)
 {
-	struct nodes s = {.n = 0};
-	int rc = set->targeting == TARGETING_CLIENT ? climb_requested(t, computer, &s, e) : climb_assigned(t, computer, &s, e);
+	struct climbing w = {.t = t};
+	int rc = each_direct(t, set, computer, climb, &w, e);
 	if (rc != E_OK)
 		return rc;
-	if (s.n == 0)
-		nodes_climb(&s, GROUP_UNASSIGNED, lookup_row, t);
-	nodes_climb(&s, GROUP_ALL_COMPUTERS, lookup_row, t);
-	if (s.n == 0)
+	if (w.nodes.n == 0)
+		climb(&w, GROUP_UNASSIGNED);
+	climb(&w, GROUP_ALL_COMPUTERS);
+	if (w.nodes.n == 0)
 		return err_set(e, E_CORRUPT, "the store has lost its built-in groups");
-	nodes_finish(&s, out);
+	nodes_finish(&w.nodes, out);
 	return E_OK;
+}
+
+/* ---- directly ---- */
+
+/* Ascending, each once. */
+static void add_sorted(uint32_t *v, size_t *n, uint32_t no)
+{
+	size_t at = 0;
+	while (at < *n && v[at] < no)
+		at++;
+	if (at < *n && v[at] == no)
+		return;
+	memmove(v + at + 1, v + at, (*n - at) * sizeof(*v));
+	v[at] = no;
+	++*n;
+}
+
+struct direct {
+	struct txn *t;
+	uint32_t v[NODES];
+	size_t n;
+};
+
+static void note_direct(void *arg, uint32_t no)
+{
+	struct direct *w = arg;
+	struct group g;
+	if (w->n < NODES && group_get(w->t, no, &g, NULL) == E_OK)
+		add_sorted(w->v, &w->n, no);
+}
+
+int direct_groups_get(struct txn *t, const struct settings *s, struct slice computer, uint32_t group[LIMIT_CLIENT_GROUPS], unsigned *n,
+	struct err *e)
+{
+	struct direct w = {.t = t};
+	int rc = each_direct(t, s, computer, note_direct, &w, e);
+	if (rc == E_OK && w.n == 0)
+		note_direct(&w, GROUP_UNASSIGNED);
+	*n = (unsigned)MIN(w.n, (size_t)LIMIT_CLIENT_GROUPS);
+	if (rc == E_OK && *n == 0)
+		return err_set(e, E_CORRUPT, "the store has lost its built-in groups");
+	memcpy(group, w.v, *n * sizeof(*group));
+	return rc;
 }
 
 /* ================= the tree ================= */
@@ -394,19 +461,6 @@ int assign_get(struct txn *t, struct slice computer, uint32_t **groups, size_t *
 	return E_OK;
 }
 
-/* Ascending, each once. */
-static void add_sorted(uint32_t *v, size_t *n, uint32_t no)
-{
-	size_t at = 0;
-	while (at < *n && v[at] < no)
-		at++;
-	if (at < *n && v[at] == no)
-		return;
-	memmove(v + at + 1, v + at, (*n - at) * sizeof(*v));
-	v[at] = no;
-	++*n;
-}
-
 static int assign_check(struct tree *w, struct slice computer, const uint32_t *v, size_t n, struct err *e)
 {
 	struct nodes s = {.n = 0};
@@ -424,11 +478,12 @@ static int assign_check(struct tree *w, struct slice computer, const uint32_t *v
 	return E_OK;
 }
 
-static int assign_put(struct txn *t, struct slice key, const uint32_t *v, size_t n, struct err *e)
+static int assign_put(struct txn *t, struct slice key, const uint32_t *v, size_t n, bool *changed, struct err *e)
 {
 	struct buf b;
 	struct slice old;
 	bool there = db_get(t, DB_ASSIGN, key, &old) == E_OK;
+	*changed = there || n > 0;
 	if (n == 0)
 		return there ? db_del(t, DB_ASSIGN, key, e) : E_OK;
 	rec_begin(&b, 1, GROUP_RECORD);
@@ -436,6 +491,7 @@ static int assign_put(struct txn *t, struct slice key, const uint32_t *v, size_t
 		rec_put_u32(&b, v[i]);
 	if (b.rc == E_OK && there && slice_eq(old, buf_bytes(&b))) {
 		buf_free(&b);
+		*changed = false;
 		return E_OK;
 	}
 	return db_put_rec(t, DB_ASSIGN, key, &b, e);
@@ -456,7 +512,10 @@ int assign_set(struct txn *t, struct slice computer, const uint32_t *groups, siz
 	int rc = tree_load(t, &w, e);
 	if (rc == E_OK)
 		rc = assign_check(&w, computer, v, count, e);
-	return rc == E_OK ? assign_put(t, k.s, v, count, e) : rc;
+	bool changed = false;
+	if (rc == E_OK)
+		rc = assign_put(t, k.s, v, count, &changed, e);
+	return rc == E_OK && changed ? membership_changed_of(t, k.s, e) : rc;
 }
 
 /* ---- all assignments, when the tree changes ---- */
@@ -515,10 +574,11 @@ static int assignments_drop(struct txn *t, uint32_t group, struct err *e)
 		for (size_t at = 0; rc == E_OK && at < n; at++)
 			if (v[at] != group)
 				v[kept++] = v[at];
+		bool changed;
 		if (rc == E_OK)
-			rc = assign_put(t, w.computer[i], v, kept, e);
+			rc = assign_put(t, w.computer[i], v, kept, &changed, e);
 	}
-	return rc;
+	return rc == E_OK && w.n > 0 ? membership_changed(t, e) : rc;
 }
 
 /* ================= creating, moving, deleting ================= */
@@ -640,7 +700,8 @@ static int lift_children(struct txn *t, struct tree *w, const struct group *gone
 int group_name_del(struct txn *t, struct slice name, struct err *e)
 {
 	struct name_key k;
-	return name_key(&k, name) ? db_del(t, DB_GROUP_NAME, k.s, e) : E_OK;
+	int rc = name_key(&k, name) ? db_del(t, DB_GROUP_NAME, k.s, e) : E_OK;
+	return rc == E_OK ? membership_names_changed(t, e) : rc;
 }
 
 int group_remove(struct txn *t, const struct group *g, struct err *e)

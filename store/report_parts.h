@@ -10,8 +10,6 @@
 /* Keeps one event of a computer; *repeated: it is there already, nothing is written.  r->at is in the server's time by now.
  * Begins a new segment, and drops the oldest whole, where report.event-days or the events' share of fleet/ asks for it. */
 int event_keep(struct txn *t, struct slice computer, const struct report_event *r, tick_t now, bool *repeated, struct err *e) MUST_CHECK;
-/* Drops segments older than report.event-days; for the jobs, so that a server without reports forgets, too. */
-int events_expire(struct txn *t, tick_t now, struct err *e) MUST_CHECK;
 
 /* ---- tally.c: counts ---- */
 /* The cohort of the computers that are directly in these groups (ascending), made if new. */
@@ -49,12 +47,11 @@ int standing_forget(struct txn *t, struct slice computer, struct err *e) MUST_CH
 /* group.c: direct groups of a computer, ascending, by targeting mode; Unassigned Computers if there is none. */
 int direct_groups_get(struct txn *t, const struct settings *s, struct slice computer, uint32_t group[LIMIT_CLIENT_GROUPS], unsigned *n,
 	struct err *e) MUST_CHECK;
-/* catalog/: memberships changed; needs TXN_CATALOG. */
-int membership_changed(struct txn *t, struct err *e) MUST_CHECK;
+/* Counts what was never counted with this catalog; store_open() calls it for STORE_ADMIN. */
+int membership_adopt(struct store *s, struct err *e) MUST_CHECK;
 
-/* Migration of format 4: cohorts and counts of the computers that are there. */
-int report_migrate_fleet(struct txn *t, struct err *e) MUST_CHECK;
-/* The same of catalog/: facts of all updates, see fact.h. */
+/* Migration of catalog/ of format 4: facts of all updates, see fact.h.  In fleet/ nothing is counted until the first
+ * membership_catch_up(): the one has not the other at hand. */
 int fact_migrate(struct txn *t, struct err *e) MUST_CHECK;
 
 /* Audit hooks: can this row be read? */

@@ -109,6 +109,7 @@ static struct slice sort_languages(struct slice v, char *to)
 #define CHANGES_POLICY 32u /* who makes policy: what was mirrored may have been changed in between */
 #define CHANGES_LIST 64u   /* of what the server above is asked for lists */
 #define CHANGES_FACTS 128u /* which files are needed */
+#define CHANGES_GROUPS 256u /* in which groups computers are */
 
 struct row {
 	enum kind kind;
@@ -148,7 +149,7 @@ static const char *const download_words[] = {"approved", "all", NULL};
 		CHANGES_SCANS, WORD(scan_scope, scan_scope, scope_words)) \
 	X("targeting", "server|client", "server", "", \
 		"who puts computers into groups: the administrator, or the names that a computer sends", \
-		0, WORD(targeting, targeting, targeting_words)) \
+		CHANGES_GROUPS, WORD(targeting, targeting, targeting_words)) \
 	X("content.store", "local|microsoft", "local", "", \
 		"where computers download files: from this server, or from the vendor's addresses", \
 		CHANGES_URLS | CHANGES_WAITING | CHANGES_SYNC | CHANGES_FACTS, WORD(content_store, content_store, content_words)) \
@@ -458,6 +459,8 @@ static int apply_changes(struct txn *t, unsigned changes, struct err *e)
 		rc = parent_policy_lost(t, e);
 	if (rc == E_OK && changes & CHANGES_LIST)
 		rc = parent_list_lost(t, e);
+	if (rc == E_OK && changes & CHANGES_GROUPS)
+		rc = membership_changed(t, e);
 	return rc;
 }
 

@@ -444,7 +444,7 @@ static const struct migration {
 	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
 	{2, "what downstream servers are told", sync_migrate, NULL},
 	{3, "the server above this one", NULL, NULL}, /* databases that begin empty */
-	{4, "what computers report", fact_migrate, report_migrate_fleet},
+	{4, "what computers report", fact_migrate, NULL},
 };
 
 static enum db meta_of(unsigned kind)
@@ -853,6 +853,8 @@ int store_open_but(struct store **out, const char *dir, enum store_role role, co
 		rc = sweep(s, e);
 	if (rc == E_OK && role == STORE_ADMIN)
 		note_identity(s);
+	if (rc == E_OK && role == STORE_ADMIN)
+		rc = membership_adopt(s, e);
 	if (rc != E_OK)
 		store_close(&s);
 	*out = s;
