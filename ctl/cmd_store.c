@@ -49,7 +49,7 @@ static void show_sizes(struct ctl *c, const struct store_stat *s)
 		{"catalog_bytes", "Catalog on disk", s->catalog_bytes}, {"catalog_used", "Catalog in use", s->catalog_used},
 		{"catalog_map", "Catalog may grow to", s->catalog_map}, {"fleet_bytes", "Fleet on disk", s->fleet_bytes},
 		{"fleet_used", "Fleet in use", s->fleet_used},          {"fleet_map", "Fleet may grow to", s->fleet_map},
-		{"document_bytes", "Documents held", s->doc_bytes},
+		{"document_bytes", "Documents held", s->doc_bytes}, {"event_bytes", "Events in use", s->event_bytes},
 	};
 	for (unsigned i = 0; i < COUNTOF(sizes); i++)
 		out_field_number(&c->out, sizes[i].key, sizes[i].title, CELL_BYTES, sizes[i].v);
@@ -66,7 +66,7 @@ static void show_counts(struct ctl *c, const struct store_stat *s)
 		{"files", "Files named", s->files},           {"files_stored", "Files here", s->files_stored},
 		{"groups", "Groups", s->groups},              {"deployments", "Approvals", s->deployments},
 		{"computers", "Computers", s->computers},     {"epoch", "Epoch", s->state.epoch},
-		{"generation", "Generation", s->state.generation},
+		{"generation", "Generation", s->state.generation}, {"events", "Events kept", s->events},
 	};
 	for (unsigned i = 0; i < COUNTOF(counts); i++)
 		out_field_number(&c->out, counts[i].key, counts[i].title, CELL_NUMBER, counts[i].v);
@@ -113,6 +113,7 @@ static int run_stat(struct ctl *c)
 	out_field_text(&c->out, "store", "Store", slice_of(c->store_dir));
 	out_field_text(&c->out, "found_by", "Found by", slice_of(c->store_found));
 	show_counts(c, &s);
+	out_field_number(&c->out, "events_since", "Events since", CELL_TIME, s.events_since);
 	show_sizes(c, &s);
 	out_field_number(&c->out, "last_change", "Configuration changed", CELL_TIME, s.state.last_change);
 	out_field_number(&c->out, "created", "Made", CELL_TIME, s.state.created);
@@ -226,25 +227,11 @@ static int run_tick(struct ctl *c)
 	return E_OK; /* what follows every NEED_WRITE is the work: publish() */
 }
 
-static int forget_events(struct ctl *c)
-{
-	struct txn *t;
-	if (!store_has(c->store, STORE_FLEET))
-		return E_OK;
-	int rc = txn_begin(c->store, TXN_FLEET, &t, &c->err);
-	if (rc == E_OK)
-		rc = events_expire(t, c->now, &c->err);
-	if (rc == E_OK)
-		rc = txn_commit(&t, &c->err);
-	txn_end(&t);
-	return rc;
-}
-
 static int report_tick(struct ctl *c)
 {
 	txn_end(&c->txn);
 	content_sweep_wanted(c);
-	int rc = forget_events(c);
+	int rc = events_tend(c->store, c->now, &c->err);
 	if (rc != E_OK)
 		return rc;
 	if (ctl_option(c, "quiet") && c->published.shown + c->published.flipped + c->published.changed == 0)

@@ -15,6 +15,7 @@
 #include "store/fact.h"
 #include "store/index.h"
 #include "store/langpack.h"
+#include "store/report_parts.h"
 #include "store/sync.h"
 
 /* ================= the record of administrative changes ================= */
@@ -181,6 +182,19 @@ static int count_deployment(const struct deployment *d, void *arg)
 	return E_OK;
 }
 
+static int count_events(struct txn *t, struct store_stat *s, struct err *e)
+{
+	struct event_segment *v;
+	size_t n;
+	int rc = t->mdb[FLEET] ? event_segments(t, &v, &n, e) : E_NOTFOUND;
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		s->events_since = s->events == 0 && v[i].events > 0 ? v[i].from : s->events_since;
+		s->events += v[i].events;
+		s->event_bytes += v[i].bytes;
+	}
+	return rc == E_NOTFOUND ? E_OK : rc;
+}
+
 int store_stat(struct txn *t, struct store_stat *out, struct err *e)
 {
 	uint64_t groups = 0, computers = 0;
@@ -203,7 +217,7 @@ int store_stat(struct txn *t, struct store_stat *out, struct err *e)
 		rc = db_count(t, DB_COMPUTER, &computers, e);
 	out->groups = (uint32_t)groups;
 	out->computers = (uint32_t)computers;
-	return rc;
+	return rc == E_OK ? count_events(t, out, e) : rc;
 }
 
 /* ================= copies ================= */
@@ -1042,6 +1056,22 @@ static int audit_wanted(struct slice key, struct slice value, void *arg)
 	return E_OK;
 }
 
+static int audit_event(struct slice key, struct slice value, void *arg)
+{
+	char hex[65] = "";
+	hex_text(key.p, MIN(key.n, sizeof(hex) / 2), false, hex);
+	if (!event_row_good(key, value))
+		say(arg, "event %s cannot be read", hex);
+	return E_OK;
+}
+
+static int audit_ring(struct audit *a)
+{
+	if (!event_ring_good(a->t))
+		say(a, "the row of the segments of events cannot be read, or events lie outside of them");
+	return E_OK;
+}
+
 /* ---- all of it, in an order in which a check finds what it needs ---- */
 
 static const struct {
@@ -1078,6 +1108,11 @@ static const struct {
 	{DB_SEEN, audit_seen, NULL},
 	{DB_DOWNSTREAM, audit_downstream, NULL},
 	{DB_WANTED, audit_wanted, NULL},
+#define SEGMENT(n) {DB_EVENT + (n), audit_event, NULL}
+	SEGMENT(0), SEGMENT(1), SEGMENT(2), SEGMENT(3), SEGMENT(4), SEGMENT(5), SEGMENT(6), SEGMENT(7), SEGMENT(8), SEGMENT(9), SEGMENT(10),
+	SEGMENT(11), SEGMENT(12), SEGMENT(13), SEGMENT(14),
+#undef SEGMENT
+	{DB_EVENT_LAST, audit_event, audit_ring},
 };
 
 static int audit_begin(struct audit *a)

@@ -257,6 +257,14 @@ int db_count(struct txn *t, enum db db, uint64_t *n, struct err *e)
 	return result(t, db, rc, e);
 }
 
+size_t db_bytes(const struct txn *t, enum db db)
+{
+	MDB_stat st;
+	if (absent(t, db) || mdb_stat(mdb_of(t, db), t->store->dbi[db], &st) != 0)
+		return 0;
+	return (st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * st.ms_psize;
+}
+
 /* ================= records ================= */
 
 struct rec rec_of(struct slice value, uint8_t version)

@@ -139,12 +139,15 @@ int db_last(struct txn *t, enum db db, struct slice *key) MUST_CHECK; /* E_NOTFO
 /* Removes all rows below a prefix; *n counts them (may be NULL). */
 int db_del_prefix(struct txn *t, enum db db, struct slice prefix, uint64_t *n, struct err *e) MUST_CHECK;
 int db_count(struct txn *t, enum db db, uint64_t *n, struct err *e) MUST_CHECK;
+/* Of its pages. */
+size_t db_bytes(const struct txn *t, enum db db);
 bool txn_writes_catalog(const struct txn *t);
 struct store *txn_store(struct txn *t);
 /* Bytes written in this transaction so far: what LIMIT_DIRTY bounds. */
 size_t txn_dirty(const struct txn *t);
 /* Is there room for more in fleet/?  Not once its databases take half of the map. */
 bool txn_fleet_has_room(const struct txn *t);
+size_t txn_fleet_map(const struct txn *t); /* bytes that fleet/ may grow to */
 /* Spoils the transaction, so that half a change is never committed; returns code.  A verb calls it when it
  * fails after its first write; failed db_put() and the like do so themselves. */
 int txn_fail(struct txn *t, int code, const struct err *e);

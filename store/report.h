@@ -186,13 +186,14 @@ struct event {
 };
 /* Events of a computer that are kept, newest first by `at`, at most `most` (0: all); in the arena. */
 int events_of(struct txn *t, struct slice computer, size_t most, struct event **out, size_t *n, struct err *e) MUST_CHECK;
+/* Begins and drops segments where report.event-days asks for it; for the job of every minute, so that a server without reports
+ * forgets, too. */
+int events_tend(struct store *s, tick_t now, struct err *e) MUST_CHECK;
 struct event_segment {
 	uint32_t no;            /* ascending */
 	tick_t from, to;        /* received; `to` of the last one is now */
 	uint64_t events, bytes; /* bytes: of its pages */
 };
-/* Drops segments older than report.event-days; for the jobs, so that a server without reports forgets, too. */
-int events_expire(struct txn *t, tick_t now, struct err *e) MUST_CHECK;
 int event_segments(struct txn *t, struct event_segment **out, size_t *n, struct err *e) MUST_CHECK;
 
 #endif

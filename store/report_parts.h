@@ -55,6 +55,8 @@ int membership_adopt(struct store *s, struct err *e) MUST_CHECK;
 int fact_migrate(struct txn *t, struct err *e) MUST_CHECK;
 
 /* Audit hooks: can this row be read? */
+bool event_row_good(struct slice key, struct slice value);
+bool event_ring_good(struct txn *t);
 bool report_row_good(enum db db, struct slice key, struct slice value);
 bool scanned_row_good(enum db db, struct slice key, struct slice value);
 

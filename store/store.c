@@ -417,19 +417,19 @@ size_t txn_dirty(const struct txn *t)
 	return sum;
 }
 
+size_t txn_fleet_map(const struct txn *t)
+{
+	MDB_envinfo info = {0};
+	return mdb_env_info(t->store->env[FLEET].mdb, &info) == 0 ? info.me_mapsize : 0;
+}
+
 /* Half, so that rows that exist can still change, and pages be copied for that. */
 bool txn_fleet_has_room(const struct txn *t)
 {
-	MDB_envinfo info = {0};
-	size_t pages = 0, psize = 0;
-	for (enum db db = env_table[FLEET].first; db < env_table[FLEET].end; db++) {
-		MDB_stat st;
-		if (mdb_stat(t->mdb[FLEET], t->store->dbi[db], &st) != 0)
-			return false;
-		pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
-		psize = st.ms_psize;
-	}
-	return mdb_env_info(t->store->env[FLEET].mdb, &info) == 0 && pages * psize < info.me_mapsize / 2;
+	size_t used = 0;
+	for (enum db db = env_table[FLEET].first; db < env_table[FLEET].end; db++)
+		used += db_bytes(t, db);
+	return used < txn_fleet_map(t) / 2;
 }
 
 /* ================= format and migrations ================= */

@@ -489,6 +489,8 @@ struct store_stat {
 	uint64_t catalog_map, fleet_map;     /* caps */
 	uint32_t revisions, published, updates, declined, files, files_stored, groups, deployments, computers;
 	uint64_t doc_bytes;
+	uint64_t events, event_bytes;        /* that are kept; bytes of their pages */
+	tick_t events_since;                 /* of the oldest segment that has any; 0: none is kept */
 	struct server_state state;
 };
 int store_stat(struct txn *t, struct store_stat *out, struct err *e) MUST_CHECK;

@@ -5,45 +5,6 @@
 
 __attribute__((weak)) const char *const identity_flag_names[] = {"", "renamed", "cloned"};
 
-__attribute__((weak)) int events_of(struct txn *t, struct slice computer, size_t most, struct event **out, size_t *n, struct err *e)
-{
-	(void)t;
-	(void)computer;
-	(void)most;
-	(void)out;
-	(void)n;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int event_segments(struct txn *t, struct event_segment **out, size_t *n, struct err *e)
-{
-	(void)t;
-	(void)out;
-	(void)n;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int event_keep(struct txn *t, struct slice computer, const struct report_event *r, tick_t now, bool *repeated, struct err *e)
-{
-	(void)t;
-	(void)computer;
-	(void)r;
-	(void)now;
-	(void)repeated;
-	(void)e;
-	return E_OK;
-}
-
-__attribute__((weak)) int events_expire(struct txn *t, tick_t now, struct err *e)
-{
-	(void)t;
-	(void)now;
-	(void)e;
-	return E_OK;
-}
-
 __attribute__((weak)) bool report_row_good(enum db db, struct slice key, struct slice value)
 {
 	(void)db;
@@ -142,7 +103,6 @@ __attribute__((weak)) bool scanned_row_good(enum db db, struct slice key, struct
 	(void)value;
 	return false;
 }
-
 
 __attribute__((weak)) const char *const update_status_names[STATUS__N] = {"unknown", "not-applicable", "needed", "downloaded", "installed",
 	"failed", "pending-reboot"};
