@@ -71,6 +71,34 @@ static void put_update(struct show *s, uint32_t no)
 		buf_printf(s->to, "(update %u)", (unsigned)no);
 }
 
+/* ---- order: that of the text, whatever numbers updates and cohorts got ---- */
+
+static int by_text(const void *a, const void *b)
+{
+	const struct slice *x = a, *y = b;
+	int d = memcmp(x->p, y->p, MIN(x->n, y->n));
+	return d ? d : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Sorts the lines that were added since from. */
+static int sort_lines(struct show *s, size_t from)
+{
+	struct slice all = arena_copy(s->a, (struct slice){s->to->p + from, s->to->n - from});
+	size_t n = 0;
+	for (size_t i = 0; i < all.n; i++)
+		n += all.p[i] == '\n';
+	struct slice *line = ARENA_ARRAY(s->a, struct slice, n);
+	if (!line || !all.p)
+		return E_NOMEM;
+	for (size_t i = 0; i < n; i++)
+		line[i] = text_cut(&all, '\n');
+	qsort(line, n, sizeof(*line), by_text);
+	s->to->n = from;
+	for (size_t i = 0; i < n; i++)
+		buf_printf(s->to, "%.*s\n", SLF(line[i]));
+	return E_OK;
+}
+
 /* ---- a computer ---- */
 
 static void begin(struct show *s, const char *what)
@@ -108,7 +136,7 @@ static void show_sync(struct show *s, const struct standing *st)
 
 static void show_counts(struct show *s, const struct standing *st)
 {
-	begin(s, "counts");
+	buf_printf(s->to, "standing %.*s counts", SLF(s->computer));
 	for (size_t i = 0; i < STATUS__N; i++)
 		put_count(s->to, update_status_names[i], st->count[i]);
 	put_count(s->to, "hidden", st->hidden);
@@ -203,7 +231,10 @@ static int show_computer(const struct computer *c, const struct standing *st, vo
 	show_times(s, st);
 	show_machine(s, st);
 	show_counts(s, st);
+	size_t from = s->to->n;
 	s->rc = status_each(s->t, c->id, show_status, s, s->e);
+	if (s->rc == E_OK && s->to->n > from)
+		s->rc = sort_lines(s, from);
 	if (s->rc == E_OK)
 		s->rc = show_events(s);
 	return s->rc != E_OK;
@@ -283,11 +314,14 @@ int rows_show(struct txn *t, struct arena *a, struct buf *to, struct err *e)
 	int rc = standing_each(t, show_computer, &s, e);
 	if (rc == E_OK)
 		rc = s.rc;
+	size_t from = to->n;
 	if (rc == E_OK && cohort_get(t, COHORT_ALL, &all) == E_OK)
 		show_cohort(&all, &s);
 	if (rc == E_OK)
 		rc = cohort_each(t, show_groups, &s, e);
 	if (rc == E_OK)
 		rc = s.rc;
-	return rc == E_OK ? activity_each(t, show_activity, &s, e) : rc;
+	if (rc == E_OK)
+		rc = activity_each(t, show_activity, &s, e);
+	return rc == E_OK && to->n > from ? sort_lines(&s, from) : rc;
 }

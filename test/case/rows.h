@@ -11,7 +11,8 @@
  *	tally all|"GROUP"+"GROUP" UPDATE needed=1 ...
  *	activity UPDATE:REVISION os=10.0.26200 good=1 bad=1
  *
- * What is zero, absent or usual is left out: a line tells what there is.  Events stand newest first, equal times by EventInstanceID. */
+ * What is zero, absent or usual is left out: a line tells what there is.  Events stand newest first, equal times by EventInstanceID;
+ * statuses, and all that is not of one computer, in the order of the text. */
 #ifndef TEST_CASE_ROWS_H
 #define TEST_CASE_ROWS_H
 

@@ -814,6 +814,20 @@ static bool do_strangers(struct stage *s, const struct words *w)
 	return rc == E_OK || wrong(s, "strangers: %s", e.text);
 }
 
+/* forget ID: as an administrator deletes a computer. */
+static bool do_forget(struct stage *s, const struct words *w)
+{
+	struct err e = {0};
+	struct txn *t;
+	int rc = txn_begin(s->store, TXN_FLEET, &t, &e);
+	if (rc == E_OK)
+		rc = computer_delete(t, w->v[1], &e);
+	if (rc == E_OK)
+		rc = txn_commit(&t, &e);
+	txn_end(&t);
+	return rc == E_OK || wrong(s, "forget: %s", e.text);
+}
+
 /* meanwhile LINE */
 static bool put_off(struct stage *s, const struct words *w)
 {
@@ -1146,6 +1160,7 @@ static const struct {
 	{"handshake", 1, NULL, do_handshake},
 	{"downstream", 3, NULL, do_downstream},
 	{"strangers", 2, NULL, do_strangers},
+	{"forget", 2, NULL, do_forget},
 	{"server-handshake", 1, NULL, do_server_handshake},
 	{"forge", 2, NULL, do_forge},
 	{"expect", 3, NULL, do_expect},
