@@ -52,6 +52,8 @@ struct probe_update {
 	bool installed; /* we tell the server so */
 	bool fresh;     /* met in this run */
 	bool gone;      /* out of scope: dropped by probe_cache_sweep() */
+	bool asked;     /* its extended information was asked for in this run */
+	bool done;      /* its installation was reported as done */
 	struct probe_ref *member; /* of a bundle; owned by the cache */
 	uint32_t members;
 };
@@ -90,6 +92,7 @@ struct probe_file {
 	struct sha1 sha1;
 	struct sha256 sha256;
 	bool has_sha256, done;
+	int32_t owner;  /* the first update that named it */
 	uint64_t size;
 	char name[256];
 	char *url; /* owned by whoever keeps the file */
@@ -158,12 +161,17 @@ enum probe_step {
 struct probe_count {
 	uint64_t calls, items, sent, wire, plain, usec;
 };
+enum probe_result { PROBE_RESULT_OK, PROBE_RESULT_FAILED, PROBE_RESULT_REBOOT, PROBE_RESULT_PENDING, PROBE_RESULT__MAX };
+/* PROBE_RESULT__MAX if the name is none of --install-result. */
+enum probe_result probe_result_of(const char *name);
 struct probe_options {
 	const char *url, *group, *name, *state, *ca;
 	const char *client; /* NULL: a new id, or the state's */
 	struct guid filter;
 	bool has_filter, download, report, plain, soap12, insecure, json, verbose;
 	bool brief; /* one page of software and no more */
+	bool install; /* report how installations ended: */
+	enum probe_result result;
 	unsigned installed, max_calls, extended, timeout;
 	uint64_t seed;
 };

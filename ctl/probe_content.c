@@ -23,7 +23,7 @@ static void want(const struct probe *p, struct wanted *w, const struct probe_upd
 	size_t at = (size_t)(u - p->state.cache.v);
 	if (w->n == w->max || w->seen[at])
 		return;
-	w->seen[at] = true;
+	w->seen[at] = p->state.cache.v[at].asked = true;
 	w->id[w->n++] = u->id;
 	for (uint32_t k = 0; k < u->members && depth < NESTING; k++) {
 		const struct probe_update *m =
@@ -88,8 +88,10 @@ static int keep_files(struct probe *p, int32_t id, struct slice xml, struct err 
 		probe_problem(p, "revision %d: its Extended fragment: %s", id, e->text);
 		return E_OK;
 	}
-	for (size_t i = 0; rc == E_OK && i < n; i++)
+	for (size_t i = 0; rc == E_OK && i < n; i++) {
+		v[i].owner = id;
 		rc = keep_file(p, &v[i], e);
+	}
 	return rc;
 }
 

@@ -20,6 +20,7 @@ static const char usage[] =
 	"  --installed SHARE  call this share of non-leaf updates installed, in percent (default 100)\n"
 	"  --download         fetch the files of offered updates by ranges, check their digests\n"
 	"  --report           send events as a computer does after a scan\n"
+	"  --install-result R and then that all is installed: ok, failed, reboot, pending (implies --report)\n"
 	"  --filter GUID      scan this category only\n"
 	"  --plain            do not ask for xpress\n"
 	"  --soap12           speak SOAP 1.2\n"
@@ -35,12 +36,12 @@ static const char usage[] =
 	"Exit status: 0 all of it held, 1 not, 2 wrong usage.\n";
 
 enum { O_GROUP = 256, O_CLIENT, O_NAME, O_STATE, O_INSTALLED, O_DOWNLOAD, O_REPORT, O_FILTER, O_PLAIN, O_SOAP12, O_CA,
-	O_INSECURE, O_CALLS, O_EXTENDED, O_SEED, O_JSON, O_BRIEF, O_TIMEOUT, O_HELP };
+	O_INSECURE, O_RESULT, O_CALLS, O_EXTENDED, O_SEED, O_JSON, O_BRIEF, O_TIMEOUT, O_HELP };
 static const struct option known[] = {{"group", 1, NULL, O_GROUP}, {"client-id", 1, NULL, O_CLIENT},
 	{"name", 1, NULL, O_NAME}, {"state", 1, NULL, O_STATE}, {"installed", 1, NULL, O_INSTALLED},
 	{"download", 0, NULL, O_DOWNLOAD}, {"report", 0, NULL, O_REPORT}, {"filter", 1, NULL, O_FILTER},
 	{"plain", 0, NULL, O_PLAIN}, {"soap12", 0, NULL, O_SOAP12}, {"ca", 1, NULL, O_CA}, {"insecure", 0, NULL, O_INSECURE},
-	{"max-calls", 1, NULL, O_CALLS}, {"extended", 1, NULL, O_EXTENDED}, {"seed", 1, NULL, O_SEED},
+	{"install-result", 1, NULL, O_RESULT}, {"max-calls", 1, NULL, O_CALLS}, {"extended", 1, NULL, O_EXTENDED}, {"seed", 1, NULL, O_SEED},
 	{"json", 0, NULL, O_JSON}, {"brief", 0, NULL, O_BRIEF}, {"timeout", 1, NULL, O_TIMEOUT}, {"help", 0, NULL, O_HELP}, {NULL, 0, NULL, 0}};
 
 static bool number(const char *text, uint64_t lo, uint64_t hi, unsigned *out)
@@ -54,6 +55,12 @@ static bool number(const char *text, uint64_t lo, uint64_t hi, unsigned *out)
 	return ok;
 }
 
+static bool take_result(struct probe_options *o, const char *name)
+{
+	o->result = probe_result_of(name);
+	return o->install = o->report = o->result < PROBE_RESULT__MAX;
+}
+
 static bool take_option(struct probe_options *o, int c)
 {
 	switch (c) {
@@ -64,6 +71,7 @@ static bool take_option(struct probe_options *o, int c)
 	case O_INSTALLED: return number(optarg, 0, 100, &o->installed);
 	case O_DOWNLOAD: return o->download = true;
 	case O_REPORT: return o->report = true;
+	case O_RESULT: return take_result(o, optarg);
 	case O_FILTER: return o->has_filter = text_guid(slice_of(optarg), &o->filter);
 	case O_PLAIN: return o->plain = true;
 	case O_SOAP12: return o->soap12 = true;

@@ -2,7 +2,7 @@
  *
  *	wsus-probe-state 1
  *	url URL | client ID | plugin NAME | last-change TIME | expiration TIME | cookie BASE64 | per-request N
- *	update ID GUID REVISION FLAGS ACTION [GUID:REVISION:CLAUSE ...]     FLAGS: - l(eaf) i(nstalled) d(river)
+ *	update ID GUID REVISION FLAGS ACTION [GUID:REVISION:CLAUSE ...]     FLAGS: - l(eaf) i(nstalled) d(river) r(eported as installed)
  *	end NUMBER-OF-UPDATES
  *
  * The end line proves that the file is whole. */
@@ -69,7 +69,8 @@ static bool read_flags(struct slice s, struct probe_update *u)
 		u->leaf = u->leaf || s.p[i] == 'l';
 		u->installed = u->installed || s.p[i] == 'i';
 		u->driver = u->driver || s.p[i] == 'd';
-		if (!memchr("-lid", s.p[i], 4))
+		u->done = u->done || s.p[i] == 'r';
+		if (!memchr("-lidr", s.p[i], 5))
 			return false;
 	}
 	return s.n > 0;
@@ -192,8 +193,8 @@ static void add_update(struct buf *b, const struct probe_update *u)
 {
 	char guid[GUID_TEXT + 1];
 	guid_text(&u->update, guid);
-	buf_printf(b, "update %d %s %d -%s%s%s %s", u->id, guid, u->revision, u->leaf ? "l" : "", u->installed ? "i" : "",
-		u->driver ? "d" : "", probe_action_name[u->action]);
+	buf_printf(b, "update %d %s %d -%s%s%s%s %s", u->id, guid, u->revision, u->leaf ? "l" : "", u->installed ? "i" : "",
+		u->driver ? "d" : "", u->done ? "r" : "", probe_action_name[u->action]);
 	for (uint32_t k = 0; k < u->members; k++) {
 		guid_text(&u->member[k].update, guid);
 		buf_printf(b, " %s:%d:%u", guid, u->member[k].revision, u->member[k].clause);
