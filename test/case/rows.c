@@ -17,9 +17,14 @@ struct show {
 
 /* ---- words ---- */
 
+/* @NOW@ for what the store itself timed by the machine's clock, which a case does not set: a registration. */
 static void put_time(struct buf *to, const char *before, tick_t at)
 {
 	char text[TIME_TEXT + 1];
+	if (at > time_now() - 3600 * TICKS_PER_SECOND && at <= time_now()) {
+		buf_printf(to, "%s@NOW@", before);
+		return;
+	}
 	time_text(at, text);
 	buf_printf(to, "%s%s", before, text);
 }
