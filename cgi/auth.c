@@ -6,6 +6,7 @@
 #include "cgi/sync.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "store/scanned.h"
 
 #define PLUGIN SL("SimpleTargeting")
 
@@ -77,14 +78,19 @@ HANDLER(GetAuthorizationCookie)
 }
 
 /* Only if it changed with this very contact. */
-static void log_elsewhere(struct call *c, const struct computer *pc)
+static void log_face(struct call *c, const struct computer *pc)
 {
-	struct elsewhere w;
-	if (computer_elsewhere(c->txn, pc->id, &w) != E_OK || w.at != c->now)
+	struct faces v;
+	if (faces_get(c->txn, pc->id, &v) != E_OK || v.v[0].last != c->now)
 		return;
-	log_line(LOG_WARN, "computer %.*s was %.*s at %.*s and is now %.*s at %.*s (so %u times, %u of them back): unless it was renamed "
-		"and moved, two computers have this id; delete the value SusClientId in the registry of one and restart its wuauserv",
-		SLF(pc->id), SLF(w.dns_name), SLF(w.address), SLF(pc->dns_name), SLF(pc->address), (unsigned)w.times, (unsigned)w.returns);
+	const struct face *was = &v.v[1];
+	if (v.flag == IDENTITY_CLONED)
+		log_line(LOG_WARN, "computer %.*s was %.*s at %.*s and is %.*s at %.*s again (%u times so): two computers have this id; "
+			"delete the value SusClientId in the registry of one and restart its wuauserv", SLF(pc->id), SLF(was->name),
+			SLF(was->address), SLF(pc->dns_name), SLF(pc->address), (unsigned)v.alternations);
+	else
+		log_line(LOG_NOTICE, "computer %.*s was %.*s at %.*s and is now %.*s at %.*s: it was renamed, unless it changes back",
+			SLF(pc->id), SLF(was->name), SLF(was->address), SLF(pc->dns_name), SLF(pc->address));
 }
 
 STORE(GetAuthorizationCookie)
@@ -92,7 +98,7 @@ STORE(GetAuthorizationCookie)
 	struct computer pc = contact(c, in);
 	int rc = computer_contact(c->txn, &pc, &c->err);
 	if (rc == E_OK)
-		log_elsewhere(c, &pc);
+		log_face(c, &pc);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "common/text.h"
 #include "common/wusp_info.h"
 #include "store/content.h"
+#include "store/scanned.h"
 
 /* ================= GetConfig, 3.1.5.2 ================= */
 
@@ -236,6 +237,23 @@ static int deployment_of(struct call *c, int32_t revision, struct Deployment **t
 	return c->a->failed ? call_fail(c, E_NOMEM, "no memory for a deployment") : E_OK;
 }
 
+static int cmp_id(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Sorts ids[0..*n) in place and drops repetitions. */
+static void sort_unique(int32_t *ids, size_t *n)
+{
+	size_t kept = 0;
+	qsort(ids, *n, sizeof(*ids), cmp_id);
+	for (size_t i = 0; i < *n; i++)
+		if (kept == 0 || ids[kept - 1] != ids[i])
+			ids[kept++] = ids[i];
+	*n = kept;
+}
+
 /* ================= SyncUpdates, 3.1.5.7, and SyncPrinterCatalog, 3.1.5.12 ================= */
 
 CHECK(SyncUpdates)
@@ -394,10 +412,94 @@ static int take_filter(struct call *c, const struct SyncUpdateParameters *p, str
 	return E_OK;
 }
 
+/* ---- what a scan tells of the computer: noted where it differs from what it told before ---- */
+
+static bool is_ascending(const struct wints *v)
+{
+	for (size_t i = 1; i < v->n; i++)
+		if (v->v[i - 1] >= v->v[i])
+			return false;
+	return true;
+}
+
+/* InstalledNonLeafUpdateIDs, ascending, each once. */
+static int take_installed(struct call *c, const struct SyncUpdateParameters *p, struct wints *out)
+{
+	*out = p->InstalledNonLeafUpdateIDs;
+	if (is_ascending(out))
+		return E_OK;
+	out->v = ARENA_ARRAY(c->a, int32_t, out->n);
+	if (!out->v)
+		return call_fail(c, E_NOMEM, "no memory for installed ids");
+	memcpy(out->v, p->InstalledNonLeafUpdateIDs.v, out->n * sizeof(*out->v));
+	sort_unique(out->v, &out->n);
+	return E_OK;
+}
+
+static bool take_device(struct call *c, const struct Device *from, struct device *to)
+{
+	size_t hardware = from->HardwareIDs.n, n = hardware + from->CompatibleIDs.n;
+	struct slice *id = ARENA_ARRAY(c->a, struct slice, n);
+	for (size_t i = 0; id && i < n; i++)
+		id[i] = i < hardware ? from->HardwareIDs.v[i] : from->CompatibleIDs.v[i - hardware];
+	*to = (struct device){id, n, hardware};
+	return id != NULL;
+}
+
+static int take_devices(struct call *c, const struct SyncUpdateParameters *p, struct devices *out)
+{
+	struct device *v = ARENA_ARRAY(c->a, struct device, p->SystemSpec.n);
+	bool all = v != NULL;
+	for (size_t i = 0; all && i < p->SystemSpec.n; i++)
+		all = take_device(c, &p->SystemSpec.v[i], &v[i]);
+	out->v = v;
+	out->n = p->SystemSpec.n;
+	return all ? E_OK : call_fail(c, E_NOMEM, "no memory for devices");
+}
+
+static int scan_is_news(struct call *c, const struct SyncUpdateParameters *p, bool *news)
+{
+	struct slice id = {c->client.s, c->client.n};
+	struct devices d = {.at = c->now};
+	struct wints installed;
+	if (p->SkipSoftwareSync) {
+		int rc = take_devices(c, p, &d);
+		*news = rc == E_OK && devices_differ(c->txn, id, &d);
+		return rc;
+	}
+	int rc = take_installed(c, p, &installed);
+	*news = rc == E_OK && last_scan_differs(c->txn, id, installed.v, installed.n);
+	return rc;
+}
+
+static int keep_ints(struct call *c, struct wints *v)
+{
+	if (v->n == 0)
+		return E_OK;
+	struct slice copy = arena_copy(c->a, (struct slice){(const char *)v->v, v->n * sizeof(*v->v)});
+	v->v = (int32_t *)(void *)(uintptr_t)copy.p;
+	return copy.p ? E_OK : call_fail(c, E_NOMEM, "no memory for ids");
+}
+
+/* At the end of a pass over all there is: installed ids of a part of it, or of its midst, are no basis for anything. */
+static int note_scan(struct call *c, const struct SyncUpdateParameters *p, struct SyncInfo *s)
+{
+	bool driver = p->SkipSoftwareSync, news = false;
+	if (s->NewUpdates.n > 0 || s->Truncated || p->FilterCategoryIds.n > 0 || (driver && p->SystemSpec.n == 0))
+		return E_OK;
+	int rc = scan_is_news(c, p, &news);
+	if (rc != E_OK || !news)
+		return rc;
+	c->wants_store = true;
+	rc = keep_ints(c, &s->OutOfScopeRevisionIDs); /* the transaction ends before this is sent */
+	return rc == E_OK ? keep_ints(c, &s->DeployedOutOfScopeRevisionIds) : rc;
+}
+
 HANDLER(SyncUpdates)
 {
 	const struct SyncUpdateParameters *p = in->parameters;
 	const struct wints *other = p->SkipSoftwareSync ? &p->CachedDriverIDs : &p->OtherCachedUpdateIDs;
+	struct SyncInfo **s = &out->SyncUpdatesResult;
 	struct scan_request q = {
 		.pass = p->SkipSoftwareSync ? PASS_DRIVER : PASS_SOFTWARE,
 		.installed = p->InstalledNonLeafUpdateIDs.v,
@@ -408,7 +510,23 @@ HANDLER(SyncUpdates)
 		.two_groups = p->NeedTwoGroupOutOfScopeUpdates && call_client_at_least(c, 1, 7),
 	};
 	int rc = take_filter(c, p, &q);
-	return rc == E_OK ? run_scan(c, &q, &out->SyncUpdatesResult) : rc;
+	if (rc == E_OK)
+		rc = run_scan(c, &q, s);
+	return rc == E_OK ? note_scan(c, p, *s) : rc;
+}
+
+STORE(SyncUpdates)
+{
+	struct slice id = {c->client.s, c->client.n};
+	const struct SyncUpdateParameters *p = in->parameters;
+	struct devices d = {.at = c->now};
+	struct wints installed;
+	if (p->SkipSoftwareSync) {
+		int rc = take_devices(c, p, &d);
+		return rc == E_OK ? devices_put(c->txn, id, &d, &c->err) : rc;
+	}
+	int rc = take_installed(c, p, &installed);
+	return rc == E_OK ? last_scan_put(c->txn, id, c->now, installed.v, installed.n, &c->err) : rc;
 }
 
 CHECK(SyncPrinterCatalog)
@@ -807,23 +925,6 @@ static int add_locations(struct extended *x, struct FileLocation **to, size_t *n
 	return rc;
 }
 
-static int cmp_id(const void *a, const void *b)
-{
-	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-	return x < y ? -1 : x > y;
-}
-
-/* Sorts ids[0..*n) in place and drops repetitions. */
-static void sort_unique(int32_t *ids, size_t *n)
-{
-	size_t kept = 0;
-	qsort(ids, *n, sizeof(*ids), cmp_id);
-	for (size_t i = 0; i < *n; i++)
-		if (kept == 0 || ids[kept - 1] != ids[i])
-			ids[kept++] = ids[i];
-	*n = kept;
-}
-
 /* Splits ids (sorted, unique) into what is deployed to the client and what is not. */
 static int split_deployed(struct call *c, int32_t *ids, size_t n, size_t *ndeployed, struct wints *rest)
 {
@@ -978,7 +1079,7 @@ static const struct op client_ops[] = {
 	OP(GetCookie, 0),
 	OP_FULL(RegisterComputer, OP_COOKIE),
 	OP(StartCategoryScan, OP_SCAN),
-	OP(SyncUpdates, OP_COOKIE | OP_CONFIG | OP_REGISTERED | OP_LOCATIONS | OP_SCAN),
+	OP_FULL(SyncUpdates, OP_COOKIE | OP_CONFIG | OP_REGISTERED | OP_LOCATIONS | OP_SCAN | OP_SPARE),
 	OP(SyncPrinterCatalog, OP_COOKIE | OP_CONFIG | OP_REGISTERED | OP_SCAN),
 	OP(RefreshCache, OP_COOKIE | OP_SCAN),
 	OP(GetExtendedUpdateInfo, OP_COOKIE | OP_LOCATIONS | OP_SCAN),

@@ -980,6 +980,29 @@ static int audit_seen(struct slice key, struct slice value, void *arg)
 	return E_OK;
 }
 
+static int check_scanned(struct audit *a, enum db db, struct slice key, struct slice value, const char *what)
+{
+	if (!scanned_row_good(a->t, db, key, value))
+		say(a, "%s of computer %.*s cannot be read, or the computer is not there", what, (int)strnlen(key.p, key.n), key.p);
+	arena_reset(txn_arena(a->t));
+	return E_OK;
+}
+
+static int audit_scanned(struct slice key, struct slice value, void *arg)
+{
+	return check_scanned(arg, DB_SCANNED, key, value, "the last scan");
+}
+
+static int audit_device(struct slice key, struct slice value, void *arg)
+{
+	return check_scanned(arg, DB_DEVICE, key, value, "the hardware ids");
+}
+
+static int audit_face(struct slice key, struct slice value, void *arg)
+{
+	return check_scanned(arg, DB_FACE, key, value, "the names");
+}
+
 static void check_downstream_row(struct audit *a, enum db db, struct slice key, struct slice value, const char *what)
 {
 	char hex[41] = "";
@@ -1106,6 +1129,9 @@ static const struct {
 	{DB_MIRROR, audit_mirror, NULL},
 	{DB_COMPUTER, audit_computer, NULL},
 	{DB_SEEN, audit_seen, NULL},
+	{DB_SCANNED, audit_scanned, NULL},
+	{DB_DEVICE, audit_device, NULL},
+	{DB_FACE, audit_face, NULL},
 	{DB_DOWNSTREAM, audit_downstream, NULL},
 	{DB_WANTED, audit_wanted, NULL},
 #define SEGMENT(n) {DB_EVENT + (n), audit_event, NULL}

@@ -4,7 +4,9 @@
  * only when something about it changed. */
 #include "common/buf.h"
 #include "common/text.h"
+#include "common/wusp_info.h"
 #include "store/report_parts.h"
+#include "store/scanned.h"
 #include "store/stranger.h"
 
 #define COMPUTER_RECORD (64 << 10) /* 26 members of ComputerInfo at LIMIT_STRING, names, address */
@@ -147,6 +149,57 @@ int computer_each(struct txn *t, int (*fn)(const struct computer *, void *), voi
 	return db_each(t, DB_COMPUTER, SL(""), each_computer_row, &w, e);
 }
 
+/* ================= the face it shows ================= */
+
+#define BIOS_TEXT ((size_t)6 * LIMIT_STRING)
+
+/* What a registration says of the machine, as one text; empty if it says nothing.  *b is the caller's to free. */
+static struct slice bios_of(struct buf *b, struct slice packed)
+{
+	struct ComputerInfo i;
+	char date[DATE_TEXT + 1] = "";
+	buf_init(b, BIOS_TEXT);
+	if (packed.n == 0 || computer_info_unpack(packed, &i) != E_OK)
+		return SL("");
+	if (WIRE_HAS(&i, ComputerInfo, BiosReleaseDate))
+		date_text(i.BiosReleaseDate, date);
+	const struct slice part[] = {i.ComputerManufacturer, i.ComputerModel, i.BiosName, i.BiosVersion, slice_of(date)};
+	for (unsigned k = 0; k < COUNTOF(part); k++) {
+		struct slice word = text_trim(part[k].p ? part[k] : SL(""));
+		buf_str(b, b->n && word.n ? ", " : "");
+		buf_slice(b, word);
+	}
+	return buf_bytes(b);
+}
+
+static int note_face(struct txn *t, const struct computer *c, tick_t at, struct err *e)
+{
+	struct buf b;
+	struct slice bios = bios_of(&b, c->info);
+	int rc = face_note(t, c->id, c->dns_name, bios, c->address, at, e);
+	buf_free(&b);
+	return rc;
+}
+
+/* Before a row changes: what it was is noted where none is yet, so that the first change of a computer is seen. */
+static int note_first_face(struct txn *t, const struct computer *was, struct err *e)
+{
+	struct slice row;
+	return was->first_seen && db_get(t, DB_FACE, was->id, &row) == E_NOTFOUND ? note_face(t, was, was->last_seen, e) : E_OK;
+}
+
+/* What is borrowed ends with the first write. */
+static int keep_row(struct txn *t, struct computer *c, struct err *e)
+{
+	struct slice *v[] = {&c->dns_name, &c->requested_groups, &c->address, &c->info};
+	for (unsigned i = 0; i < COUNTOF(v); i++) {
+		*v[i] = arena_copy(txn_arena(t), *v[i]);
+		if (!v[i]->p)
+			return err_set(e, E_NOMEM, "out of memory");
+	}
+	return E_OK;
+}
+
 /* ================= contact ================= */
 
 static int find_row(struct txn *t, struct slice id, struct computer_key *k, struct computer *out, struct err *e)
@@ -181,10 +234,9 @@ int computer_contact(struct txn *t, const struct computer *c, struct err *e)
 	int rc = find_row(t, c->id, &k, &v, e);
 	if (rc != E_OK || (v.first_seen != 0 && same_contact(&v, c)))
 		return rc;
-	v.info = arena_copy(txn_arena(t), v.info); /* what is borrowed ends with the first write */
-	if (!v.info.p)
-		return err_set(e, E_NOMEM, "out of memory");
-	rc = v.first_seen ? elsewhere_note(t, &v, c, e) : E_OK;
+	rc = keep_row(t, &v, e);
+	if (rc == E_OK)
+		rc = note_first_face(t, &v, e);
 	if (rc != E_OK)
 		return rc;
 	v.dns_name = c->dns_name;
@@ -197,7 +249,9 @@ int computer_contact(struct txn *t, const struct computer *c, struct err *e)
 		v.minor = c->minor;
 	}
 	rc = computer_put(t, k.s, &v, e);
-	return rc == E_OK ? standing_follow(t, k.s, e) : rc;
+	if (rc == E_OK)
+		rc = standing_follow(t, k.s, e);
+	return rc == E_OK ? face_note(t, k.s, c->dns_name, SL(""), c->address, c->last_seen, e) : rc;
 }
 
 static int seen_put(struct txn *t, const struct seen *s, struct err *e)
@@ -241,7 +295,7 @@ int computer_delete(struct txn *t, struct slice id, struct err *e)
 		rc = db_del(t, DB_COMPUTER, k.s, e);
 	if (rc == E_OK)
 		rc = db_del(t, DB_SEEN, k.s, e);
-	return rc == E_OK ? elsewhere_forget(t, k.s, e) : rc;
+	return rc == E_OK ? scanned_forget(t, k.s, e) : rc;
 }
 
 /* ================= registration ================= */
@@ -262,10 +316,17 @@ int computer_register(struct txn *t, struct slice id, struct slice info, struct 
 	int rc = find_row(t, id, &k, &v, e);
 	if (rc != E_OK || (v.registered && slice_eq(v.info, info)))
 		return rc;
+	rc = keep_row(t, &v, e);
+	if (rc == E_OK)
+		rc = note_first_face(t, &v, e);
+	if (rc != E_OK)
+		return rc;
 	v.registered = true;
 	v.info = info;
 	v.first_seen = v.first_seen ? v.first_seen : time_now();
 	v.last_seen = MAX(v.last_seen, v.first_seen);
 	rc = computer_put(t, k.s, &v, e);
-	return rc == E_OK ? standing_registered(t, k.s, info, time_now(), e) : rc;
+	if (rc == E_OK)
+		rc = standing_registered(t, k.s, info, time_now(), e);
+	return rc == E_OK ? note_face(t, &v, time_now(), e) : rc;
 }

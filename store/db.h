@@ -36,7 +36,7 @@
  *  mirror      kind u8 (MIRROR_*), ...       -> v1 | of a replica: which deployment is which of the server above, replica.c
  *
  *  fleet/
- *  fmeta       name                          -> format version; "newcomers" and "elsewhere/ID", see stranger.c
+ *  fmeta       name                          -> format version; "newcomers", see stranger.c
  *  computer    lower-case id                 -> v1 | struct computer
  *  seen        lower-case id                 -> v1 | last seen, major, minor
  *  downstream  ServerID[16]                  -> v1 | struct downstream, what it said of itself

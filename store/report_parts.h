@@ -50,7 +50,9 @@ int direct_groups_get(struct txn *t, const struct settings *s, struct slice comp
 /* Counts what was never counted with this catalog; store_open() calls it for STORE_ADMIN. */
 int membership_adopt(struct store *s, struct err *e) MUST_CHECK;
 
-/* Migration of catalog/ of format 4: facts of all updates, see fact.h.  In fleet/ nothing is counted until the first
+/* Migration of fleet/ of format 4: what was known of ids under several names. */
+int scanned_migrate(struct txn *t, struct err *e) MUST_CHECK;
+/* ... of catalog/: facts of all updates, see fact.h.  In fleet/ nothing is counted until the first
  * membership_catch_up(): the one has not the other at hand. */
 int fact_migrate(struct txn *t, struct err *e) MUST_CHECK;
 
@@ -58,6 +60,6 @@ int fact_migrate(struct txn *t, struct err *e) MUST_CHECK;
 bool event_row_good(struct slice key, struct slice value);
 bool event_ring_good(struct txn *t);
 bool report_row_good(enum db db, struct slice key, struct slice value);
-bool scanned_row_good(enum db db, struct slice key, struct slice value);
+bool scanned_row_good(struct txn *t, enum db db, struct slice key, struct slice value); /* and is its computer there? */
 
 #endif

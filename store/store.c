@@ -444,7 +444,7 @@ static const struct migration {
 	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
 	{2, "what downstream servers are told", sync_migrate, NULL},
 	{3, "the server above this one", NULL, NULL}, /* databases that begin empty */
-	{4, "what computers report", fact_migrate, NULL},
+	{4, "what computers report", fact_migrate, scanned_migrate},
 };
 
 static enum db meta_of(unsigned kind)

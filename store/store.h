@@ -447,13 +447,6 @@ bool computer_contact_differs(struct txn *t, const struct computer *c);
 /* May a computer with this id begin?  E_SERVER_BUSY: it is new, and so are as many in this hour as client.new-per-hour lets
  * in; whoever writes the row judges and counts it again. */
 int computer_may_begin(struct txn *t, struct slice id, tick_t now, struct err *e) MUST_CHECK;
-/* An id that suddenly came from another address with another name: a clone, or somebody who made it up. */
-struct elsewhere {
-	struct slice dns_name, address; /* of the contact before; what it is now is in struct computer */
-	tick_t at;                      /* when it changed last */
-	uint32_t times, returns;        /* how often it changed, and to the name that it had before */
-};
-int computer_elsewhere(struct txn *t, struct slice id, struct elsewhere *out) MUST_CHECK; /* E_NOTFOUND: never */
 int computer_contact(struct txn *t, const struct computer *c, struct err *e) MUST_CHECK;
 bool computer_registration_differs(struct txn *t, struct slice id, struct slice info);
 int computer_register(struct txn *t, struct slice id, struct slice info, struct err *e) MUST_CHECK;

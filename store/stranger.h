@@ -6,8 +6,5 @@
 
 /* Counts a computer that is new now; E_SERVER_BUSY once the hour has as many as client.new-per-hour lets in. */
 int newcomer_count(struct txn *t, tick_t now, struct err *e) MUST_CHECK;
-/* Notes it if a computer that was `was` comes with another name from another address. */
-int elsewhere_note(struct txn *t, const struct computer *was, const struct computer *is, struct err *e) MUST_CHECK;
-int elsewhere_forget(struct txn *t, struct slice id, struct err *e) MUST_CHECK;
 
 #endif

@@ -11,6 +11,7 @@
 #include "store/downstream.h"
 #include "store/parent.h"
 #include "store/replica.h"
+#include "store/scanned.h"
 
 static struct store *store;
 static char dir[256];
@@ -301,6 +302,50 @@ static void try_mirror(struct txn *t)
 	(void)!replica_apply(t, &p, false, 0, &r, NULL);
 }
 
+/* The computer is there, so that what hangs on it is read, and by the audit, too. */
+static void make_computer(struct txn *t)
+{
+	struct computer c = {.id = SL("pc"), .dns_name = SL("a"), .requested_groups = SL(""), .address = SL("")};
+	ASSERT(computer_contact(t, &c, NULL) == E_OK);
+}
+
+static void try_scanned(struct txn *t)
+{
+	static const int32_t one = 1;
+	struct last_scan s;
+	make_computer(t);
+	if (last_scan_get(t, SL("pc"), &s, NULL) == E_OK)
+		touch((struct slice){(const char *)s.installed, s.ninstalled * sizeof(*s.installed)});
+	ASSERT(last_scan_put(t, SL("pc"), 1, &one, 1, NULL) == E_OK);
+	ASSERT(last_scan_get(t, SL("pc"), &s, NULL) == E_OK && s.ninstalled == 1 && s.installed[0] == 1);
+}
+
+static void try_device(struct txn *t)
+{
+	struct devices d, none = {.at = 1};
+	make_computer(t);
+	if (devices_get(t, SL("pc"), &d, NULL) == E_OK)
+		for (size_t i = 0; i < d.n; i++)
+			for (size_t k = 0; k < d.v[i].n; k++)
+				touch(d.v[i].id[k]);
+	ASSERT(devices_put(t, SL("pc"), &none, NULL) == E_OK);
+	ASSERT(devices_get(t, SL("pc"), &d, NULL) == E_OK && d.n == 0);
+}
+
+static void try_face(struct txn *t)
+{
+	struct faces v;
+	if (faces_get(t, SL("pc"), &v) == E_OK)
+		for (unsigned i = 0; i < v.n; i++) {
+			inside(v.v[i].name);
+			inside(v.v[i].bios);
+			inside(v.v[i].address);
+		}
+	make_computer(t);
+	ASSERT(face_note(t, SL("pc"), SL("b"), SL("x"), SL(""), 1, NULL) == E_OK);
+	(void)!faces_get(t, SL("pc"), &v);
+}
+
 static const char fragment_key[] = {0, 0, 0, 1, FRAG_CORE, 0, 0, 0, 0};
 
 static const char choice_key[1 + sizeof(guid.b)] = {CHOICE_PRODUCT, 1, 2, 3};
@@ -326,6 +371,9 @@ static const struct target {
 	{DB_AUDIT, {"123456789012", 12}, try_audit},
 	{DB_EULA, {(const char *)guid.b, sizeof(guid.b)}, try_state},
 	{DB_COMPUTER, {"pc", 2}, try_computer},
+	{DB_SCANNED, {"pc", 2}, try_scanned},
+	{DB_DEVICE, {"pc\0\0\0", 5}, try_device},
+	{DB_FACE, {"pc", 2}, try_face},
 	{DB_DOWNSTREAM, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
 	{DB_ADMITTED, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
 	{DB_WANTED, {(const char *)sha1.b, sizeof(sha1.b)}, try_wanted},

@@ -1,5 +1,7 @@
 /* t_computer.c -- what computers tell us: contact, registration, batched times; nothing new writes nothing. */
 #include "common/wusp_info.h"
+#include "store/report_parts.h"
+#include "store/scanned.h"
 #include "test/unit/store_fixture.h"
 
 static struct computer pc(const char *id)
@@ -66,45 +68,158 @@ static struct computer from(const char *name, const char *address, tick_t at)
 	return c;
 }
 
-static void assert_elsewhere(struct fixture *f, const char *name, const char *address, tick_t at, unsigned times, unsigned returns)
+/* Times of faces count from now. */
+static tick_t at(unsigned n)
 {
-	struct elsewhere w;
-	OK(computer_elsewhere(fx_begin(f, TXN_READ), SL("PC"), &w));
-	assert_true(slice_eq(w.dns_name, slice_of(name)) && slice_eq(w.address, slice_of(address)) && w.at == at);
-	assert_int_equal(w.times, times);
-	assert_int_equal(w.returns, returns);
+	return time_now() - TICKS_PER_SECOND * 1000 + n;
+}
+
+static struct faces faces(struct fixture *f)
+{
+	struct faces v;
+	int rc = faces_get(fx_begin(f, TXN_READ), SL("PC"), &v);
+	assert_true(rc == E_OK || rc == E_NOTFOUND);
+	return v;
+}
+
+/* Ends the transaction of faces(), in which the names lie. */
+static void assert_flag(struct fixture *f, enum identity_flag flag, unsigned alternations, const char *names)
+{
+	char all[256] = "";
+	struct faces v = faces(f);
+	for (unsigned i = 0; i < v.n; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%.*s", i ? " " : "", SLF(v.v[i].name));
+	assert_string_equal(all, names);
+	assert_int_equal(v.flag, flag);
+	assert_int_equal(v.alternations, alternations);
+	fx_assert_sound(f->t);
 	txn_end(&f->t);
 }
 
-static void an_id_that_comes_from_elsewhere_with_another_name_is_noted(void **state)
+static void a_name_that_alternates_is_a_clone_and_one_that_stays_a_new_name(void **state)
 {
 	struct fixture *f = *state;
-	struct elsewhere w;
-	contact(f, from("a", "192.0.2.1", 1));
-	contact(f, from("a", "192.0.2.2", 2)); /* it roams */
-	contact(f, from("b", "192.0.2.2", 3)); /* it is renamed */
-	contact(f, from("b", "192.0.2.3", 4));
-	IS(E_NOTFOUND, computer_elsewhere(fx_begin(f, TXN_READ), SL("pc"), &w));
+	contact(f, from("a", "192.0.2.1", at(1)));
+	assert_flag(f, IDENTITY_PLAIN, 0, "a");
+	contact(f, from("b", "192.0.2.1", at(2)));
+	assert_flag(f, IDENTITY_RENAMED, 0, "b a");
+	contact(f, from("c", "192.0.2.4", at(3))); /* on and on, but not back */
+	assert_flag(f, IDENTITY_RENAMED, 0, "c b a");
+	contact(f, from("b", "192.0.2.1", at(4)));
+	assert_flag(f, IDENTITY_CLONED, 1, "b c a");
+	contact(f, from("c", "192.0.2.4", at(5)));
+	contact(f, from("b", "192.0.2.1", at(6)));
+	assert_flag(f, IDENTITY_CLONED, 3, "b c a");
+	struct faces v = faces(f);
+	assert_true(v.v[0].returns == 2 && slice_eq(v.v[0].address, SL("192.0.2.1")));
+	assert_true(v.v[1].returns == 1 && slice_eq(v.v[1].address, SL("192.0.2.4")) && v.v[2].returns == 0);
 	txn_end(&f->t);
-	contact(f, from("c", "192.0.2.4", 5));
-	assert_elsewhere(f, "b", "192.0.2.3", 5, 1, 0);
-	contact(f, from("c", "192.0.2.5", 6));
-	assert_elsewhere(f, "b", "192.0.2.3", 5, 1, 0);
-	contact(f, from("d", "192.0.2.6", 7)); /* on and on, but not back */
-	assert_elsewhere(f, "c", "192.0.2.5", 7, 2, 0);
-	contact(f, from("c", "192.0.2.5", 8));
-	contact(f, from("d", "192.0.2.9", 9));
-	assert_elsewhere(f, "c", "192.0.2.5", 9, 4, 2);
-	fx_assert_sound(fx_begin(f, TXN_READ));
+}
+
+static void an_address_that_changes_is_no_sign(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const addresses[] = {"192.0.2.1", "192.0.2.2", "198.51.100.3", "192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.1"};
+	for (unsigned i = 0; i < COUNTOF(addresses); i++) {
+		contact(f, from(i & 1 ? "PC.Example" : "pc.example", addresses[i], at(i)));
+		assert_flag(f, IDENTITY_PLAIN, 0, "pc.example");
+	}
+}
+
+static void what_alternated_long_ago_is_no_sign_any_more(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = {"a", "b", "a"};
+	tick_t month = 31 * INT64_C(24) * 3600 * TICKS_PER_SECOND;
+	for (unsigned i = 0; i < COUNTOF(names); i++)
+		contact(f, from(names[i], "192.0.2.1", at(i) - month));
+	assert_flag(f, IDENTITY_PLAIN, 1, "a b");
+	contact(f, from("b", "192.0.2.1", at(9)));
+	assert_flag(f, IDENTITY_CLONED, 2, "b a");
+}
+
+static void registration(struct fixture *f, const char *model, const char *version)
+{
+	struct ComputerInfo info = {.ComputerManufacturer = SL("Contoso"), .ComputerModel = slice_of(model), .BiosName = SL("Phoenix"),
+		.BiosVersion = slice_of(version)};
+	struct buf b;
+	buf_init(&b, 1 << 16);
+	info.has = UINT64_C(1) << ComputerInfo__ComputerManufacturer | UINT64_C(1) << ComputerInfo__ComputerModel |
+		   UINT64_C(1) << ComputerInfo__BiosName | UINT64_C(1) << ComputerInfo__BiosVersion;
+	computer_info_pack(&b, &info);
+	OK(computer_register(fx_begin(f, TXN_FLEET), SL("pc"), buf_bytes(&b), &fx_err));
+	fx_commit(f);
+	buf_free(&b);
+}
+
+/* Images of one disk on two machines keep their name. */
+static void bios_data_that_alternate_are_a_clone_and_those_that_stay_an_update(void **state)
+{
+	struct fixture *f = *state;
+	contact(f, from("a", "192.0.2.1", at(1)));
+	registration(f, "One", "1.0");
+	struct faces v = faces(f);
+	assert_true(v.n == 1 && slice_eq(v.v[0].bios, SL("Contoso, One, Phoenix, 1.0")));
 	txn_end(&f->t);
+	registration(f, "One", "1.1");
+	assert_flag(f, IDENTITY_PLAIN, 0, "a a");
+	registration(f, "Two", "7");
+	registration(f, "One", "1.1");
+	assert_flag(f, IDENTITY_CLONED, 1, "a a a");
+}
+
+/* Each comes, and registers, in turn: one change of machine is one change, not two. */
+static void clones_of_other_names_and_machines_are_told_apart(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < 4; i++) {
+		contact(f, from(i & 1 ? "b" : "a", "192.0.2.1", at(i)));
+		registration(f, i & 1 ? "Two" : "One", "1.0");
+	}
+	assert_flag(f, IDENTITY_CLONED, 2, "b a");
+	struct faces v = faces(f);
+	assert_true(slice_eq(v.v[0].bios, SL("Contoso, Two, Phoenix, 1.0")) && slice_eq(v.v[1].bios, SL("Contoso, One, Phoenix, 1.0")));
+	txn_end(&f->t);
+}
+
+/* It came before faces were noted. */
+static void the_first_change_of_an_old_row_is_seen(void **state)
+{
+	struct fixture *f = *state;
+	contact(f, from("a", "192.0.2.1", at(1)));
+	OK(db_del(fx_begin(f, TXN_FLEET), DB_FACE, SL("pc"), &fx_err));
+	fx_commit(f);
+	contact(f, from("b", "192.0.2.2", at(2)));
+	assert_flag(f, IDENTITY_RENAMED, 0, "b a");
 	OK(computer_delete(fx_begin(f, TXN_FLEET), SL("pc"), &fx_err));
 	fx_commit(f);
-	IS(E_NOTFOUND, computer_elsewhere(fx_begin(f, TXN_READ), SL("pc"), &w));
-	txn_end(&f->t);
+	assert_flag(f, IDENTITY_PLAIN, 0, "");
+}
+
+/* What format 4 knew of an id under two names. */
+static void what_came_from_elsewhere_becomes_faces(void **state)
+{
+	struct fixture *f = *state;
+	struct buf b;
+	uint64_t left;
+	contact(f, from("now", "192.0.2.2", at(1)));
+	rec_begin(&b, 1, 4096);
+	rec_put_str(&b, SL("before"));
+	rec_put_str(&b, SL("192.0.2.1"));
+	rec_put_u64(&b, (uint64_t)at(1));
+	rec_put_u32(&b, 3);
+	rec_put_u32(&b, 2);
+	OK(db_put_rec(fx_begin(f, TXN_FLEET), DB_FMETA, SL("elsewhere/pc"), &b, &fx_err));
+	OK(db_put(f->t, DB_FMETA, SL("elsewhere/gone"), SL("\1"), &fx_err));
+	OK(scanned_migrate(f->t, &fx_err));
+	OK(db_del_prefix(f->t, DB_FMETA, SL("elsewhere/"), &left, &fx_err));
+	assert_int_equal(left, 0);
+	fx_commit(f);
+	assert_flag(f, IDENTITY_CLONED, 2, "now before");
 }
 
 /* The registration stays what it was, whatever is written beside it. */
-static void what_comes_from_elsewhere_keeps_its_registration(void **state)
+static void another_name_keeps_the_registration(void **state)
 {
 	struct fixture *f = *state;
 	contact(f, from("a", "192.0.2.1", 1));
@@ -281,8 +396,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(repeated_contacts_update_one_row),
-		T(an_id_that_comes_from_elsewhere_with_another_name_is_noted),
-		T(what_comes_from_elsewhere_keeps_its_registration),
+		T(a_name_that_alternates_is_a_clone_and_one_that_stays_a_new_name),
+		T(an_address_that_changes_is_no_sign),
+		T(what_alternated_long_ago_is_no_sign_any_more),
+		T(bios_data_that_alternate_are_a_clone_and_those_that_stay_an_update),
+		T(clones_of_other_names_and_machines_are_told_apart),
+		T(the_first_change_of_an_old_row_is_seen),
+		T(what_came_from_elsewhere_becomes_faces),
+		T(another_name_keeps_the_registration),
 		T(new_ids_are_let_in_so_many_an_hour_and_known_ones_always),
 		T(a_contact_that_tells_nothing_new_writes_nothing),
 		T(a_registration_is_kept_whole_and_replaced_by_a_later_one),
