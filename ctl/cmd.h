@@ -15,7 +15,7 @@
 
 struct option_row {
 	const char *name; /* without -- */
-	const char *arg;  /* what its value is, NULL: a flag */
+	const char *arg;  /* what its value is, NULL: a flag; "[=DAYS]": it may have one, behind = */
 	const char *help;
 };
 

@@ -2,89 +2,58 @@
 #include <signal.h>
 #include <time.h>
 
-#include "common/os_name.h"
 #include "common/text.h"
 #include "common/wusp_info.h"
-#include "ctl/cmd.h"
+#include "ctl/computer_filter.h"
+#include "ctl/report_data.h"
 
 static const struct column columns[] = {
 	{"name", "NAME", CELL_TEXT, FIT_CUT},           {"id", "ID", CELL_TEXT, FIT_WHOLE},
 	{"groups", "GROUPS", CELL_TEXT, FIT_CUT},       {"os", "SYSTEM", CELL_TEXT, FIT_DROP},
 	{"address", "ADDRESS", CELL_TEXT, FIT_DROP},    {"registered", "REGISTERED", CELL_BOOL, FIT_DROP},
 	{"first_seen", "FIRST SEEN", CELL_TIME, FIT_DROP}, {"last_seen", "LAST SEEN", CELL_TIME, FIT_WHOLE},
-	{"elsewhere", "ALSO CAME AS", CELL_TEXT, FIT_CUT},
+	{"needed", "NEEDS", CELL_NUMBER, FIT_WHOLE},    {"failed", "FAILED", CELL_NUMBER, FIT_WHOLE},
+	{"last_sync", "SCAN", CELL_TEXT, FIT_WHOLE},    {"last_report", "LAST REPORT", CELL_TIME, FIT_DROP},
+	{"flags", "FLAGS", CELL_TEXT, FIT_WHOLE},
 };
 
 struct listing {
 	struct ctl *c;
-	struct settings settings;
+	struct computer_filter filter;
 };
 
-/* Names of the groups a computer is in, nearest first, without All Computers, joined by ", ". */
-static int group_names(struct listing *l, struct slice computer, struct slice *out)
+/* As column and field: absent before it told. */
+static struct slice sync_word(const struct standing *s)
+{
+	static const struct slice words[] = {[SYNC_NEVER] = {NULL, 0}, [SYNC_SUCCEEDED] = {"succeeded", 9}, [SYNC_FAILED] = {"failed", 6}};
+	return words[s->sync_result];
+}
+
+static int put_computer(struct listing *l, const struct listed_computer *k)
 {
 	struct ctl *c = l->c;
-	struct client_groups g;
-	struct buf b;
-	int rc = client_groups_get(c->txn, &l->settings, computer, &g, &c->err);
+	const struct standing *s = &k->s;
+	struct slice groups, flags = computer_flags(c->out.a, k);
+	int rc = computer_group_names(c, &k->groups, &groups);
 	if (rc != E_OK)
 		return rc;
-	buf_init(&b, 8192);
-	for (unsigned i = 0; i < g.n && rc == E_OK; i++) {
-		struct group row;
-		if (g.no[i] == GROUP_ALL_COMPUTERS)
-			continue;
-		rc = group_get(c->txn, g.no[i], &row, &c->err);
-		if (rc != E_OK)
-			break;
-		buf_str(&b, b.n ? ", " : "");
-		buf_slice(&b, row.name);
-	}
-	*out = arena_copy(c->out.a, buf_bytes(&b));
-	buf_free(&b);
-	return rc;
-}
-
-/* Absent if it has not registered, or with words of no known system. */
-static struct slice system_of(const struct computer *k)
-{
-	struct ComputerInfo info;
-	if (k->info.n == 0 || computer_info_unpack(k->info, &info) != E_OK)
-		return SL0;
-	struct slice name = os_name(&info);
-	return name.n ? name : SL0;
-}
-
-/* Absent if the id never came from another address with another name. */
-static struct slice elsewhere_of(struct ctl *c, struct slice id)
-{
-	struct elsewhere w;
-	if (computer_elsewhere(c->txn, id, &w) != E_OK)
-		return SL0;
-	return arena_printf(c->out.a, "%.*s at %.*s, changed %u time%s, back %u", SLF(w.dns_name), SLF(w.address), (unsigned)w.times,
-		w.times == 1 ? "" : "s", (unsigned)w.returns);
-}
-
-static int put_computer(struct listing *l, const struct computer *k)
-{
-	struct ctl *c = l->c;
-	struct slice groups;
-	int rc = group_names(l, k->id, &groups);
-	if (rc != E_OK)
-		return rc;
-	out_text(&c->out, k->dns_name);
-	out_text(&c->out, k->id);
+	out_text(&c->out, k->k.dns_name);
+	out_text(&c->out, k->k.id);
 	out_text(&c->out, groups);
-	out_text(&c->out, system_of(k));
-	out_text(&c->out, k->address.n ? k->address : SL0);
-	out_number(&c->out, k->registered);
-	out_number(&c->out, k->first_seen);
-	out_number(&c->out, k->last_seen);
-	out_text(&c->out, elsewhere_of(c, k->id));
+	out_text(&c->out, k->os);
+	out_text(&c->out, k->k.address.n ? k->k.address : SL0);
+	out_number(&c->out, k->k.registered);
+	out_number(&c->out, k->k.first_seen);
+	out_number(&c->out, k->k.last_seen);
+	out_counted(&c->out, s->status_at != 0, s->count[STATUS_NEEDED] + s->count[STATUS_DOWNLOADED]);
+	out_counted(&c->out, s->status_at != 0, s->count[STATUS_FAILED]);
+	out_text(&c->out, sync_word(s));
+	out_number(&c->out, s->reported_at);
+	out_text(&c->out, flags.n ? flags : SL0);
 	return E_OK;
 }
 
-static int list_one(const struct computer *k, void *arg)
+static int list_one(const struct listed_computer *k, void *arg)
 {
 	return put_computer(arg, k);
 }
@@ -125,7 +94,11 @@ static const struct column watch_columns[] = {
 	{"registered", "", CELL_BOOL, FIT_WHOLE},
 	{"first_seen", "", CELL_TIME, FIT_WHOLE},
 	{"last_seen", "", CELL_TIME, FIT_WHOLE},
-	{"elsewhere", "", CELL_TEXT, FIT_WHOLE},
+	{"needed", "", CELL_NUMBER, FIT_WHOLE},
+	{"failed", "", CELL_NUMBER, FIT_WHOLE},
+	{"last_sync", "", CELL_TEXT, FIT_WHOLE},
+	{"last_report", "", CELL_TIME, FIT_WHOLE},
+	{"flags", "", CELL_TEXT, FIT_WHOLE},
 };
 
 static const char *event_of(const struct known *was, const struct computer *k)
@@ -145,6 +118,16 @@ static const struct known *before(struct watch *w, struct slice id)
 	return w->at < b->n && slice_eq(b->v[w->at].id, id) ? &b->v[w->at] : NULL;
 }
 
+static int put_event(struct watch *w, const char *event, const struct computer *k)
+{
+	struct listed_computer l;
+	int rc = computer_listed(w->l.c, &w->l.filter, k, &l);
+	if (rc != E_OK || !computer_filter_passes(w->l.c, &w->l.filter, &l))
+		return rc;
+	out_str(&w->l.c->out, event);
+	return put_computer(&w->l, &l);
+}
+
 static int watch_one(const struct computer *k, void *arg)
 {
 	struct watch *w = arg;
@@ -157,10 +140,7 @@ static int watch_one(const struct computer *k, void *arg)
 	now->v = v;
 	v[now->n++] = (struct known){id, k->last_seen, k->registered};
 	const char *event = w->first ? "listed" : event_of(before(w, k->id), k);
-	if (!event || (w->first && !c->json))
-		return E_OK;
-	out_str(&c->out, event);
-	return put_computer(&w->l, k);
+	return event && (!w->first || c->json) ? put_event(w, event, k) : E_OK;
 }
 
 static int look_again(struct watch *w)
@@ -174,7 +154,7 @@ static int look_again(struct watch *w)
 	now->v = NULL;
 	now->n = now->cap = 0;
 	out_list_begin(&c->out, watch_columns, COUNTOF(watch_columns));
-	int rc = settings_get(c->txn, &w->l.settings, &c->err);
+	int rc = computer_filter_again(c, &w->l.filter);
 	if (rc == E_OK)
 		rc = computer_each(c->txn, watch_one, w, &c->err);
 	if (rc != E_OK)
@@ -216,9 +196,9 @@ static int watch_loop(struct watch *w)
 
 #define WATCH_ARENA ((size_t)1 << 30)
 
-static int run_watch(struct ctl *c)
+static int run_watch(struct ctl *c, const struct computer_filter *f)
 {
-	struct watch w = {.l.c = c, .first = true};
+	struct watch w = {.l = {c, *f}, .first = true};
 	struct arena *usual = c->out.a;
 	for (unsigned i = 0; i < COUNTOF(w.look); i++)
 		arena_init(&w.look[i].arena, WATCH_ARENA);
@@ -238,18 +218,18 @@ static int run_list(struct ctl *c)
 {
 	struct listing l = {.c = c};
 	bool watch = ctl_option(c, "watch");
-	int rc = settings_get(c->txn, &l.settings, &c->err);
+	int rc = computer_filter_read(c, &l.filter);
 	if (rc != E_OK)
 		return rc;
 	if (watch && c->out.form == OUT_CSV)
 		return err_set(&c->err, E_USAGE, "what goes on has no CSV; --watch --json has a line for each event");
 	if (watch && c->json)
-		return run_watch(c);
+		return run_watch(c, &l.filter);
 	out_list_begin(&c->out, columns, COUNTOF(columns));
-	rc = computer_each(c->txn, list_one, &l, &c->err);
+	rc = computer_filter_each(c, &l.filter, list_one, &l);
 	if (rc == E_OK)
 		out_list_end(&c->out);
-	return rc == E_OK && watch ? run_watch(c) : rc; /* in the same transaction: nobody is missed in between */
+	return rc == E_OK && watch ? run_watch(c, &l.filter) : rc; /* in the same transaction: nobody is missed in between */
 }
 
 static int note_assignment(struct ctl *c, struct slice id)
@@ -316,21 +296,91 @@ static int run_delete(struct ctl *c)
 	return rc == E_OK ? ctl_note(c, "computer delete %.*s", SLF(id)) : rc;
 }
 
-/* Two computers with one id take each other's updates away: the remedy stands with it. */
-static void show_elsewhere(struct ctl *c, struct slice id)
+/* ---- computer show ---- */
+
+static void show_counts(struct ctl *c, const struct standing *s)
 {
-	struct elsewhere w;
-	if (computer_elsewhere(c->txn, id, &w) != E_OK)
-		return;
-	out_field_text(&c->out, "elsewhere", "Also came as", elsewhere_of(c, id));
-	out_field_number(&c->out, "elsewhere_at", "Changed at", CELL_TIME, w.at);
-	out_field_text(&c->out, "elsewhere_means", "Which means",
-		w.returns ? SL("two computers have this id: delete the value SusClientId in the registry of one and restart its wuauserv")
-			  : SL("it was renamed and moved, or two computers have this id: see whether it changes back"));
+	static const struct {
+		enum update_status status;
+		const char *key, *title;
+	} rows[] = {
+		{STATUS_NEEDED, "needed", "Needed"}, {STATUS_DOWNLOADED, "downloaded", "Downloaded"}, {STATUS_FAILED, "failed", "Failed"},
+		{STATUS_PENDING_REBOOT, "pending_reboot", "Waiting for restart"}, {STATUS_INSTALLED, "installed", "Installed"},
+	};
+	for (unsigned i = 0; i < COUNTOF(rows) && s->status_at; i++)
+		out_field_number(&c->out, rows[i].key, rows[i].title, CELL_NUMBER, s->count[rows[i].status]);
 }
 
-static void show_fields(struct ctl *c, const struct computer *k, struct slice groups)
+/* Of the order of a minute is what a network and a clock that is set once a day make. */
+static void show_skew(struct ctl *c, tick_t skew)
 {
+	char span[SPAN_TEXT + 1];
+	tick_t by = skew < 0 ? -skew : skew;
+	if (by <= 60 * TICKS_PER_SECOND)
+		return;
+	span_text(by, span);
+	out_field_text(&c->out, "clock", "Clock", arena_printf(&c->arena, "%s %s", span, skew < 0 ? "slow" : "fast"));
+}
+
+static void show_standing(struct ctl *c, const struct standing *s)
+{
+	struct out *o = &c->out;
+	out_field_text(o, "last_sync", "Last scan", sync_word(s));
+	if (s->sync_result != SYNC_NEVER)
+		out_field_number(o, "last_sync_at", "Scanned at", CELL_TIME, s->sync_at);
+	if (s->sync_result == SYNC_FAILED) {
+		out_field_text(o, "last_sync_error", "Scan failed with", error_text(&c->arena, s->sync_hresult));
+		out_field_number(o, "last_good_sync", "Last good scan", CELL_TIME, s->sync_good_at);
+	}
+	out_field_number(o, "last_report", "Last report", CELL_TIME, s->reported_at);
+	out_field_number(o, "status_at", "Status as of", CELL_TIME, s->status_at);
+	show_counts(c, s);
+	if (s->rebooted_at)
+		out_field_number(o, "last_restart", "Last restart", CELL_TIME, s->rebooted_at);
+	if (s->reboot_since)
+		out_field_number(o, "restart_since", "Waits for restart since", CELL_TIME, s->reboot_since);
+	out_field_number(o, "inventory_at", "Inventory", CELL_TIME, s->inventory_at);
+	out_field_number(o, "detected_at", "Effective detection", CELL_TIME, s->effective_at);
+	show_skew(c, s->skew);
+}
+
+static void show_machine(struct ctl *c, const struct standing *s)
+{
+	const struct {
+		const char *key, *title;
+		struct slice text;
+	} texts[] = {
+		{"brand", "Brand", s->machine.brand}, {"model", "Model", s->machine.model}, {"bios", "BIOS", s->machine.bios},
+		{"bios_name", "BIOS name", s->bios_name}, {"bios_date", "BIOS date", s->bios_date},
+		{"architecture", "Processor", s->machine.architecture}, {"agent", "Update agent", s->client_version},
+	};
+	for (unsigned i = 0; i < COUNTOF(texts); i++)
+		if (texts[i].text.n)
+			out_field_text(&c->out, texts[i].key, texts[i].title, texts[i].text);
+}
+
+/* Two computers with one id take each other's updates away: the remedy stands with it. */
+static void show_flags(struct ctl *c, const struct listed_computer *l)
+{
+	static const char *const means[] = {
+		[IDENTITY_RENAMED] = "it has another name than before; should that change back, two computers have this id",
+		[IDENTITY_CLONED] = "two computers have this id: delete the value SusClientId (and SusClientIdValidation) in the registry of one and "
+			"restart its wuauserv; it then gets an id of its own",
+	};
+	struct slice flags = computer_flags(&c->arena, l);
+	if (flags.n == 0)
+		return;
+	out_field_text(&c->out, "flags", "Flags", flags);
+	if (l->flag != IDENTITY_PLAIN)
+		out_field_text(&c->out, "flags_mean", "Which means", slice_of(means[l->flag]));
+	if (l->duplicate)
+		out_field_text(&c->out, "duplicate_means", "Same name", SL("another id has this full name, too: usually what is left of it from "
+			"before it was installed anew; `wsusctl computer delete` the one that is seen no more"));
+}
+
+static void show_fields(struct ctl *c, const struct listed_computer *l, struct slice groups)
+{
+	const struct computer *k = &l->k;
 	const struct {
 		const char *key, *title;
 		struct slice text;
@@ -338,7 +388,7 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 		{"name", "Name", k->dns_name},
 		{"id", "Id", k->id},
 		{"groups", "Groups", groups},
-		{"os", "System", system_of(k)},
+		{"os", "System", l->os},
 		{"asked_for", "Asks for", k->requested_groups.n ? k->requested_groups : SL0},
 		{"address", "Address", k->address.n ? k->address : SL0},
 	};
@@ -351,7 +401,65 @@ static void show_fields(struct ctl *c, const struct computer *k, struct slice gr
 	out_field_number(&c->out, "first_seen", "First seen", CELL_TIME, k->first_seen);
 	out_field_number(&c->out, "last_seen", "Last seen", CELL_TIME, k->last_seen);
 	out_field_number(&c->out, "registered", "Registered", CELL_BOOL, k->registered);
-	show_elsewhere(c, k->id);
+	show_flags(c, l);
+	show_standing(c, &l->s);
+	show_machine(c, &l->s);
+}
+
+static const struct column face_columns[] = {
+	{"name", "NAME", CELL_TEXT, FIT_WHOLE},      {"address", "ADDRESS", CELL_TEXT, FIT_WHOLE},
+	{"first", "FIRST", CELL_TIME, FIT_WHOLE},    {"last", "LAST CHANGE", CELL_TIME, FIT_WHOLE},
+	{"returns", "CAME BACK", CELL_NUMBER, FIT_WHOLE}, {"bios", "MACHINE", CELL_TEXT, FIT_CUT},
+};
+
+/* Names and machines under which the id came; nothing if it was always the same. */
+static void show_faces(struct ctl *c, struct slice id)
+{
+	struct faces v;
+	if (faces_get(c->txn, id, &v) != E_OK)
+		return;
+	out_sub_begin(&c->out, "faces", "Came as", face_columns, COUNTOF(face_columns));
+	for (unsigned i = 0; i < v.n; i++) {
+		out_text(&c->out, v.v[i].name);
+		out_text(&c->out, v.v[i].address.n ? v.v[i].address : SL0);
+		out_number(&c->out, v.v[i].first);
+		out_number(&c->out, v.v[i].last);
+		out_number(&c->out, v.v[i].returns);
+		out_text(&c->out, v.v[i].bios.n ? v.v[i].bios : SL0);
+	}
+	out_sub_end(&c->out);
+}
+
+static const struct column device_columns[] = {
+	{"device", "DEVICE", CELL_NUMBER, FIT_WHOLE},
+	{"kind", "KIND", CELL_TEXT, FIT_WHOLE},
+	{"id", "ID", CELL_TEXT, FIT_WHOLE},
+};
+
+static void put_device(struct ctl *c, size_t no, const struct device *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		out_number(&c->out, (int64_t)no);
+		out_str(&c->out, i < d->compatible_from ? "hardware" : "compatible");
+		out_text(&c->out, d->id[i]);
+	}
+}
+
+static int show_devices(struct ctl *c, struct slice id)
+{
+	struct devices d;
+	int rc = devices_get(c->txn, id, &d, &c->err);
+	if (rc != E_OK && rc != E_NOTFOUND)
+		return rc;
+	out_field_number(&c->out, "devices", "Devices", CELL_NUMBER, (int64_t)d.n);
+	out_field_number(&c->out, "devices_at", "Devices changed", CELL_TIME, d.at);
+	if (!ctl_option(c, "devices"))
+		return E_OK;
+	out_sub_begin(&c->out, "hardware_ids", "Hardware ids", device_columns, COUNTOF(device_columns));
+	for (size_t i = 0; i < d.n; i++)
+		put_device(c, i + 1, &d.v[i]);
+	out_sub_end(&c->out);
+	return E_OK;
 }
 
 static const struct column info_columns[] = {
@@ -391,21 +499,27 @@ static int show_info(struct ctl *c, struct slice packed)
 
 static int show(struct ctl *c)
 {
-	struct listing l = {.c = c};
+	struct computer_filter f;
+	struct listed_computer l;
 	struct computer k;
 	struct slice id, groups;
-	int rc = settings_get(c->txn, &l.settings, &c->err);
-	if (rc == E_OK)
-		rc = name_computer(c, c->pos[0], &id);
+	int rc = name_computer(c, c->pos[0], &id);
 	if (rc == E_OK)
 		rc = computer_get(c->txn, id, &k);
 	if (rc == E_OK)
-		rc = group_names(&l, id, &groups);
+		rc = computer_filter_read(c, &f);
+	if (rc == E_OK)
+		rc = computer_listed(c, &f, &k, &l);
+	if (rc == E_OK)
+		rc = computer_group_names(c, &l.groups, &groups);
 	if (rc != E_OK)
 		return rc;
 	out_object_begin(&c->out);
-	show_fields(c, &k, groups);
-	rc = show_info(c, k.info);
+	show_fields(c, &l, groups);
+	rc = show_devices(c, id);
+	show_faces(c, id);
+	if (rc == E_OK)
+		rc = show_info(c, k.info);
 	out_object_end(&c->out);
 	return rc;
 }
@@ -424,7 +538,13 @@ static int report_assign(struct ctl *c)
 
 static const struct option_row list_options[] = {
 	{"watch", NULL, "go on with a line for each computer that comes, registers or is seen again, until interrupted"},
+	COMPUTER_FILTER_OPTIONS,
 	OPTION_CSV,
+	{0},
+};
+
+static const struct option_row show_options[] = {
+	{"devices", NULL, "the hardware ids of its devices, too"},
 	{0},
 };
 
@@ -436,8 +556,8 @@ static const struct option_row assign_options[] = {
 const struct command computer_commands[] = {
 	{"computer", "list", "", "list the computers that have contacted this server", 0, 0, NEED_READ, list_options,
 		run_list, NULL, NULL},
-	{"computer", "show", "COMPUTER", "show what is known of a computer (by name or id)", 1, 1, NEED_READ, NULL, show,
-		NULL, NULL},
+	{"computer", "show", "COMPUTER", "show what is known of a computer (by name or id)", 1, 1, NEED_READ, show_options,
+		show, NULL, NULL},
 	{"computer", "assign", "COMPUTER", "put a computer into exactly these groups", 1, 1, NEED_WRITE, assign_options,
 		run_assign, report_assign,
 		"Holds from its next call on.  A computer that has not come yet is named by its id."},

@@ -175,6 +175,14 @@ void out_number(struct out *o, int64_t v)
 	add_value(o, o->form == OUT_TEXT ? number_for_people(o, kind, v) : number_for_programs(o, kind, v));
 }
 
+void out_counted(struct out *o, bool known, int64_t v)
+{
+	if (known)
+		out_number(o, v);
+	else
+		out_text(o, SL0);
+}
+
 void out_field_text(struct out *o, const char *key, const char *title, struct slice s)
 {
 	out_field(o, key, title, CELL_TEXT);

@@ -82,6 +82,7 @@ void out_field(struct out *o, const char *key, const char *title, enum cell kind
 void out_text(struct out *o, struct slice s); /* absent = null, shown as "-" */
 void out_str(struct out *o, const char *z);
 void out_number(struct out *o, int64_t v); /* CELL_NUMBER, CELL_BYTES, CELL_TIME, CELL_BOOL */
+void out_counted(struct out *o, bool known, int64_t v); /* null, shown as "-", where it is not known */
 
 /* ---- a field with its value ---- */
 void out_field_text(struct out *o, const char *key, const char *title, struct slice s); /* empty counts as absent */

@@ -156,7 +156,7 @@ static void help_options(const struct option_row *o)
 {
 	for (; o && o->name; o++) {
 		char left[64];
-		snprintf(left, sizeof(left), "--%s%s%s", o->name, gap(o->arg), o->arg ? o->arg : "");
+		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->arg && o->arg[0] == '[' ? "" : gap(o->arg), o->arg ? o->arg : "");
 		printf("      %-24s %s\n", left, o->help);
 	}
 }
@@ -228,7 +228,7 @@ static int take_option(struct ctl *c, int argc, char **argv, int *i)
 	if (c->nopt == CTL_VALUES)
 		return err_set(&c->err, E_USAGE, "more than %d options", CTL_VALUES);
 	const char *value = eq ? eq + 1 : "";
-	if (o->arg && !eq) {
+	if (o->arg && !eq && o->arg[0] != '[') {
 		if (*i + 1 == argc)
 			return err_set(&c->err, E_USAGE, "--%s needs a value: %s", o->name, o->arg);
 		value = argv[++*i];

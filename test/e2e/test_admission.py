@@ -303,19 +303,32 @@ class Limits(unittest.TestCase):
             harness.Computer(s.via("127.0.0.14")).handshake()
         self.assertEqual(refused.exception.code, "ServerBusy")
 
+    def came(self, id, *visits):
+        for name, last in visits:
+            harness.Computer(self.server.via(f"127.0.0.{last}"), name=name, id=id).get_auth_cookie()
+
+    def flags(self):
+        return {r["id"]: r["flags"] for r in self.server.ctl_json("computer", "list")}
+
+    # two clones, one renamed, one that roams
     def test_an_id_that_alternates_between_two_computers_is_shown_with_what_to_do(self):
-        s, id = self.server, "33333333-3333-3333-3333-333333333333"
-        for name, source in (("laptop", "127.0.0.20"), ("laptop", "127.0.0.21"), ("laptop", "127.0.0.20")):
-            harness.Computer(s.via(source), name=name, id=id).get_auth_cookie()
-        self.assertNotIn("elsewhere", s.ctl_json("computer", "show", id))  # it roams
-        for name, source in (("clone", "127.0.0.22"), ("laptop", "127.0.0.20"), ("clone", "127.0.0.22")):
-            harness.Computer(s.via(source), name=name, id=id).get_auth_cookie()
-        self.assertEqual({r["id"]: r["elsewhere"] for r in s.ctl_json("computer", "list")}[id],
-                         "laptop at 127.0.0.20, changed 3 times, back 2")
-        self.assertIn("delete the value SusClientId", s.ctl("computer", "show", id).stdout)
-        lines = [line for line in s.log("auth").splitlines() if f"computer {id} was " in line]
-        self.assertEqual(len(lines), 3)
-        self.assertIn("was laptop at 127.0.0.20 and is now clone at 127.0.0.22 (so 3 times, 2 of them back)", lines[-1])
+        s, clone, renamed, roams = self.server, *("33333333-3333-3333-3333-33333333333%d" % n for n in range(3))
+        for _ in range(2):
+            self.came(roams, ("laptop", 20), ("laptop", 21), ("laptop", 22))
+        self.came(renamed, ("old", 20), ("old", 21), ("new", 22), ("new", 20))
+        self.came(clone, ("a", 20), ("b", 20), ("a", 21), ("b", 22))
+        flags = self.flags()
+        self.assertEqual([flags[id] for id in (clone, renamed, roams)], ["cloned", "renamed", None])
+        self.assertEqual([r["id"] for r in s.ctl_json("computer", "list", "--cloned")], [clone])
+        self.assertEqual([r["id"] for r in s.ctl_json("computer", "list", "--renamed")], [renamed])
+        shown = s.ctl_json("computer", "show", clone)
+        self.assertIn("delete the value SusClientId", shown["flags_mean"])
+        self.assertEqual([(f["name"], f["address"], f["returns"]) for f in shown["faces"]], [("b", "127.0.0.22", 1), ("a", "127.0.0.21", 1)])
+        self.assertNotIn("faces", s.ctl_json("computer", "show", roams))
+        lines = [line for line in s.log("auth").splitlines() if "delete the value SusClientId" in line]
+        self.assertEqual([f"computer {clone} was b at 127.0.0.20 and is a at 127.0.0.21 again (1 times so)" in lines[0],
+                          f"computer {clone} was a at 127.0.0.21 and is b at 127.0.0.22 again (2 times so)" in lines[1], len(lines)], [True, True, 2])
+        self.assertIn(f"computer {renamed} was old at 127.0.0.20 and is now new at 127.0.0.22", s.log("auth"))
 
 
 class Exposure(unittest.TestCase):

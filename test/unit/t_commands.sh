@@ -32,7 +32,7 @@ has()
 	name=$(echo "$1" | tr ' ' _)
 	# shellcheck disable=SC2086 # a noun and its verb
 	[ -e "$tmp/help.$name" ] || "$bin/wsusctl" $1 --help >"$tmp/help.$name"
-	grep -q -- "^ *$2\( \|\$\)" "$tmp/help.$name"
+	grep -q -- "^ *$2\( \|\[\|\$\)" "$tmp/help.$name"
 }
 
 # known WORDS...: a command of wsusctl with options that it has; what is wrong goes to standard output.
