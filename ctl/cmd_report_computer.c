@@ -7,6 +7,24 @@
 
 /* ---- who it is ---- */
 
+/* What is there of two texts. */
+static struct slice joined(struct ctl *c, struct slice a, const char *between, struct slice b)
+{
+	if (!a.n || !b.n)
+		return a.n ? a : b;
+	return arena_printf(&c->arena, "%.*s%s%.*s", SLF(a), between, SLF(b));
+}
+
+static void machine(struct ctl *c, const struct standing *s)
+{
+	const struct reported_machine *m = &s->machine;
+	struct slice os = arena_printf(&c->arena, "%d.%d.%d.%d", m->os[0], m->os[1], m->os[2], m->os[3]);
+	out_field_text(&c->out, "model", "Model", joined(c, m->brand, " ", m->model));
+	out_field_text(&c->out, "bios", "BIOS", joined(c, joined(c, s->bios_name, " ", m->bios), ", ", s->bios_date));
+	out_field_text(&c->out, "os_version", "System's version", m->os[0] ? os : SL0);
+	out_field_text(&c->out, "client_version", "Update agent", s->client_version);
+}
+
 static int identity(struct ctl *c, const struct computer *k, const struct standing *s, struct names *n)
 {
 	struct faces f;
@@ -23,7 +41,7 @@ static int identity(struct ctl *c, const struct computer *k, const struct standi
 		out_field_text(&c->out, "identity", "Identity", slice_of(identity_flag_names[f.flag]));
 	else if (c->json)
 		out_field_text(&c->out, "identity", "Identity", SL0);
-	out_field_text(&c->out, "client_version", "Update agent", s->client_version);
+	machine(c, s);
 	return E_OK;
 }
 
