@@ -163,7 +163,7 @@ static int summary_lists(struct ctl *c, const struct summary *s, size_t limit)
 	struct names *n;
 	struct update_rows rows;
 	struct update_filter f = {.needed = true, .unapproved = true, .limit = limit};
-	int rc = names_begin(&n, c->txn, &c->err);
+	int rc = names_begin(&n, c->txn, &c->arena, &c->err);
 	if (rc == E_OK)
 		rc = updates_gather(n, &f, &rows, &c->err);
 	if (rc != E_OK)
@@ -185,7 +185,7 @@ static int run_summary(struct ctl *c)
 	size_t limit;
 	int rc = report_number(c, "limit", SUMMARY_ROWS, &limit);
 	if (rc == E_OK)
-		rc = summary_gather(c->txn, c->now, &s, &c->err);
+		rc = summary_gather(c->txn, &c->arena, c->now, &s, &c->err);
 	if (rc != E_OK)
 		return rc;
 	out_object_begin(&c->out);
@@ -217,7 +217,7 @@ static int run_updates(struct ctl *c)
 	struct update_rows rows;
 	int rc = read_update_filter(c, &f);
 	if (rc == E_OK)
-		rc = names_begin(&n, c->txn, &c->err);
+		rc = names_begin(&n, c->txn, &c->arena, &c->err);
 	if (rc == E_OK)
 		rc = updates_gather(n, &f, &rows, &c->err);
 	if (rc != E_OK)
@@ -255,14 +255,14 @@ static void computer_cells(struct ctl *c, const struct computer_row *r)
 	out_text(o, r->system);
 	out_text(o, r->groups);
 	out_number(o, r->last_seen);
-	out_number(o, r->s.reported_at);
-	out_number(o, r->s.count[STATUS_NEEDED]);
-	out_number(o, r->s.count[STATUS_DOWNLOADED]);
-	out_number(o, r->s.count[STATUS_INSTALLED]);
-	out_number(o, r->s.count[STATUS_FAILED]);
-	out_number(o, r->s.reboot_since != 0);
-	out_text(o, sync_text(&c->arena, &r->s));
-	out_number(o, r->s.sync_at);
+	out_number(o, r->reported_at);
+	out_number(o, r->count[STATUS_NEEDED]);
+	out_number(o, r->count[STATUS_DOWNLOADED]);
+	out_number(o, r->count[STATUS_INSTALLED]);
+	out_number(o, r->count[STATUS_FAILED]);
+	out_number(o, r->reboot_since != 0);
+	out_text(o, sync_text(&c->arena, r->sync_result, r->sync_hresult));
+	out_number(o, r->sync_at);
 	out_text(o, r->id);
 }
 
@@ -275,10 +275,9 @@ struct gathering {
 static int gather_one(const struct computer *k, const struct standing *s, void *arg)
 {
 	struct gathering *g = arg;
-	struct computer_row row = {.id = k->id, .name = k->dns_name.n ? k->dns_name : SL0, .system = registered_system(k),
-		.last_seen = k->last_seen, .s = *s};
+	struct computer_row row = computer_row_of(k, s);
 	int rc = names_cohort(g->names, s->cohort, &row.groups, &g->c->err);
-	return rc == E_OK ? computer_rows_add(txn_arena(g->c->txn), &g->rows, &row, &g->c->err) : rc;
+	return rc == E_OK ? computer_rows_add(&g->c->arena, &g->rows, &row, &g->c->err) : rc;
 }
 
 static int run_computers(struct ctl *c)
@@ -290,7 +289,7 @@ static int run_computers(struct ctl *c)
 	if (rc == E_OK)
 		rc = report_number(c, "limit", 0, &limit);
 	if (rc == E_OK)
-		rc = names_begin(&g.names, c->txn, &c->err);
+		rc = names_begin(&g.names, c->txn, &c->arena, &c->err);
 	if (rc == E_OK)
 		rc = standing_each(c->txn, gather_one, &g, &c->err);
 	if (rc != E_OK)
@@ -334,9 +333,9 @@ static int group_fields(struct ctl *c, uint32_t no)
 	if (rc == E_OK && g.parent)
 		rc = group_get(c->txn, g.parent, &parent, &c->err);
 	if (rc == E_OK)
-		rc = scope_get(c->txn, no, SCOPE_BELOW, &below, &c->err);
+		rc = scope_get(c->txn, &c->arena, no, SCOPE_BELOW, &below, &c->err);
 	if (rc == E_OK)
-		rc = scope_get(c->txn, no, SCOPE_DIRECT, &direct, &c->err);
+		rc = scope_get(c->txn, &c->arena, no, SCOPE_DIRECT, &direct, &c->err);
 	if (rc != E_OK)
 		return rc;
 	out_field_text(&c->out, "group", "Group", g.name);
@@ -370,7 +369,7 @@ static int below_one(const struct group *g, void *arg)
 	struct scope s;
 	if (g->parent != b->group)
 		return E_OK;
-	int rc = scope_get(c->txn, g->no, SCOPE_BELOW, &s, &c->err);
+	int rc = scope_get(c->txn, &c->arena, g->no, SCOPE_BELOW, &s, &c->err);
 	if (rc != E_OK)
 		return rc;
 	const uint32_t v[] = {s.sum.computers, s.sum.reported, s.sum.needing, s.sum.failed, s.sum.up_to_date, s.sum.pending, s.sum.sync_failed};
@@ -387,7 +386,7 @@ static int group_lists(struct ctl *c, uint32_t no, size_t limit)
 	struct names *n;
 	struct update_rows rows;
 	struct update_filter f = {.group = no, .limit = limit};
-	int rc = names_begin(&n, c->txn, &c->err);
+	int rc = names_begin(&n, c->txn, &c->arena, &c->err);
 	if (rc == E_OK)
 		rc = updates_gather(n, &f, &rows, &c->err);
 	if (rc != E_OK)

@@ -94,7 +94,7 @@ static void standing_fields(struct ctl *c, const struct standing *s)
 		{"installations_bad", "Installations that failed", s->bad},
 	};
 	struct slice clock = clock_words(c, s->skew);
-	out_field_text(&c->out, "last_sync", "Result of the last scan", sync_text(&c->arena, s));
+	out_field_text(&c->out, "last_sync", "Result of the last scan", sync_text(&c->arena, s->sync_result, s->sync_hresult));
 	if (clock.p || c->json)
 		out_field_text(&c->out, "clock", "Its clock is", clock);
 	for (unsigned i = 0; i < COUNTOF(rows); i++)
@@ -257,7 +257,7 @@ const struct option_row report_computer_options[] = {
 static int show(struct ctl *c, const struct computer *k, const struct standing *s, size_t events)
 {
 	struct names *n;
-	int rc = names_begin(&n, c->txn, &c->err);
+	int rc = names_begin(&n, c->txn, &c->arena, &c->err);
 	if (rc == E_OK)
 		rc = identity(c, k, s, n);
 	if (rc != E_OK)

@@ -58,7 +58,7 @@ static int group_one(const struct group *g, void *arg)
 	struct scope s;
 	struct tally t;
 	struct slice approval = approval_of(v, g->no);
-	int rc = scope_get(c->txn, g->no, v->reach, &s, &c->err);
+	int rc = scope_get(c->txn, &c->arena, g->no, v->reach, &s, &c->err);
 	if (rc == E_OK)
 		rc = scope_tally(c->txn, &s, v->update_no, &t, &c->err);
 	if (rc != E_OK || (s.sum.computers == 0 && (!approval.p || v->reach == SCOPE_DIRECT)))
@@ -243,7 +243,7 @@ static int show(struct ctl *c, struct names *n, struct finding *f)
 	struct update_row u;
 	int rc = update_row_get(n, f->update_no, &u, &c->err);
 	if (rc == E_OK)
-		rc = scope_get(c->txn, 0, SCOPE_BELOW, &all, &c->err);
+		rc = scope_get(c->txn, &c->arena, 0, SCOPE_BELOW, &all, &c->err);
 	if (rc == E_OK)
 		rc = scope_tally(c->txn, &all, f->update_no, &u.count, &c->err);
 	if (rc != E_OK)
@@ -268,7 +268,7 @@ int report_update(struct ctl *c)
 	if (rc == E_OK)
 		rc = name_revision(c, c->pos[0], &r);
 	if (rc == E_OK)
-		rc = names_begin(&n, c->txn, &c->err);
+		rc = names_begin(&n, c->txn, &c->arena, &c->err);
 	if (rc != E_OK)
 		return rc;
 	f.update_no = r.update_no;

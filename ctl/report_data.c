@@ -40,9 +40,9 @@ static int find_direct(const struct cohort *c, void *arg)
 	return E_OK;
 }
 
-static int whole_server(struct txn *t, struct scope *out, struct err *e)
+static int whole_server(struct txn *t, struct arena *a, struct scope *out, struct err *e)
 {
-	out->v = ARENA_NEW(txn_arena(t), struct cohort);
+	out->v = ARENA_NEW(a, struct cohort);
 	if (!out->v)
 		return no_memory(e);
 	out->n = 1;
@@ -61,18 +61,48 @@ static void add_cohort(struct cohort *to, const struct cohort *c)
 	to->sync_failed += c->sync_failed;
 }
 
-int scope_get(struct txn *t, uint32_t group, enum scope_reach reach, struct scope *out, struct err *e)
+static int cohorts_below(struct txn *t, struct arena *a, uint32_t group, struct scope *out, struct err *e)
+{
+	struct cohort *v = NULL;
+	int rc = group_cohorts(t, group, &v, &out->n, e);
+	if (rc != E_OK)
+		return rc;
+	out->v = ARENA_ARRAY(a, struct cohort, out->n);
+	if (!out->v)
+		return no_memory(e);
+	if (out->n)
+		memcpy(out->v, v, out->n * sizeof(*v));
+	return E_OK;
+}
+
+/* What a look at one thing leaves in the transaction's arena, which is for one request, is dropped behind it. */
+static void scratch_begin(struct txn *t, struct arena *lent)
+{
+	*lent = *txn_arena(t);
+	arena_init(txn_arena(t), lent->cap);
+}
+
+static void scratch_end(struct txn *t, const struct arena *lent)
+{
+	arena_free(txn_arena(t));
+	*txn_arena(t) = *lent;
+}
+
+int scope_get(struct txn *t, struct arena *a, uint32_t group, enum scope_reach reach, struct scope *out, struct err *e)
 {
 	int rc;
+	struct arena lent;
 	*out = (struct scope){0};
+	scratch_begin(t, &lent);
 	if (reach == SCOPE_DIRECT) {
-		struct finding f = {.s = out, .a = txn_arena(t), .group = group, .e = e};
+		struct finding f = {.s = out, .a = a, .group = group, .e = e};
 		rc = cohort_each(t, find_direct, &f, e);
 	} else if (group == 0 || group == GROUP_ALL_COMPUTERS) {
-		rc = whole_server(t, out, e);
+		rc = whole_server(t, a, out, e);
 	} else {
-		rc = group_cohorts(t, group, &out->v, &out->n, e);
+		rc = cohorts_below(t, a, group, out, e);
 	}
+	scratch_end(t, &lent);
 	for (size_t i = 0; rc == E_OK && i < out->n; i++)
 		add_cohort(&out->sum, &out->v[i]);
 	return rc;
@@ -119,16 +149,16 @@ struct names {
 	size_t cohorts;
 };
 
-int names_begin(struct names **out, struct txn *t, struct err *e)
+int names_begin(struct names **out, struct txn *t, struct arena *a, struct err *e)
 {
 	struct server_state s;
 	int rc = server_state_get(t, &s, e);
 	if (rc != E_OK)
 		return rc;
-	struct names *n = ARENA_NEW(txn_arena(t), struct names);
+	struct names *n = ARENA_NEW(a, struct names);
 	if (!n)
 		return no_memory(e);
-	*n = (struct names){.t = t, .a = txn_arena(t), .updates = s.updates};
+	*n = (struct names){.t = t, .a = a, .updates = s.updates};
 	n->class = ARENA_ARRAY(n->a, struct slice, (size_t)s.updates + 1);
 	*out = n;
 	return n->class ? E_OK : no_memory(e);
@@ -224,11 +254,11 @@ struct slice error_text(struct arena *a, int32_t hresult)
 	return arena_printf(a, "0x%08X%s%s", (unsigned)hresult, k ? ": " : "", k ? k->means : "");
 }
 
-struct slice sync_text(struct arena *a, const struct standing *s)
+struct slice sync_text(struct arena *a, enum sync_result result, int32_t hresult)
 {
-	struct slice why = error_text(a, s->sync_hresult);
-	if (s->sync_result != SYNC_FAILED)
-		return s->sync_result == SYNC_SUCCEEDED ? SL("succeeded") : SL("never");
+	struct slice why = error_text(a, hresult);
+	if (result != SYNC_FAILED)
+		return result == SYNC_SUCCEEDED ? SL("succeeded") : SL("never");
 	return arena_printf(a, "failed%s%.*s", why.n ? ", " : "", SLF(why));
 }
 
@@ -301,7 +331,7 @@ static int fill_row(struct names *n, const struct revision *r, struct update_row
 	return classification(n, r->id, &out->classification, e);
 }
 
-int update_row_get(struct names *n, uint32_t update_no, struct update_row *out, struct err *e)
+static int row_get(struct names *n, uint32_t update_no, struct update_row *out, struct err *e)
 {
 	struct revision r;
 	struct update u;
@@ -317,6 +347,15 @@ int update_row_get(struct names *n, uint32_t update_no, struct update_row *out, 
 	if (rc == E_OK)
 		rc = fill_row(n, &r, out, e);
 	return rc == E_OK ? approvals_get(n, ids, nids, out, e) : rc;
+}
+
+int update_row_get(struct names *n, uint32_t update_no, struct update_row *out, struct err *e)
+{
+	struct arena lent;
+	scratch_begin(n->t, &lent);
+	int rc = row_get(n, update_no, out, e);
+	scratch_end(n->t, &lent);
+	return rc;
 }
 
 const char *const update_sort_names[UPDATE_SORT__N] = {
@@ -407,7 +446,7 @@ int updates_gather(struct names *n, const struct update_filter *f, struct update
 	struct adding all = {.n = n->updates};
 	size_t cap = 0;
 	*out = (struct update_rows){0};
-	int rc = scope_get(n->t, f->group, SCOPE_BELOW, &s, e);
+	int rc = scope_get(n->t, n->a, f->group, SCOPE_BELOW, &s, e);
 	all.v = rc == E_OK ? ARENA_ARRAY(n->a, struct tally, (size_t)all.n + 1) : NULL;
 	if (!all.v)
 		return rc == E_OK ? no_memory(e) : rc;
@@ -428,8 +467,25 @@ int updates_gather(struct names *n, const struct update_filter *f, struct update
 
 /* ---- computers ---- */
 
+struct slice registered_system(const struct computer *k)
+{
+	struct ComputerInfo info;
+	if (k->info.n == 0 || computer_info_unpack(k->info, &info) != E_OK)
+		return SL0;
+	return or_absent(os_name(&info));
+}
+
 const char *const computer_sort_names[COMPUTER_SORT__N] = {
 	[BY_NAME] = "name", [BY_OPEN] = "needed", [BY_FAILURES] = "failed", [BY_CONTACT] = "contact", [BY_REPORT] = "report"};
+
+struct computer_row computer_row_of(const struct computer *k, const struct standing *s)
+{
+	struct computer_row row = {.id = k->id, .name = or_absent(k->dns_name), .system = registered_system(k), .last_seen = k->last_seen,
+		.reported_at = s->reported_at, .sync_at = s->sync_at, .reboot_since = s->reboot_since, .sync_result = s->sync_result,
+		.sync_hresult = s->sync_hresult};
+	memcpy(row.count, s->count, sizeof(row.count));
+	return row;
+}
 
 int computer_rows_add(struct arena *a, struct computer_rows *rows, const struct computer_row *row, struct err *e)
 {
@@ -451,15 +507,15 @@ static int by_name(const void *a, const void *b)
 static int by_open(const void *a, const void *b)
 {
 	const struct computer_row *x = a, *y = b;
-	int d = more_first((int64_t)x->s.count[STATUS_NEEDED] + x->s.count[STATUS_DOWNLOADED],
-		(int64_t)y->s.count[STATUS_NEEDED] + y->s.count[STATUS_DOWNLOADED]);
+	int d = more_first((int64_t)x->count[STATUS_NEEDED] + x->count[STATUS_DOWNLOADED],
+		(int64_t)y->count[STATUS_NEEDED] + y->count[STATUS_DOWNLOADED]);
 	return d ? d : by_name(a, b);
 }
 
 static int by_failures(const void *a, const void *b)
 {
 	const struct computer_row *x = a, *y = b;
-	int d = more_first(x->s.count[STATUS_FAILED], y->s.count[STATUS_FAILED]);
+	int d = more_first(x->count[STATUS_FAILED], y->count[STATUS_FAILED]);
 	return d ? d : by_open(a, b);
 }
 
@@ -473,7 +529,7 @@ static int by_contact(const void *a, const void *b)
 static int by_report(const void *a, const void *b)
 {
 	const struct computer_row *x = a, *y = b;
-	int d = more_first(y->s.reported_at, x->s.reported_at);
+	int d = more_first(y->reported_at, x->reported_at);
 	return d ? d : by_name(a, b);
 }
 
@@ -517,14 +573,6 @@ struct passing {
 	tick_t stale_before;
 	struct err *e;
 };
-
-struct slice registered_system(const struct computer *k)
-{
-	struct ComputerInfo info;
-	if (k->info.n == 0 || computer_info_unpack(k->info, &info) != E_OK)
-		return SL0;
-	return or_absent(os_name(&info));
-}
 
 static int pass_one(const struct computer *k, const struct standing *s, void *arg)
 {
@@ -598,9 +646,9 @@ static int count_errors(struct passing *p)
 	return count_texts(p->a, text, p->nerror, &p->s->error, &p->s->nerror, p->e);
 }
 
-static int pass_computers(struct txn *t, struct summary *s, struct err *e)
+static int pass_computers(struct txn *t, struct arena *a, struct summary *s, struct err *e)
 {
-	struct passing p = {.s = s, .a = txn_arena(t), .e = e};
+	struct passing p = {.s = s, .a = a, .e = e};
 	p.stale_before = s->at - s->settings.stale_days * 86400 * TICKS_PER_SECOND;
 	int rc = standing_each(t, pass_one, &p, e);
 	if (rc == E_OK)
@@ -610,7 +658,7 @@ static int pass_computers(struct txn *t, struct summary *s, struct err *e)
 	return rc == E_OK ? count_texts(p.a, p.system, p.n, &s->system, &s->nsystem, e) : rc;
 }
 
-int summary_gather(struct txn *t, tick_t now, struct summary *out, struct err *e)
+int summary_gather(struct txn *t, struct arena *a, tick_t now, struct summary *out, struct err *e)
 {
 	struct scope all;
 	*out = (struct summary){.at = now, .behind = membership_behind(t)};
@@ -620,9 +668,9 @@ int summary_gather(struct txn *t, tick_t now, struct summary *out, struct err *e
 	if (rc == E_OK)
 		rc = server_counts(t, out->count, e);
 	if (rc == E_OK)
-		rc = scope_get(t, 0, SCOPE_BELOW, &all, e);
+		rc = scope_get(t, a, 0, SCOPE_BELOW, &all, e);
 	if (rc != E_OK)
 		return rc;
 	out->all = all.v[0];
-	return pass_computers(t, out, e);
+	return pass_computers(t, a, out, e);
 }

@@ -1,7 +1,8 @@
 /* report_data.h -- what reports say, gathered from the counts of the store: for `wsusctl report` and for the page in HTML.
  *
  * No status record is read, but those of the one computer, or the one update of each computer, that is asked about: at
- * 100,000 computers everything here takes a fraction of a second.  Texts and rows lie in the arena of the transaction. */
+ * 100,000 computers everything here takes a fraction of a second.  Rows and what is put together lie in the arena that is given, as there
+ * may be many; texts out of the store are borrowed from the transaction. */
 #ifndef CTL_REPORT_DATA_H
 #define CTL_REPORT_DATA_H
 
@@ -17,14 +18,14 @@ struct scope {
 	size_t n;
 	struct cohort sum; /* without updates_needed and updates_failed, which do not add up */
 };
-int scope_get(struct txn *t, uint32_t group, enum scope_reach reach, struct scope *out, struct err *e) MUST_CHECK;
+int scope_get(struct txn *t, struct arena *a, uint32_t group, enum scope_reach reach, struct scope *out, struct err *e) MUST_CHECK;
 /* Counts of one update there, of all seven statuses. */
 int scope_tally(struct txn *t, const struct scope *s, uint32_t update_no, struct tally *out, struct err *e) MUST_CHECK;
 
 /* ---- names ---- */
 
 struct names; /* what is looked up again and again: classifications, groups, what cohorts are called */
-int names_begin(struct names **out, struct txn *t, struct err *e) MUST_CHECK;
+int names_begin(struct names **out, struct txn *t, struct arena *a, struct err *e) MUST_CHECK;
 /* Joined by ", "; absent: not known. */
 int names_cohort(struct names *n, uint32_t cohort, struct slice *out, struct err *e) MUST_CHECK;
 /* "0x80244022: HTTP 503: overloaded or not there."  Absent for 0. */
@@ -32,7 +33,7 @@ struct slice error_text(struct arena *a, int32_t hresult);
 /* The name of its operating system; absent: it did not register, or with words of no known one. */
 struct slice registered_system(const struct computer *k);
 /* "succeeded", "failed, 0x80244022: ...", "never". */
-struct slice sync_text(struct arena *a, const struct standing *s);
+struct slice sync_text(struct arena *a, enum sync_result result, int32_t hresult);
 /* Is this status what an administrator has to do with: needed, downloaded, failed or waiting for a restart? */
 bool status_is_open(enum update_status s);
 
@@ -73,9 +74,13 @@ int updates_gather(struct names *n, const struct update_filter *f, struct update
 
 struct computer_row {
 	struct slice id, name, system, groups; /* absent if not known */
-	tick_t last_seen;
-	struct standing s;
+	tick_t last_seen, reported_at, sync_at, reboot_since; /* as in struct standing, like what follows */
+	enum sync_result sync_result;
+	int32_t sync_hresult;
+	uint32_t count[STATUS__N];
 };
+/* But groups. */
+struct computer_row computer_row_of(const struct computer *k, const struct standing *s);
 enum computer_sort { BY_NAME, BY_OPEN, BY_FAILURES, BY_CONTACT, BY_REPORT, COMPUTER_SORT__N };
 extern const char *const computer_sort_names[COMPUTER_SORT__N]; /* "name", "needed", "failed", "contact", "report" */
 struct computer_rows {
@@ -104,7 +109,7 @@ struct summary {
 	size_t nsystem, nerror;             /* most first */
 	bool behind;                        /* computers changed groups and the counts of groups do not have it yet */
 };
-int summary_gather(struct txn *t, tick_t now, struct summary *out, struct err *e) MUST_CHECK;
+int summary_gather(struct txn *t, struct arena *a, tick_t now, struct summary *out, struct err *e) MUST_CHECK;
 extern const struct count_name { /* of the 18, for people */
 	const char *key, *title;
 } count_names[SERVER_COUNT__N];
