@@ -1166,6 +1166,14 @@ static int audit_index(struct audit *a)
 	return rc;
 }
 
+static int audit_reports(struct audit *a)
+{
+	unsigned n = 0;
+	int rc = report_audit(a->t, a->found, a->arg, &n, a->e);
+	a->n += n;
+	return rc;
+}
+
 int store_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
 {
 	struct audit a = {.t = t, .found = found, .arg = arg, .e = e};
@@ -1183,6 +1191,8 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	/* a damaged catalog has no index to compare with: its rows come first */
 	if (rc == E_OK && a.n == 0)
 		rc = audit_index(&a);
+	if (rc == E_OK && a.n == 0)
+		rc = audit_reports(&a);
 	arena_free(&a.arena);
 	arena_free(txn_arena(t));
 	*txn_arena(t) = lent;
