@@ -394,8 +394,7 @@ static int mark_changed(struct keeper *k, const struct fact_change *c)
 	for (size_t i = 0; i < c->nchanged; i++)
 		if (c->changed[i] < ix.rows)
 			bit_set(changed, c->changed[i]);
-	if (l->files)
-		mark_bundles(&ix, changed);
+	mark_bundles(&ix, changed);
 	for (uint32_t id = 1; id < ix.rows; id++)
 		if (bit_test(changed, id)) {
 			uint32_t no = index_row(&ix, id).update_no;
