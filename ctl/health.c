@@ -31,6 +31,7 @@ const struct limit_info health_limits[LIM__N] = {
 	[LIM_CA_WARN] = {"authority-warn", 90, "days left", "every computer must get the new one first"},
 	[LIM_CA_CRITICAL] = {"authority-critical", 30, "days left", "a server certificate cannot be longer than its authority"},
 	[LIM_SILENT_WARN] = {"silent-warn", 7, "days", "computers look once in 22 hours: a week is no weekend"},
+	[LIM_TROUBLED_WARN] = {"troubled-warn", 10, "percent of computers", "a few always are: more have a common cause"},
 	[LIM_TICK_WARN] = {"tick-warn", 5, "minutes", "the job runs every minute"},
 	[LIM_TICK_CRITICAL] = {"tick-critical", 60, "minutes", "administrators expect an approval to take effect in time"},
 	[LIM_FAULTS_WARN] = {"faults-warn", 5, "percent of requests", "the server's own failures are rare: overload at worst"},
@@ -285,6 +286,19 @@ static void check_fleet(const struct health_facts *f, struct finding *o)
 	judge_map(f, f->store.stat.fleet_used, f->store.stat.fleet_map, offsetof(struct growth, fleet), "WSUS_FLEET_MAP_MB", o);
 }
 
+#define TROUBLED_LEAST 5u
+
+/* Whether many of those that come cannot scan, or report no more; of few computers each is its own case. */
+static void judge_troubled(const struct health_facts *f, struct finding *o)
+{
+	const struct store_facts *s = &f->store;
+	if (s->troubled < TROUBLED_LEAST || (int64_t)s->troubled * 100 <= f->limit[LIM_TROUBLED_WARN] * s->week)
+		return;
+	what(o, "%u; of %u that came in the last week, scans of %u fail and %u have ceased to report", s->stat.computers, s->week, s->unscanned,
+		s->troubled - s->unscanned);
+	bad(o, LEVEL_WARNING, "`wsusctl report summary` has what they say of failed scans, `wsusctl log --faults` what they were told");
+}
+
 static void check_computers(const struct health_facts *f, struct finding *o)
 {
 	if (f->store.known != KNOWN) {
@@ -298,6 +312,8 @@ static void check_computers(const struct health_facts *f, struct finding *o)
 	what(o, "%u; %u came in the last day, %u in the last week", f->store.stat.computers, f->store.day, f->store.week);
 	if (f->now - f->store.newest > f->limit[LIM_SILENT_WARN] * DAY)
 		bad(o, LEVEL_WARNING, "can computers reach the server, and does their policy (WUServer) still name it?");
+	else
+		judge_troubled(f, o);
 }
 
 static void check_tick(const struct health_facts *f, struct finding *o)

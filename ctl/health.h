@@ -29,6 +29,7 @@ enum health_limit {
 	LIM_CA_WARN,
 	LIM_CA_CRITICAL,
 	LIM_SILENT_WARN,
+	LIM_TROUBLED_WARN,
 	LIM_TICK_WARN,
 	LIM_TICK_CRITICAL,
 	LIM_FAULTS_WARN,
@@ -91,6 +92,13 @@ struct store_facts { /* plain bytes: they come through a pipe */
 	struct store_stat stat;
 	unsigned hour, day, week, month; /* computers that came */
 	tick_t newest;
+	unsigned stale;     /* that did not for report.stale-days */
+	unsigned troubled;  /* of those of the week: their last scan failed, or they come and have ceased to report */
+	unsigned unscanned; /* of these, the former */
+	struct {
+		uint32_t reported, needing, failed, up_to_date, pending, sync_failed; /* computers */
+		uint32_t updates_needed, updates_failed;
+	} counts;
 	unsigned downstream_approved, downstream_pending; /* downstream servers */
 	struct wanted_totals wanted;
 	unsigned overdue; /* approvals whose go-live time has passed */

@@ -191,7 +191,19 @@ static void add_single(struct buf *b, const struct health_facts *f)
 		{f->store.known, "files_needed_bytes", "Their size.", (int64_t)y->needed_bytes},
 		{f->store.known, "files_failed", "Those of them that could not be fetched so far.", y->failed_files},
 	};
+	const struct single of_reports[] = {
+		{f->store.known, "computers_reported", "Computers that have told their updates.", f->store.counts.reported},
+		{f->store.known, "computers_needing", "Computers that need an update.", f->store.counts.needing},
+		{f->store.known, "computers_failed", "Computers on which an update failed.", f->store.counts.failed},
+		{f->store.known, "computers_up_to_date", "Computers that need no update.", f->store.counts.up_to_date},
+		{f->store.known, "computers_pending_restart", "Computers that wait for a restart.", f->store.counts.pending},
+		{f->store.known, "computers_sync_failed", "Computers whose last scan failed.", f->store.counts.sync_failed},
+		{f->store.known, "computers_stale", "Computers that have not come for report.stale-days.", f->store.stale},
+		{f->store.known, "updates_needed", "Updates that a computer needs.", f->store.counts.updates_needed},
+		{f->store.known, "updates_failed", "Updates that failed on a computer.", f->store.counts.updates_failed},
+	};
 	add_rows(b, rows, COUNTOF(rows));
+	add_rows(b, of_reports, COUNTOF(of_reports));
 	add_rows(b, of_sync, COUNTOF(of_sync));
 }
 

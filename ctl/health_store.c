@@ -8,6 +8,7 @@
 #include "ctl/health_store.h"
 #include "store/need.h"
 #include "store/parent.h"
+#include "store/report.h"
 #include "store/schedule.h"
 
 #define DAY (86400 * TICKS_PER_SECOND)
@@ -16,7 +17,7 @@
 struct look {
 	struct store_facts *f;
 	struct txn *t;
-	tick_t now;
+	tick_t now, stale; /* from how long on */
 };
 
 static int look_at_revision(const struct revision *v, void *arg)
@@ -47,16 +48,53 @@ static int look_at_slice(struct look *l, struct err *e)
 	return revision_each(l->t, from, from + HEALTH_SLICE - 1, look_at_revision, l, e);
 }
 
-static int look_at_computer(const struct computer *c, void *arg)
+/* A scan is followed by a report within the day. */
+static bool has_ceased_to_report(const struct computer *c, const struct standing *s)
+{
+	return s->reported_at != 0 && c->last_seen - s->reported_at > 3 * DAY;
+}
+
+static int look_at_computer(const struct computer *c, const struct standing *s, void *arg)
 {
 	struct look *l = arg;
 	tick_t age = l->now - c->last_seen;
+	bool unscanned = s->sync_result == SYNC_FAILED;
+	l->f->stale += age > l->stale;
+	l->f->unscanned += age < 7 * DAY && unscanned;
+	l->f->troubled += age < 7 * DAY && (unscanned || has_ceased_to_report(c, s));
 	l->f->hour += age < DAY / 24;
 	l->f->day += age < DAY;
 	l->f->week += age < 7 * DAY;
 	l->f->month += age < 30 * DAY;
 	l->f->newest = MAX(l->f->newest, c->last_seen);
 	return E_OK;
+}
+
+static int look_at_counts(struct look *l, struct err *e)
+{
+	struct cohort all;
+	int rc = cohort_get(l->t, COHORT_ALL, &all);
+	if (rc != E_OK)
+		return rc == E_NOTFOUND ? E_OK : err_set(e, (enum errcode)rc, "the counts of computers: %s", err_name(rc));
+	l->f->counts.reported = all.reported;
+	l->f->counts.needing = all.needing;
+	l->f->counts.failed = all.failed;
+	l->f->counts.up_to_date = all.up_to_date;
+	l->f->counts.pending = all.pending;
+	l->f->counts.sync_failed = all.sync_failed;
+	l->f->counts.updates_needed = all.updates_needed;
+	l->f->counts.updates_failed = all.updates_failed;
+	return E_OK;
+}
+
+static int look_at_computers(struct look *l, struct err *e)
+{
+	struct settings set;
+	int rc = settings_get(l->t, &set, e);
+	l->stale = set.stale_days * DAY;
+	if (rc == E_OK)
+		rc = standing_each(l->t, look_at_computer, l, e);
+	return rc == E_OK ? look_at_counts(l, e) : rc;
 }
 
 static int look_at_downstream(const struct downstream *d, void *arg)
@@ -158,7 +196,7 @@ static int look(struct look *l, struct err *e)
 	if (rc == E_OK)
 		rc = look_at_slice(l, e);
 	if (rc == E_OK)
-		rc = computer_each(l->t, look_at_computer, l, e);
+		rc = look_at_computers(l, e);
 	if (rc == E_OK)
 		rc = downstream_each(l->t, look_at_downstream, l, e);
 	if (rc == E_OK)

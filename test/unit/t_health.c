@@ -1,4 +1,5 @@
 /* t_health.c -- the checks of `wsusctl health` over made-up facts, and what is told when, under a frozen clock. */
+#include "store/report.h"
 #include "test/unit/store_fixture.h"
 
 #include <fcntl.h>
@@ -231,6 +232,15 @@ static void test_computers_ticks_faults(void **state)
 	expect(&f, "computers", LEVEL_OK, "5;");
 	f.store.newest = NOW - 8 * DAY;
 	expect(&f, "computers", LEVEL_WARNING, "0 in the last week");
+	f.store.newest = NOW;
+	f.store.stat.computers = 60;
+	f.store.troubled = f.store.unscanned = 4;
+	f.store.week = 30;
+	expect(&f, "computers", LEVEL_OK, "60;"); /* many of 30, but each is its own case */
+	f.store.troubled = 5;
+	expect(&f, "computers", LEVEL_WARNING, "of 30 that came in the last week, scans of 4 fail and 1 have ceased to report");
+	f.store.week = 50;
+	expect(&f, "computers", LEVEL_OK, "60;"); /* a tenth is not more than a tenth */
 	f.store.overdue = 2;
 	f.store.overdue_since = NOW - 4 * MINUTE;
 	expect(&f, "tick", LEVEL_OK, "2 approvals");
@@ -561,12 +571,16 @@ static void test_numbers_for_prometheus(void **state)
 	struct buf b;
 	(void)state;
 	f.store.stat.computers = 7;
+	f.store.counts.needing = 3;
+	f.store.stale = 2;
 	f.authority.known = NOT_KNOWN;
 	buf_init(&b, 1 << 16);
 	health_metrics_add(&b, &f, v, 2);
 	buf_char(&b, '\0');
 	assert_non_null(strstr(b.p, "\nwsus_health_level{check=\"disk\"} 1\nwsus_health_level{check=\"scan\"} 0\n"));
 	assert_non_null(strstr(b.p, "# TYPE wsus_computers gauge\nwsus_computers 7\n"));
+	assert_non_null(strstr(b.p, "# TYPE wsus_computers_needing gauge\nwsus_computers_needing 3\n"));
+	assert_non_null(strstr(b.p, "\nwsus_computers_stale 2\n"));
 	assert_non_null(strstr(b.p, "\nwsus_disk_free_bytes 50000000000\n"));
 	assert_null(strstr(b.p, "certificate=\"authority\"")); /* not known */
 	assert_null(strstr(b.p, "requests_last_hour"));
@@ -591,6 +605,49 @@ static void test_a_store_is_looked_at(void **state)
 	assert_int_equal(0, truncate(path, 8192)); /* the two meta pages: whatever is read next is not there */
 	health_store_look(&f, dir, NOW);
 	assert_int_equal(FAILED_TO_KNOW, f.known);
+	fx_remove(dir);
+}
+
+static void come(struct txn *t, const char *id, tick_t at)
+{
+	struct computer c = {.id = slice_of(id), .dns_name = SL("pc"), .requested_groups = SL(""), .address = SL("10.0.0.1"), .last_seen = at};
+	OK(computer_contact(t, &c, &fx_err));
+}
+
+static void report_event(struct txn *t, const char *id, int16_t event_id, tick_t at)
+{
+	struct report_event event = {.instance = {{1}}, .at = at, .name_space = 1, .id = event_id, .source = 101, .hresult = -1};
+	struct report r = {.computer = slice_of(id), .client_time = at, .now = at, .event = &event, .n = 1};
+	struct report_outcome out;
+	OK(report_take(t, &r, &out, &fx_err));
+}
+
+static void test_what_computers_report_is_looked_at(void **state)
+{
+	char dir[256];
+	struct store_facts s;
+	struct fixture f;
+	(void)state;
+	fx_dir(dir);
+	OK(store_create(dir, &fx_err));
+	OK(store_open(&f.store, dir, STORE_ADMIN, &fx_err));
+	struct txn *t = fx_begin(&f, TXN_FLEET);
+	come(t, "good", NOW - HOUR);
+	come(t, "ceased", NOW - HOUR);
+	report_event(t, "ceased", 147, NOW - 5 * DAY);
+	come(t, "failing", NOW - HOUR);
+	report_event(t, "failing", 148, NOW - HOUR);
+	come(t, "stale", NOW - 31 * DAY);
+	report_event(t, "stale", 148, NOW - 31 * DAY);
+	fx_commit(&f);
+	store_close(&f.store);
+	health_store_look(&s, dir, NOW);
+	assert_int_equal(KNOWN, s.known);
+	assert_int_equal(4, s.stat.computers);
+	assert_int_equal(1, s.stale);
+	assert_int_equal(1, s.unscanned);
+	assert_int_equal(2, s.troubled);
+	assert_int_equal(2, s.counts.sync_failed);
 	fx_remove(dir);
 }
 
@@ -668,6 +725,7 @@ int main(void)
 		cmocka_unit_test(test_the_state_is_kept),
 		cmocka_unit_test(test_numbers_for_prometheus),
 		cmocka_unit_test(test_a_store_is_looked_at),
+		cmocka_unit_test(test_what_computers_report_is_looked_at),
 		cmocka_unit_test_setup_teardown(test_the_health_computer_is_noted_nowhere, fx_setup, fx_teardown),
 		cmocka_unit_test(test_children_are_bounded),
 		cmocka_unit_test(test_json_members),
