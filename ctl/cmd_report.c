@@ -463,5 +463,7 @@ const struct command report_commands[] = {
 		report_update, NULL, "CSV is the list of computers."},
 	{"report", "group", "NAME", "how far the computers of a group are, and what they need most", 1, 1, NEED_READ, group_options, run_group,
 		NULL, "CSV is the list of updates."},
+	{"report", "html", "FILE", "one page with charts, to be mailed or opened in a browser", 1, 1, NEED_READ, NULL, report_html, NULL,
+		"FILE - is standard output.  The page has no script and fetches nothing.  A file that is there is replaced at once."},
 	{0},
 };

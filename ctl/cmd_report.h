@@ -30,6 +30,7 @@ void report_tally_fields(struct ctl *c, const struct tally *t);
 
 int report_computer(struct ctl *c); /* cmd_report_computer.c */
 int report_update(struct ctl *c);   /* cmd_report_update.c */
+int report_html(struct ctl *c);     /* cmd_report_html.c */
 extern const struct option_row report_computer_options[], report_update_options[];
 
 #endif
