@@ -17,6 +17,7 @@
 #include "store/langpack.h"
 #include "store/report_parts.h"
 #include "store/sync.h"
+#include "store/update_status.h"
 
 /* ================= the record of administrative changes ================= */
 
@@ -1003,6 +1004,47 @@ static int audit_face(struct slice key, struct slice value, void *arg)
 	return check_scanned(arg, DB_FACE, key, value, "the names");
 }
 
+/* What a standing sums up, if it is counted: one that was counted by the numbers of another catalog is not yet. */
+static void check_sums(struct audit *a, struct slice key, const struct standing *s)
+{
+	uint32_t count[STATUS__N], hidden, highest;
+	struct key cohort = key_u32(s->cohort);
+	struct slice v;
+	if (status_figures(a->t, key, count, &hidden, &highest) != E_OK)
+		return; /* the walk of those says so */
+	if (s->cohort != 0 && db_get(a->t, DB_COHORT, key_bytes(&cohort), &v) != E_OK)
+		return;
+	if (memcmp(count, s->count, sizeof(count)) != 0 || hidden != s->hidden)
+		say(a, "the standing of computer %.*s does not say how many of its updates have which status", SLF(key));
+}
+
+static int audit_standing(struct slice key, struct slice value, void *arg)
+{
+	struct audit *a = arg;
+	struct standing s;
+	if (!standing_row_good(key, value))
+		say(a, "the standing of computer %.*s cannot be read", SLF(key));
+	else if (standing_get(a->t, key, &s) != E_OK)
+		say(a, "there is a standing of computer %.*s, which is not there", SLF(key));
+	else
+		check_sums(a, key, &s);
+	return E_OK;
+}
+
+static int audit_status(struct slice key, struct slice value, void *arg)
+{
+	struct audit *a = arg;
+	struct slice row;
+	uint32_t count[STATUS__N], hidden, highest;
+	if (!status_row_good(key, value))
+		say(a, "the statuses of computer %.*s cannot be read", SLF(key));
+	else if (db_get(a->t, DB_STANDING, key, &row) != E_OK)
+		say(a, "there are statuses of computer %.*s, which has no standing", SLF(key));
+	else if (status_figures(a->t, key, count, &hidden, &highest) == E_OK && highest > a->last[COUNT_UPDATE])
+		say(a, "computer %.*s has a status of update %u, which was never given out", SLF(key), (unsigned)highest);
+	return E_OK;
+}
+
 static void check_downstream_row(struct audit *a, enum db db, struct slice key, struct slice value, const char *what)
 {
 	char hex[41] = "";
@@ -1132,6 +1174,8 @@ static const struct {
 	{DB_SCANNED, audit_scanned, NULL},
 	{DB_DEVICE, audit_device, NULL},
 	{DB_FACE, audit_face, NULL},
+	{DB_STANDING, audit_standing, NULL},
+	{DB_STATUS, audit_status, NULL},
 	{DB_DOWNSTREAM, audit_downstream, NULL},
 	{DB_WANTED, audit_wanted, NULL},
 #define SEGMENT(n) {DB_EVENT + (n), audit_event, NULL}
