@@ -112,16 +112,12 @@ static void note_tag(struct standing *s, struct slice misc)
 		set_text(&s->bios_date, value);
 }
 
-/* The latest event says what the machine is; it may leave out parts. */
-static void note_machine(struct batch *b)
+static void note_machine(struct standing *s, const struct report_event *v)
 {
 	static const struct reported_machine none;
-	if (b->nevents == 0)
-		return;
-	const struct report_event *v = b->event[b->nevents - 1].event;
-	struct reported_machine *m = &b->is.machine;
+	struct reported_machine *m = &s->machine;
 	for (size_t i = 0; i < v->nmisc; i++)
-		note_tag(&b->is, v->misc[i]);
+		note_tag(s, v->misc[i]);
 	set_text(&m->brand, v->machine.brand);
 	set_text(&m->model, v->machine.model);
 	set_text(&m->bios, v->machine.bios);
@@ -130,6 +126,15 @@ static void note_machine(struct batch *b)
 		memcpy(m->os, v->machine.os, sizeof(m->os));
 	if (v->machine.locale)
 		m->locale = v->machine.locale;
+}
+
+/* The latest event says last what the machine is; it may leave out parts. */
+static void note_batch(struct batch *b, const struct report *r)
+{
+	for (size_t i = 0; i < b->nevents; i++)
+		note_machine(&b->is, b->event[i].event);
+	b->is.reported_at = MAX(b->is.reported_at, r->now);
+	b->is.skew = skew_of(r);
 }
 
 /* ================= writing ================= */
@@ -193,9 +198,7 @@ int report_take(struct txn *t, const struct report *r, struct report_outcome *ou
 	if (rc == E_OK)
 		rc = batch_apply(&b);
 	if (rc == E_OK) {
-		note_machine(&b);
-		b.is.reported_at = MAX(b.is.reported_at, r->now);
-		b.is.skew = skew_of(r);
+		note_batch(&b, r);
 		rc = write_all(&b, out);
 	}
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
