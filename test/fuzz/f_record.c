@@ -12,6 +12,7 @@
 #include "store/parent.h"
 #include "store/replica.h"
 #include "store/scanned.h"
+#include "store/update_status.h"
 
 static struct store *store;
 static char dir[256];
@@ -196,6 +197,59 @@ static void try_computer(struct txn *t)
 	ASSERT(client_groups_get(t, &set, SL("pc"), &g, NULL) == E_OK && g.n <= LIMIT_CLIENT_GROUPS);
 }
 
+/* A batch for the computer whose record it is: a list, and a failure of an update that nobody knows. */
+static int try_report(struct txn *t, uint8_t batch)
+{
+	struct computer c = {.id = SL("pc"), .dns_name = SL(""), .requested_groups = SL(""), .address = SL(""), .last_seen = 1};
+	struct slice misc[] = {SL("U=01020300-0000-0000-0000-000000000000")};
+	struct report_event v[] = {{.instance = {{batch}}, .at = 5, .name_space = 1, .id = 156, .misc = misc, .nmisc = 1},
+		{.instance = {{batch, 1}}, .at = INT64_MAX, .name_space = 1, .id = 182, .update = guid}};
+	struct report r = {.computer = SL("pc"), .now = 10, .client_time = 10, .event = v, .n = COUNTOF(v)};
+	struct report_outcome out;
+	int rc = computer_contact(t, &c, NULL);
+	return rc == E_OK ? report_take(t, &r, &out, NULL) : rc;
+}
+
+static void try_standing(struct txn *t)
+{
+	struct standing s;
+	struct slice value = {from, (size_t)(end - from)};
+	bool good = standing_row_good(SL("pc"), value);
+	int rc = try_report(t, 1);
+	ASSERT(good ? rc == E_OK : rc == E_CORRUPT);
+	ASSERT(db_put(t, DB_STANDING, SL("pc"), value, NULL) == E_OK && standing_get(t, SL("pc"), &s) == rc);
+	if (!good)
+		return;
+	ASSERT(s.sync_result <= SYNC_FAILED);
+	inside(s.client_version);
+	inside(s.machine.architecture);
+}
+
+static int one_status(const struct status_row *r, void *arg)
+{
+	uint32_t *sum = arg;
+	ASSERT(r->status < STATUS__N && r->update_no <= UPDATE_NO_MAX);
+	*sum += 1;
+	return 0;
+}
+
+static void try_status(struct txn *t)
+{
+	struct slice value = {from, (size_t)(end - from)};
+	struct status_row r;
+	uint32_t rows = 0, count[STATUS__N], hidden, highest, after = 0;
+	bool good = status_row_good(SL("pc"), value);
+	(void)!try_report(t, 1); /* by now fleet/ belongs to this catalog */
+	ASSERT(db_put(t, DB_STATUS, SL("pc"), value, NULL) == E_OK);
+	int rc = status_each(t, SL("pc"), one_status, &rows, NULL);
+	ASSERT(!good || rc == E_OK);
+	ASSERT(status_get(t, SL("pc"), 3, &r) == E_OK || !good);
+	ASSERT(status_figures(t, SL("pc"), count, &hidden, &highest) == rc);
+	ASSERT(try_report(t, 2) == rc);
+	if (good) /* what is no more listed stays as a row */
+		ASSERT(status_each(t, SL("pc"), one_status, &after, NULL) == E_OK && after == rows);
+}
+
 static int one_downstream(const struct downstream *d, void *arg)
 {
 	(void)arg;
@@ -352,6 +406,7 @@ static const char choice_key[1 + sizeof(guid.b)] = {CHOICE_PRODUCT, 1, 2, 3};
 static const char mirror_key[1 + sizeof(guid.b)] = {1, 1, 2, 3};  /* a deployment, */
 static const char lacking_key[1 + sizeof(guid.b)] = {3, 1, 2, 3}; /* and one whose revision is not here */
 
+/* Seeds name them by position: what is new comes last. */
 static const struct target {
 	enum db db;
 	struct slice key;
@@ -371,9 +426,6 @@ static const struct target {
 	{DB_AUDIT, {"123456789012", 12}, try_audit},
 	{DB_EULA, {(const char *)guid.b, sizeof(guid.b)}, try_state},
 	{DB_COMPUTER, {"pc", 2}, try_computer},
-	{DB_SCANNED, {"pc", 2}, try_scanned},
-	{DB_DEVICE, {"pc\0\0\0", 5}, try_device},
-	{DB_FACE, {"pc", 2}, try_face},
 	{DB_DOWNSTREAM, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
 	{DB_ADMITTED, {(const char *)guid.b, sizeof(guid.b)}, try_downstream},
 	{DB_WANTED, {(const char *)sha1.b, sizeof(sha1.b)}, try_wanted},
@@ -383,6 +435,11 @@ static const struct target {
 	{DB_FETCH, {(const char *)sha1.b, sizeof(sha1.b)}, try_fetch},
 	{DB_MIRROR, {mirror_key, sizeof(mirror_key)}, try_mirror},
 	{DB_MIRROR, {lacking_key, sizeof(lacking_key)}, try_mirror},
+	{DB_STANDING, {"pc", 2}, try_standing},
+	{DB_STATUS, {"pc", 2}, try_status},
+	{DB_SCANNED, {"pc", 2}, try_scanned},
+	{DB_DEVICE, {"pc\0\0\0", 5}, try_device},
+	{DB_FACE, {"pc", 2}, try_face},
 };
 
 static void ignore(const char *text, void *arg)
