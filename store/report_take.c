@@ -201,5 +201,7 @@ int report_take(struct txn *t, const struct report *r, struct report_outcome *ou
 		note_batch(&b, r);
 		rc = write_all(&b, out);
 	}
+	if (rc == E_NOTFOUND) /* not the computer */
+		rc = err_set(e, E_CORRUPT, "what is kept of computer %.*s names what is not there", SLF(k.s));
 	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
