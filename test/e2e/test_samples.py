@@ -2,11 +2,15 @@
 and answer what they answered."""
 import json
 import subprocess
+import sys
 import tarfile
 import unittest
 
 import harness
 from harness import Computer, Instance
+
+sys.path.insert(0, str(harness.ROOT / "test/store-samples"))
+import make
 
 SAMPLES = harness.ROOT / "test/store-samples"
 NEWEST = harness.STORE_FORMAT
@@ -64,6 +68,11 @@ class Samples(unittest.TestCase):
                 # of format 3 and later
                 languages = server.ctl("config", "get", "sync.languages").stdout
                 self.assertEqual(languages, expected.get("languages", "all\n"))
+                # of format 5 and later; those that are older know who is there
+                counted = server.ctl_json("report", "summary")["computers"]
+                self.assertEqual(counted, len(expected["computers"]))
+                if "reports" in expected:
+                    self.assertEqual(make.reports(server), expected["reports"])
                 downstream = sorted([r["id"], r["name"], r["state"]] for r in server.ctl_json("downstream", "list"))
                 self.assertEqual(downstream, expected.get("downstream", []))
                 with server:

@@ -13,6 +13,7 @@ import tarfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import harness
 from harness import Computer, Instance
+from test_report import Reporter, event, status
 
 
 def answers(server, computer):
@@ -28,6 +29,20 @@ def answers(server, computer):
         "downstream": sorted((r["id"], r["name"], r["state"]) for r in ctl("downstream", "list")),
         "offered": {i: action for i, (_, action) in computer.offered().items()},
         "numbers": sorted(computer.known),
+        "reports": reports(server),
+    }
+
+
+COMPUTER = ("id", "needed", "failed", "installed", "pending_restart", "last_sync", "last_sync_at")
+SUMMARY = ("computers", "computers_needing", "computers_failed", "computers_reported", "updates_failed", "updates_needed")
+
+
+def reports(server):
+    """What is counted of what computers reported."""
+    summary = server.ctl_json("report", "summary")
+    return {
+        "computers": sorted([r[k] for k in COMPUTER] for r in server.ctl_json("report", "computers")),
+        "summary": [summary[k] for k in SUMMARY],
     }
 
 
@@ -46,13 +61,15 @@ def main(root, out):
         server.ctl("update", "import", documents / "updates")
         server.ctl("group", "create", "Pilot ring")
         server.ctl("group", "create", "Inner", "--parent", "Pilot ring")
-        computer = Computer(server, id="5a3d1e00-0000-4000-8000-000000000001", name="first.example.net").handshake()
+        computer = Reporter(server, id="5a3d1e00-0000-4000-8000-000000000001", name="first.example.net").handshake()
         Computer(server, id="5a3d1e00-0000-4000-8000-000000000002", name="second.example.net").handshake()
         server.ctl("computer", "assign", computer.id, "--group", "Inner")
         offered = sorted(r["id"] for r in server.ctl_json("update", "list", "--type", "software") if r["state"] == "offered")
         server.ctl("approve", offered[0], "--group", "Pilot ring")
         server.ctl("approve", offered[1], "--group", "All Computers", "--action", "detect", check=False)
         server.ctl("decline", offered[2])
+        computer.report(status(5, needed=offered[3:6], installed=offered[6:7]), event(147, 4),
+                        event(182, 3, update=offered[3], hresult=-2147012894))
         server.ctl("config", "set", "sync.languages", "en,de")
         server.ctl("downstream", "approve", "5a3d1e00-0000-4000-8000-0000000000d1", "--name", "branch.example.net")
         server.ctl("downstream", "block", "5a3d1e00-0000-4000-8000-0000000000d2", "--name", "stranger.example.net")
