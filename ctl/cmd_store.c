@@ -245,6 +245,35 @@ static int report_tick(struct ctl *c)
 	return E_OK;
 }
 
+/* ---- counting anew ---- */
+
+static int run_recount(struct ctl *c)
+{
+	struct txn *t;
+	struct cohort all;
+	int rc = txn_begin(c->store, TXN_FLEET, &t, &c->err);
+	if (rc == E_OK)
+		rc = report_recount(t, &c->err);
+	if (rc == E_OK)
+		rc = txn_commit(&t, &c->err);
+	txn_end(&t);
+	if (rc == E_OK)
+		rc = membership_catch_up(c->store, &c->err);
+	if (rc == E_OK)
+		rc = txn_begin(c->store, TXN_READ, &t, &c->err);
+	if (rc == E_OK)
+		rc = cohort_get(t, COHORT_ALL, &all);
+	txn_end(&t);
+	if (rc != E_OK)
+		return rc;
+	out_object_begin(&c->out);
+	out_field_number(&c->out, "computers", "Computers", CELL_NUMBER, all.computers);
+	out_field_number(&c->out, "reported", "Computers that reported", CELL_NUMBER, all.reported);
+	out_field_number(&c->out, "updates_needed", "Updates that are needed or failed", CELL_NUMBER, all.updates_needed);
+	out_object_end(&c->out);
+	return ctl_note(c, "store recount");
+}
+
 /* ---- generation ---- */
 
 static int run_adopt(struct ctl *c)
@@ -311,6 +340,8 @@ const struct command store_commands[] = {
 		NULL, run_audit, NULL, NULL},
 	{"store", "tick", "", "let what is due take effect: go-live times, files that came", 0, 0, NEED_WRITE, tick_options,
 		run_tick, report_tick, "To be run every minute, as scripts/jobs.sh does."},
+	{"store", "recount", "", "count anew what computers reported", 0, 0, NEED_STORE, NULL, run_recount, NULL,
+		"Nobody needs it as long as `wsusctl store audit` finds no wrong count.  Services go on meanwhile; reports are incomplete."},
 	{"store", "adopt", "", "start a new generation after moving a store to another machine", 0, 0, NEED_WRITE, NULL,
 		run_adopt, report_tick, "Every client renumbers its cache at its next scan."},
 	{"store", "history", "", "the record of administrative changes", 0, 0, NEED_READ, csv_options, run_history, NULL, NULL},
