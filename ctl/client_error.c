@@ -95,8 +95,8 @@ const struct client_error client_errors[] = {
 		"InvalidParameters: a computer or a program that is no Windows computer sent what the protocol forbids, or more than 8 MB.",
 		"The reason in the log names the part of the message; scan again, and if it stays, report it with that line.", FAULT_LINE},
 	{0x8024400E, "WU_E_PT_SOAP_SERVER", "The server could not do it now.",
-		"ServerBusy: a service does not run, has no memory or disk left, or too many computers came at once.  Reports end so as "
-		"long as no reporting service runs; computers keep them.",
+		"ServerBusy: a service does not run, has no memory or disk left, or too many computers came at once.  A computer keeps the "
+		"reports that end so, and sends them again.",
 		"See that the services run and that the disk has room (`wsusctl store stat`); computers come back by themselves.", FAULT_LINE},
 	{0x80244010, "WU_E_PT_EXCEEDED_MAX_SERVER_TRIPS", "A scan took more than 200 calls and was given up.",
 		"A first scan of a large catalog with small pages.  The next scan goes on where this one ended.",

@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT / "test/e2e")]
 from harness import children  # noqa: E402
 
 BIN, B = ROOT / "bin", ROOT / "build/test"
-PARTS = ("auth", "client", "content", "serversync", "nginx", "jobs")  # pid files of an instance
+PARTS = ("auth", "client", "content", "reporting", "serversync", "nginx", "jobs")  # pid files of an instance
 
 
 BEGAN = time.monotonic()

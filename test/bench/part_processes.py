@@ -21,7 +21,7 @@ LOAD_SECONDS = 4
 
 def service_options(state):
     store = ["-S", state / "store", "-K", state / "keys/master"]
-    return {"auth": store, "client": store, "content": ["-U", state / "selfupdate"], "serversync": store}
+    return {"auth": store, "client": store, "content": ["-U", state / "selfupdate"], "reporting": store, "serversync": store}
 
 
 def until_ready(service, options, state):

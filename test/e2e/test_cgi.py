@@ -81,7 +81,7 @@ class Cgi(unittest.TestCase):
 
 
 MANUAL = (ROOT / "doc/wsus-fcgi.7").read_text()
-SERVICES = ("auth", "client", "content", "serversync")
+SERVICES = ("auth", "client", "content", "reporting", "serversync")
 ARGUMENTS = {"content": "-U selfupdate -N content/names -J jobs"}  # the others have those of the manual's example
 
 

@@ -34,7 +34,7 @@ class DropIn(unittest.TestCase):
         cls.here = Beside("set_real_ip_from 127.0.0.1;\nreal_ip_header X-Peer;\n" + OTHER.format(port=cls.other))
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
-        for service in ("auth", "client", "content", "serversync"):
+        for service in ("auth", "client", "content", "reporting", "serversync"):
             cls.stack.enter_context(cls.here.service(service))
         cls.tested = cls.stack.enter_context(cls.here.served())
 

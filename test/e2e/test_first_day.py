@@ -22,7 +22,7 @@ SAME_FORM = [
 ]
 # What is told otherwise because this installation is not where a package puts it.
 NOT_THERE = [
-    (r"services: no sockets of services here", "services: 4 of 4 answer"),
+    (r"services: no sockets of services here", "services: 5 of 5 answer"),
     (r"^(Services +)no sockets here$", r"\1auth answers, client answers, content answers"),
     (r"^(  found by +)/etc/wsus-fcgi/wsus.conf:\d+$", r"\1the default"),
 ]
@@ -62,7 +62,7 @@ class FirstDay(unittest.TestCase):
         cls.here.set(url="https://wsus.example.org:8531")
         stack = contextlib.ExitStack()
         cls.addClassCleanup(stack.close)
-        for service in ("auth", "client", "content", "serversync"):
+        for service in ("auth", "client", "content", "reporting", "serversync"):
             stack.enter_context(cls.here.service(service))
         stack.enter_context(cls.here.served())
         cls.folder = temporary()

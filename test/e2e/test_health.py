@@ -81,7 +81,7 @@ class Well(Server):
         for line in lines[1:]:
             self.assertRegex(line, r"^OK       [a-z]+: .+$")
         self.assertIn("scan: https://localhost:", text)
-        self.assertIn("services: 4 of 4 answer", text)
+        self.assertIn("services: 5 of 5 answer", text)
         self.assertIn("sync: no server above is set", text)
         self.assertEqual(self.finding("certificate")["level"], "OK")
 
@@ -126,7 +126,7 @@ class Well(Server):
         shown = exposition(text)
         self.assertEqual(shown["wsus_health_level", "check", "scan"], 0)
         self.assertEqual(shown["wsus_computers", None, None], 0)
-        self.assertEqual({shown["wsus_service_up", "service", name] for name in ("auth", "client", "content", "serversync")}, {1})
+        self.assertEqual({shown["wsus_service_up", "service", name] for name in ("auth", "client", "content", "reporting", "serversync")}, {1})
         self.assertGreater(shown["wsus_scan_calls", None, None], 2)
         self.assertGreater(shown["wsus_certificate_end_timestamp_seconds", "certificate", "server"], time.time() + 800 * 86400)
         self.assertLess(abs(shown["wsus_check_timestamp_seconds", None, None] - time.time()), 600)
@@ -423,7 +423,7 @@ class Pages(Server):
         self.look()
         status, _, text = self.page("/health")
         self.assertEqual(status, 503)
-        self.assertRegex(text, r"^WSUS CRITICAL - scan: .*services: 1 of 4 do not answer; auth: ")
+        self.assertRegex(text, r"^WSUS CRITICAL - scan: .*services: 1 of 5 do not answer; auth: ")
         self.assertRegex(text, r"\nCRITICAL services: .* -> start wsus-auth again")
         status, _, text = self.page("/metrics")
         self.assertEqual((status, exposition(text)["wsus_service_up", "service", "auth"]), (200, 0))
@@ -518,7 +518,7 @@ class Troubles(Server):
         pid = self.server.pid("content")
         os.kill(pid, signal.SIGTERM)
         harness.wait_for(lambda: self.finding("services")["level"] == "CRITICAL", what="the end of the service")
-        self.assert_level("services", "CRITICAL", "1 of 4 do not answer; content")
+        self.assert_level("services", "CRITICAL", "1 of 5 do not answer; content")
         self.assert_level("scan", "OK", "calls")
 
 

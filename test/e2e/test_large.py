@@ -33,7 +33,7 @@ class Large(unittest.TestCase):
         cls.server.stop()
 
     def workers(self):
-        return [pid for part in ("auth", "client", "content", "serversync") for pid in self.server.workers(part)]
+        return [pid for part in ("auth", "client", "content", "reporting", "serversync") for pid in self.server.workers(part)]
 
     def test_a_fresh_client_ends_below_200_calls_and_workers_stay_small(self):
         state = self.server.state / "probe.state"

@@ -182,7 +182,7 @@ class Lines(unittest.TestCase):
         self.assertIn("GetAuthorizationCookie", self.server.ctl("log", other.id, "--service", "auth").stdout)
 
     def test_what_makes_no_sense_is_refused(self):
-        for words, said in ((["--since", "yesterday"], "is written"), (["--service", "x"], "auth, client, content, serversync or nginx"),
+        for words, said in ((["--since", "yesterday"], "is written"), (["--service", "x"], "auth, client, content, reporting, serversync or nginx"),
                             (["--last", "0"], "from 1 to"), (["--id", "12"], "is no ID")):
             done = self.server.ctl("log", *words, check=False)
             self.assertEqual(done.returncode, 2, words)
@@ -305,7 +305,7 @@ class Rotation(unittest.TestCase):
                 done = run(ROOT / "scripts/job.sh", "--state", server.state, "logs", env=env, check=False)
                 return done.returncode != 75 and done
             done = wait_for(job, what="the job")
-            self.assertRegex(done.stdout, r"Z logs: set aside: auth client content serversync\n\Z")
+            self.assertRegex(done.stdout, r"Z logs: set aside: auth client content reporting serversync\n\Z")
             self.wait_for_new(server)
             del env["WSUS_LOG_BYTES"]
             self.assertEqual(wait_for(job, what="the job").stdout, "")

@@ -73,7 +73,7 @@ class Life(unittest.TestCase):
     def test_services_and_nginx_workers_are_unprivileged(self):
         import pwd
         expected = pwd.getpwnam("www-data").pw_uid
-        for part in ("nginx", "auth", "client", "content", "serversync"):
+        for part in ("nginx", "auth", "client", "content", "reporting", "serversync"):
             workers = self.server.workers(part)
             self.assertGreaterEqual(len(workers), 1, part)
             for pid in workers:
@@ -82,12 +82,12 @@ class Life(unittest.TestCase):
                 self.assertEqual(set(uids), {str(expected)}, f"{part} {pid}")
 
     def test_workers_option_gives_the_number(self):
-        for part in ("auth", "client", "content", "serversync"):
+        for part in ("auth", "client", "content", "reporting", "serversync"):
             self.assertEqual(len(self.server.workers(part)), 4, part)
 
     def test_second_start_on_the_same_state_is_refused_and_changes_nothing(self):
         before = {k: v for k, v in tree(self.server.state).items() if not k.startswith("log")}
-        pids = [self.server.pid(p) for p in ("nginx", "auth", "client", "content", "serversync")]
+        pids = [self.server.pid(p) for p in ("nginx", "auth", "client", "content", "reporting", "serversync")]
         done = self.server.start(check=False)
         self.server.running = True
         self.assertEqual(done.returncode, 1)

@@ -56,7 +56,7 @@ class Sanitized(unittest.TestCase):
         self.no_finding()
 
     def no_finding(self):
-        pids = [pid for part in ("auth", "client", "content", "serversync") for pid in self.server.workers(part)]
+        pids = [pid for part in ("auth", "client", "content", "reporting", "serversync") for pid in self.server.workers(part)]
         self.server.stop()
         self.assertTrue(pids)
         for log in (self.server.state / "log").glob("*.log"):

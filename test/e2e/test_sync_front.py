@@ -159,7 +159,7 @@ class Stopped(unittest.TestCase):
             with contextlib.closing(server.connect()) as connection:  # the other service of downstream servers goes on
                 self.assertNotIn(b"ServerBusy", post(connection, AUTH_PATH)[2])
             found = server.ctl("health", "--json", check=False).stdout
-            self.assertIn("1 of 4 do not answer; serversync: ", found)
+            self.assertIn("1 of 5 do not answer; serversync: ", found)
             self.assertIn("start wsus-serversync again", found)
             row = server.ctl_json("log", "--service", "nginx", "--faults")[-1]
             self.assertEqual((row["result"], row["why"]), ("ServerBusy", "the service does not run, or ended"))

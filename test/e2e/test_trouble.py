@@ -18,7 +18,7 @@ GET_CONFIG = (f'<s:Envelope xmlns:s="{harness.SOAP}"><s:Body><GetConfig xmlns="{
               "</GetConfig></s:Body></s:Envelope>").encode()
 HEAD = (b"POST /ClientWebService/client.asmx HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml; charset=utf-8\r\n"
         b"Content-Length: %d\r\n\r\n")
-PARTS = ("nginx", "auth", "client", "content", "serversync")
+PARTS = ("nginx", "auth", "client", "content", "reporting", "serversync")
 
 
 class Clients(unittest.TestCase):

@@ -12,7 +12,7 @@ import unittest
 from harness import Computer, run, wait_for
 from installed import GROUP, USER, Beside, Installation
 
-SERVICES = ("auth", "client", "content", "serversync")
+SERVICES = ("auth", "client", "content", "reporting", "serversync")
 # systemd's own figure, 0 to 100; a unit that loses one larger protection is above it.
 EXPOSURE = 12
 WIDER = {"wsus-backup.service": 17, "wsus-certificate.service": 26, "wsus-health.service": 30, "wsus-sync.service": 20,

@@ -41,7 +41,7 @@ files() {
 
 start_services() {
 	pids=
-	for service in auth client content serversync; do
+	for service in auth client content reporting serversync; do
 		perl "$here/service.pl" "wsus-$service" 2 >>"$service.log" 2>&1 &
 		pids="$pids $!"
 		# shellcheck disable=SC2046,SC2034 # the number of tries is not looked at
@@ -123,7 +123,7 @@ step "wsus-setup joined nginx, and changes nothing the second time"
 [ "$(stat -c '%U %a' /var/lib/wsus-fcgi/keys/master)" = 'wsus 600' ] || fail "mode of the master secret"
 [ "$(stat -c '%U %a' /var/lib/wsus-fcgi/store/catalog/data.mdb)" = 'root 640' ] || fail "mode of the catalog"
 [ "$(stat -c '%U %a' /etc/wsus-fcgi/tls/ca.key)" = 'root 600' ] || fail "mode of the authority's key"
-for unit in wsus-auth.socket wsus-client.socket wsus-content.socket wsus-serversync.socket wsus-tick.timer wsus-fcgi.target; do
+for unit in wsus-auth.socket wsus-client.socket wsus-content.socket wsus-reporting.socket wsus-serversync.socket wsus-tick.timer wsus-fcgi.target; do
 	says enabled systemctl is-enabled "$unit"
 done
 systemd-analyze verify --man=no /lib/systemd/system/wsus-* 2>&1 | grep wsus >said || true

@@ -102,7 +102,7 @@ static void test_scan_and_services(void **state)
 	f.scan.known = FAILED_TO_KNOW;
 	expect(&f, "scan", LEVEL_UNKNOWN, "no scan could be made");
 	f.service[1].answers = false;
-	expect(&f, "services", LEVEL_CRITICAL, "1 of 4 do not answer");
+	expect(&f, "services", LEVEL_CRITICAL, "1 of 5 do not answer");
 	for (unsigned i = 0; i < HEALTH_SERVICES; i++)
 		f.service[i].known = NOT_KNOWN;
 	expect(&f, "services", LEVEL_OK, "no sockets");

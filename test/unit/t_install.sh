@@ -37,7 +37,7 @@ tools_run_from_there()
 
 services_run_from_there()
 {
-	for service in auth client content serversync; do
+	for service in auth client content reporting serversync; do
 		"$tmp/root/usr/lib/wsus-fcgi/wsus-$service" -h >"$tmp/help" && grep -q "usage: wsus-$service" "$tmp/help" || return 1
 	done
 }

@@ -126,7 +126,7 @@ static void a_request_is_read_back(void **state)
 	(void)state;
 	static const char awkward[] = "say \"no\" \\ to\r\nlines = \\x41 \xff \xe2\x82\xac";
 	struct log_request r = {.id = UINT64_C(0x00001234000000ff), .peer = SL("192.0.2.7"), .op = SL("Sync Updates=\"x\""),
-		.client = SL("c0ffee-1"), .name = SL("pc 1 rc=9"), .fault = SL("ServerChanged:0a-1"), .why = SL(awkward),
+		.client = SL("c0ffee-1"), .name = SL("pc 1 rc=9"), .events = SL("9 kept, 1 repeated"), .fault = SL("ServerChanged:0a-1"), .why = SL(awkward),
 		.remedy = SL("wait"), .rc = 7, .status = 500, .in = 26000, .out = UINT64_C(5000000000), .usec = 321};
 	struct log_entry l;
 	char v[2048];
@@ -144,7 +144,8 @@ static void a_request_is_read_back(void **state)
 		const char *want;
 	} fields[] = {{offsetof(struct log_entry, id), "00001234000000ff"}, {offsetof(struct log_entry, peer), "192.0.2.7"},
 		{offsetof(struct log_entry, op), "Sync Updates=\"x\""}, {offsetof(struct log_entry, client), "c0ffee-1"},
-		{offsetof(struct log_entry, name), "pc 1 rc=9"}, {offsetof(struct log_entry, fault), "ServerChanged"},
+		{offsetof(struct log_entry, name), "pc 1 rc=9"}, {offsetof(struct log_entry, events), "9 kept, 1 repeated"},
+		{offsetof(struct log_entry, fault), "ServerChanged"},
 		{offsetof(struct log_entry, fault_id), "0a-1"}, {offsetof(struct log_entry, why), awkward},
 		{offsetof(struct log_entry, remedy), "wait"}};
 	for (size_t i = 0; i < COUNTOF(fields); i++) {

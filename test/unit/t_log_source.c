@@ -109,7 +109,7 @@ static void descending(const unsigned *number, size_t n, unsigned first, unsigne
 }
 
 #define UNITS "--unit=wsus-auth.service --unit=wsus-client.service --unit=wsus-content.service " \
-	"--unit=wsus-serversync.service\n"
+	"--unit=wsus-reporting.service --unit=wsus-serversync.service\n"
 
 static unsigned got[30000];
 

@@ -11,7 +11,7 @@ bin=${1:-bin}
 # holds: WUSP-TRANSPORT-37
 services_cannot_name_a_peer()
 {
-	for service in wsus-auth wsus-client wsus-content wsus-serversync; do
+	for service in wsus-auth wsus-client wsus-content wsus-reporting wsus-serversync; do
 		nm -D --undefined-only "$bin/$service" >"$tmp/symbols" || return 1
 		grep -q ' accept' "$tmp/symbols" || { echo "$service accepts nothing" && return 1; }
 		! grep -E ' (getaddrinfo|gethostbyname|inet_|sendto|curl_|popen|system|exec)' "$tmp/symbols" || return 1

@@ -500,6 +500,41 @@ static void lists_and_texts_are_bounded(void **state)
 	}
 }
 
+/* will hold: WUSP-REPORT-18 */
+static void a_result_is_read_by_both_names(void **state)
+{
+	struct BasicData m;
+	static const char *const name[] = {"Win32HResult", "Win32Hresult"};
+	for (size_t i = 0; i < COUNTOF(name); i++) {
+		char text[200];
+		snprintf(text, sizeof(text), "<b><%s>-2145107943</%s><SourceID>101</SourceID></b>", name[i], name[i]);
+		assert_int_equal(read_it(*state, text, &BasicData_wire, &m), E_OK);
+		assert_true(WIRE_HAS(&m, BasicData, Win32HResult) && m.Win32HResult == (int32_t)0x80244019 && m.SourceID == 101);
+	}
+	assert_int_equal(read_it(*state, "<b><Win32Hresult>x</Win32Hresult></b>", &BasicData_wire, &m), E_INVALID_PARAMETERS);
+	assert_string_equal(((struct fixture *)*state)->e.text, "Win32HResult");
+	assert_int_equal(read_it(*state, "<b><win32hresult>x</win32hresult></b>", &BasicData_wire, &m), E_OK); /* none of the two */
+	assert_false(WIRE_HAS(&m, BasicData, Win32HResult));
+}
+
+/* A list of updates in a status event is one string. */
+static void a_string_of_an_event_may_be_as_long_as_the_request(void **state)
+{
+	struct fixture *f = *state;
+	struct ExtendedData m;
+	enum { UPDATES = 100000 };
+	buf_reset(&f->file);
+	buf_str(&f->file, "<e><MiscData><string>U=");
+	for (int i = 0; i < UPDATES; i++)
+		buf_printf(&f->file, "%08X-0000-4000-8000-000000000000;", (unsigned)i);
+	buf_str(&f->file, "</string><string>Q=1</string></MiscData></e>");
+	buf_char(&f->file, 0);
+	assert_int_equal(read_it(f, f->file.p, &ExtendedData_wire, &m), E_OK);
+	assert_int_equal(m.MiscData.n, 2);
+	assert_int_equal(m.MiscData.v[0].n, 2 + UPDATES * 37);
+	assert_slice(m.MiscData.v[1], "Q=1");
+}
+
 /* ---- each limit of each request, by its row ---- */
 
 /* A value of n letters or bytes. */
@@ -699,6 +734,8 @@ int main(void)
 		T(lists_of_mixed_spelling_keep_every_number),
 		T(a_bad_value_is_an_invalid_parameter_with_its_path),
 		T(lists_and_texts_are_bounded),
+		T(a_result_is_read_by_both_names),
+		T(a_string_of_an_event_may_be_as_long_as_the_request),
 		T(every_list_and_text_of_every_request_holds_its_limit_exactly),
 		T(bad_xml_inside_a_message_is_malformed),
 		T(absent_fields_are_left_out_and_required_ones_are_not),
