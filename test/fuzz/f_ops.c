@@ -3,8 +3,8 @@
  * First byte: '@' and above choose a row ('A' is the first) whose element the rest becomes the content of;
  * anything below sends the rest as the body.  Second byte: bit 0 a valid cookie first, bit 1 Xpress, bit 2
  * SOAP 1.2, bit 3 a valid authorization cookie first, bit 4 both of a server that was blocked since.  Cookies are those
- * of the row's service: of a computer or of a downstream server.  In a row's content a byte below 9 stands for what this
- * server alone knows: see words[].
+ * of the row's service: of a computer or of a downstream server.  In a row's content a byte that XML does not have stands
+ * for what this server alone knows, or for a part of a report: see words[].
  *
  * Invariants: an answer is 200 or a fault with 500; its length is its parts'; decoded it is well-formed XML;
  * the catalog never changes; a fault leaves the fleet as it was, but that a downstream server was here and that the known ones
@@ -22,15 +22,21 @@
 #include "store/downstream.h"
 #include "store/import.h"
 #include "store/publish.h"
+#include "store/report.h"
 #include "store/sync.h"
 
-static const struct service *const services[] = {&auth_service, &client_service, &serversync_service};
+static const struct service *const services[] = {&auth_service, &client_service, &serversync_service, &reporting_service};
 
 enum who { COMPUTER, SERVER, BLOCKED, WHO__N };
 static const struct guid server_id[WHO__N] = {[SERVER] = {{0xd1}}, [BLOCKED] = {{0xd2}}};
 static char dir[256], cookie_text[WHO__N][1024], auth_text[WHO__N][1024], anchor_now[ANCHOR_MAX];
-/* What bytes 1 to 8 of a row's content stand for. */
-static const char *const words[9] = {
+#define EVENT(number, id, update, misc) \
+	"<ReportingEvent><BasicData><TargetID><Sid>PC</Sid></TargetID><TimeAtTarget>2026-01-01T00:00:0" number "</TimeAtTarget><EventInstanceID>e" \
+	number "000000-0000-4000-8000-000000000001</EventInstanceID><NamespaceID>1</NamespaceID><EventID>" id "</EventID><UpdateID><UpdateID>" \
+	update "-0000-4000-8000-000000000001</UpdateID><RevisionNumber>1</RevisionNumber></UpdateID></BasicData><ExtendedData><MiscData>" misc \
+	"</MiscData></ExtendedData></ReportingEvent>"
+/* What bytes of a row's content stand for. */
+static const char *const words[] = {
 	[1] = anchor_now,
 	[2] = "<UpdateIdentity><UpdateID>a0000000-0000-4000-8000-000000000001</UpdateID><RevisionNumber>1</RevisionNumber></UpdateIdentity>",
 	[3] = "<UpdateIdentity><UpdateID>d0000000-0000-4000-8000-000000000001</UpdateID><RevisionNumber>1</RevisionNumber></UpdateIdentity>",
@@ -39,6 +45,11 @@ static const char *const words[9] = {
 	[6] = "<IdAndDelta><Id>c1000000-0000-4000-8000-000000000001</Id><Delta>true</Delta></IdAndDelta>",
 	[7] = "<base64Binary>gmQg5l7BD5wM34L6qM7WOQgy9eY=</base64Binary>",
 	[8] = "<Delta>true</Delta>",
+	[11] = "<computerId>pc</computerId>",
+	[12] = "<clientTime>2026-01-01T00:00:00Z</clientTime>",
+	[14] = EVENT("1", "156", "00000000", "<string>U=A0000000-0000-4000-8000-000000000001;B0000000-0000-4000-8000-000000000001</string>"),
+	[15] = EVENT("2", "182", "a0000000", "<string>F=1</string>"),
+	[16] = EVENT("3", "184", "b0000000", "<string>=</string>"),
 };
 static struct store *store;
 static struct sealer *sealer;
@@ -240,6 +251,15 @@ static int mix_wanted(const struct wanted *w, void *arg)
 	return 0;
 }
 
+static int mix_standing(const struct computer *c, const struct standing *s, void *arg)
+{
+	const tick_t times[] = {s->reported_at, s->status_at, s->sync_at, s->rebooted_at, s->reboot_since, s->inventory_at};
+	(void)c;
+	mix(arg, times, sizeof(times));
+	mix(arg, s->count, sizeof(s->count));
+	return 0;
+}
+
 static int count_pending(const struct downstream *d, void *arg)
 {
 	*(size_t *)arg += d->state == DOWNSTREAM_PENDING;
@@ -254,6 +274,7 @@ static uint64_t fleet_hash(void)
 	size_t pending = 0;
 	ASSERT(txn_begin(store, TXN_READ, &t, &e) == E_OK && computer_each(t, mix_computer, &h, &e) == E_OK);
 	ASSERT(wanted_each(t, mix_wanted, &h, &e) == E_OK && downstream_each(t, count_pending, &pending, &e) == E_OK);
+	ASSERT(standing_each(t, mix_standing, &h, &e) == E_OK);
 	ASSERT(pending <= LIMIT_DOWNSTREAM_PENDING);
 	ASSERT(txn_catalog_version(t) == catalog);
 	txn_end(&t);
@@ -263,7 +284,7 @@ static uint64_t fleet_hash(void)
 /* Computers and downstream servers talk to the same authorization service; its rows say by their namespace to which. */
 static enum who caller(const struct service *s, const struct op *op, uint8_t flags)
 {
-	if (s == &client_service || (s == &auth_service && !op->ns))
+	if (s == &client_service || s == &reporting_service || (s == &auth_service && !op->ns))
 		return COMPUTER;
 	return flags & 16 ? BLOCKED : SERVER;
 }
@@ -336,7 +357,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	if (size < 2)
 		return 0;
-	buf_init(&body, LIMIT_BODY);
+	buf_init(&body, LIMIT_BODY_REPORT);
 	add_body(&body, data[0], data[1], (struct slice){(const char *)data + 2, size - 2});
 	struct request r = {
 		.method = SL("POST"),
