@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import unittest
+import uuid
 
 import harness
 from harness import CLIENT, Computer, Fault, Instance, find, find_all, fault_code, payload, wait_for
@@ -33,7 +34,7 @@ class Damage(unittest.TestCase):
         cls.server.stop()
 
     def setUp(self):
-        self.at = {s: (self.server.state / f"log/{s}.log").stat().st_size for s in ("client", "auth")}
+        self.at = {s: (self.server.state / f"log/{s}.log").stat().st_size for s in ("client", "auth", "reporting")}
         self.good = {part: self.data(part).read_bytes() for part in ("catalog", "fleet")}
         self.spoilt = set()
         self.addCleanup(self.repair)
@@ -81,7 +82,7 @@ class Damage(unittest.TestCase):
         while self.spoilt:
             part = self.spoilt.pop()
             self.put(part, self.good[part])
-            for service in () if wait else ("client", "auth"):
+            for service in () if wait else ("client", "auth", "reporting"):
                 os.kill(self.server.pid(service), signal.SIGHUP)
             self.expect_files_in_use()
         self.expect_answers()
@@ -90,7 +91,7 @@ class Damage(unittest.TestCase):
         """By every worker: who found nothing wrong looks at the names now and then."""
         (self.store / "damaged").unlink(missing_ok=True)
         inodes = {(self.store / part / "lock.mdb").stat().st_ino for part in ("catalog", "fleet")}
-        wait_for(lambda: all(inodes <= self.inodes(pid) for s in ("client", "auth") for pid in self.server.workers(s)),
+        wait_for(lambda: all(inodes <= self.inodes(pid) for s in ("client", "auth", "reporting") for pid in self.server.workers(s)),
                  what="the new files to be opened")
 
     @staticmethod
@@ -344,6 +345,29 @@ class Fleet(Damage):
         self.repair(wait=True)
         self.assertIn(before.id, json.dumps(self.server.ctl_json("computer", "list")), "what it held is there again")
         self.assertEqual(len(self.said("client", "fleet/ is in use again")), 1)
+
+    # will hold: WUSP-REPORT-07
+    def test_reports_wait_for_it(self):
+        """A client forgets what was answered with true."""
+        computer = Computer(self.server).handshake()
+        instance = uuid.uuid4()
+        report = computer.cookie_xml() + (
+            f"<clientTime>2026-10-04T15:20:47Z</clientTime><eventBatch><ReportingEvent><BasicData><TimeAtTarget>2026-10-04T15:20:47Z</TimeAtTarget>"
+            f"<EventInstanceID>{instance}</EventInstanceID><NamespaceID>1</NamespaceID><EventID>147</EventID></BasicData></ReportingEvent></eventBatch>")
+        self.good["fleet"] = self.data("fleet").read_bytes()
+        self.put("fleet", b"words " * 9000)
+        self.spoilt.add("fleet")
+        wait_for(lambda: self.said("reporting", "fleet/ is stopped"), what="the damage to be met")
+        without = f"<computerId>{computer.id}</computerId>" + report[report.index("<clientTime>"):]
+        for operation, inner in (("ReportEventBatch", report), ("ReportEventBatch2", without),
+                                 ("ReportInventory", report[:report.index("<eventBatch>")] + "<inventory/>")):
+            for _ in range(5):
+                status, _, body = self.server.post(harness.REPORT, operation, inner)
+                self.assertEqual((status, fault_code(body)), (500, "ServerBusy"), operation)
+        self.repair()
+        status, _, body = self.server.post(harness.REPORT, "ReportEventBatch", report)
+        self.assertEqual((status, find(payload(body), "ReportEventBatchResult")), (200, "true"))
+        self.assertEqual(self.server.requests("reporting")[-1]["events"], '"1 kept"')
 
     def test_groups_that_computers_name_themselves_need_it(self):
         self.server.ctl("config", "set", "targeting", "client")

@@ -9,7 +9,6 @@ import gzip
 import os
 import re
 import signal
-import time
 import unittest
 import uuid
 
@@ -131,11 +130,6 @@ class Reports(Service):
     # will hold: WUSP-REPORT-04
     def test_an_empty_batch_is_fine(self):
         self.assertEqual(self.counts(), {"kept": 0})
-
-    def test_a_cookie_that_expired(self):
-        self.server.ctl("config", "set", "cookie.life-minutes", "1", check=False)
-        settings = {s["name"]: s for s in self.server.ctl_json("config", "show")}
-        self.assertTrue(any("cookie" in name for name in settings), settings)
 
     # will hold: WUSP-REPORT-01
     def test_neither_an_old_configuration_nor_no_registration_is_a_reason(self):
@@ -327,7 +321,7 @@ class NoRoom(Service):
 
     # will hold: WUSP-REPORT-07
     def test_server_busy_and_later_fine(self):
-        long = ["m=" + "x" * 4000] * 1
+        long = ["m=" + "x" * 4000]
         first = [event(misc=long) for _ in range(50)]
         self.assertEqual(self.counts(*first), {"kept": 50})
         huge = [event(misc=long) for _ in range(3000)]
@@ -338,3 +332,5 @@ class NoRoom(Service):
         self.assertEqual(self.counts(huge[0]), {"kept": 1})  # nothing of it was kept, and the rest goes on
 
 
+if __name__ == "__main__":
+    unittest.main()

@@ -245,6 +245,34 @@ class Toolkit(unittest.TestCase):
         self.assertIsNotNone(result["NewCookie"]["EncryptedData"])
         self.assertIs(result["Truncated"], False)
 
+    def event(self, instance, **more):
+        return {"BasicData": {
+            "TargetID": {"Sid": self.computer_id}, "SequenceNumber": 0, "TimeAtTarget": "2026-10-04T15:20:47Z", "EventInstanceID": instance,
+            "NamespaceID": 1, "EventID": 182, "SourceID": 101, "UpdateID": {"UpdateID": str(uuid.uuid4()), "RevisionNumber": 1},
+            "Win32HResult": -2145124329, "AppName": "<a & b>"},
+            "ExtendedData": {"ReplacementStrings": {"string": ["0x80240017", "Title"]}, "MiscData": {"string": ["F=0", "Q=1"]},
+                             "ProcessorArchitecture": "Amd64Compatible", "OSVersion": {
+                                 "Major": 10, "Minor": 0, "Build": 26200, "Revision": 1, "ServicePackMajor": 0, "ServicePackMinor": 0},
+                             "OSLocaleID": 1033}, "PrivateData": {}} | more
+
+    # will hold: WUSP-REPORT-06 WUSP-REPORT-42
+    def test_reports(self):
+        wsdl = zeep.Client(str(WSDL / "Reporting.wsdl"))
+        service = wsdl.create_service("{%s}WebServiceSoap" % harness.REPORT,
+                                      f"http://127.0.0.1:{self.server.port}{harness.PATHS[harness.REPORT]}")
+        one, two = str(uuid.uuid4()), str(uuid.uuid4())
+        when = "2026-10-04T15:20:47Z"
+        self.assertIs(service.ReportEventBatch(cookie=self.cookie, clientTime=when, eventBatch={"ReportingEvent": [self.event(one)]}), True)
+        self.assertIs(service.ReportEventBatch2(computerId=self.computer_id, clientTime=when, eventBatch={
+            "ReportingEvent": [self.event(one), self.event(two, ExtendedData=None, PrivateData=None)]}), True)
+        self.assertEqual([r["events"].split(",")[0] for r in self.server.requests("reporting")[-2:]], ['"1 kept', '"1 kept'])
+        self.assertEqual(service.GetRequiredInventoryType(cookie=self.cookie, rulesId=one, rulesVersion="1"), 0)
+        self.assertIs(service.ReportInventory(cookie=self.cookie, clientTime=when, inventory={
+            "IsCompressed": True, "RawXml": None, "CompressedXml": b"abc"}), True)
+        with self.assertRaises(zeep.exceptions.Fault) as caught:
+            service.ReportEventBatch(cookie=self.cookie, clientTime=when, eventBatch=None)
+        self.assertEqual([caught.exception.detail.findtext(n) for n in ("ErrorCode", "Message")], ["InvalidParameters", "eventBatch"])
+
     def test_zz_every_operation_of_the_wsdl_was_called(self):
         self.assertEqual(self.operations - self.used, set())
 
