@@ -24,6 +24,8 @@ CASES = {
              "<clientId>6f9619ff-8b86-d011-b42d-00c04fc964ff</clientId><dnsName>cgi.example.net</dnsName>", b"<CookieData>"),
     "client": (CLIENT, "/ClientWebService/client.asmx", "GetConfig", "<protocolVersion>2.90</protocolVersion>",
                b"<GetConfigResult>"),
+    "reporting": ("http://www.microsoft.com/SoftwareDistribution/Server/IMonitorable", "/ReportingWebService/ReportingWebService.asmx", "Ping",
+                  "<pingLevel>1</pingLevel>", b"<ServicesName>reporting</ServicesName>"),
 }
 
 

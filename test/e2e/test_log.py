@@ -127,10 +127,9 @@ class Lines(unittest.TestCase):
             self.assertIn("renumbers its cache", row["remedy"])
 
     def test_the_id_of_each_fault_of_nginx_leads_to_its_line(self):
-        self.assert_found(self.server.post(REPORT, "ReportEventBatch", "")[2], result="ServerBusy", service="nginx",
-                          why="this service is not offered")
-        self.assert_found(self.server.post_bytes(CLIENT, "GetConfig", b"x" * ((8 << 20) + 1))[2], result="InvalidParameters",
-                          why="larger than a message may be")
+        for ns, operation, megabytes in ((CLIENT, "GetConfig", 8), (REPORT, "ReportEventBatch", 24)):
+            self.assert_found(self.server.post_bytes(ns, operation, b"x" * ((megabytes << 20) + 1))[2], result="InvalidParameters",
+                              service="nginx", why="larger than a message may be")
         with Instance("none") as server:
             os.kill(server.pid("auth"), signal.SIGTERM)
             wait_for(lambda: not harness.alive(server.pid("auth")) or not server.workers("auth"), what="the service's end")

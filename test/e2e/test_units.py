@@ -27,7 +27,7 @@ class Units(unittest.TestCase):
 
     def all_units(self):
         units = sorted(self.here.units.iterdir())
-        self.assertEqual(len(units), 24)
+        self.assertEqual(len(units), 26)
         return units
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd-analyze")
