@@ -14,7 +14,7 @@
 #define LOOK_NS 250000000
 #define LOOKS_BEHIND 8 /* 2 s */
 #define BATCH 256
-#define TAILS 5 /* four files and the journal */
+#define TAILS (LOG_UNITS + 2) /* a file of each service, nginx's, and the journal */
 
 struct tail {
 	char *path; /* NULL: the journal */
@@ -136,6 +136,7 @@ static int look_at(struct follower *w, struct tail *t)
 
 static int add(struct follower *w, struct tail **out, struct err *e)
 {
+	ASSERT(w->ntail < TAILS);
 	struct tail *t = &w->tail[w->ntail++];
 	*t = (struct tail){.fd = -1, .room = malloc(LOG_LINE_MAX)};
 	*out = t;
