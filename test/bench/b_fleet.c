@@ -106,8 +106,10 @@ static void assign(uint64_t from, uint64_t end)
 {
 	char id[GUID_TEXT + 1];
 	OK(txn_begin(store, TXN_CATALOG, &t, &err));
-	for (uint64_t n = from; n < end; n++)
+	for (uint64_t n = from; n < end; n++) {
 		OK(assign_set(t, id_of(n, id), &group_no[n % groups], 1, &err));
+		arena_reset(txn_arena(t));
+	}
 	struct publish_report p;
 	OK(publish(t, now, &p, &err));
 	OK(txn_commit(&t, &err));

@@ -1,6 +1,6 @@
 /* b_load.c -- an HTTP/1.1 load generator that counts for each connection, so that none can starve unseen.
  *
- *   b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-m BYTES] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...
+ *   b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-m BYTES] [-q] [-e] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...
  *
  * Each connection is kept and sends the recorded requests in order, again and again; the next one leaves when the
  * answer to the last is complete.  NNN.req is sent as it is, or with -q with ?NNN behind its path, which is how
@@ -14,6 +14,9 @@
  *
  * -C: a file with a cookie in each line.  Each walk takes the next one and sends it in place of the recorded
  * EncryptedData: many computers out of the walk of one.
+ *
+ * -e: events that never happened before.  Each EventInstanceID is another one each time, and each clientTime and TimeAtTarget,
+ * which must have milliseconds, is now; an answer must be true.
  *
  * -m sets the largest segment: with that of a loopback a socket takes a whole page at once, with that of an Ethernet
  * (1448) it does not.
@@ -50,11 +53,14 @@ struct recorded {
 	char first[8];        /* of it, unless it is packed: then its length is all that holds */
 	bool check_first;
 	size_t cookie;        /* where its cookie begins; 0 = it has none */
+	uint32_t *stamp;      /* where an id or a time begins, that -e makes anew; the former first */
+	size_t ids, stamps;
 };
 
 struct connection {
 	int fd;
 	size_t at, walks;     /* the request that runs; how often the last one was answered */
+	char **own;           /* of each request, with -e: as this connection sends it now */
 	size_t cookie;        /* that it sends */
 	size_t sent;
 	char head[MAX_HEAD];
@@ -62,6 +68,7 @@ struct connection {
 	bool in_body, closing, done;
 	uint64_t want, got;   /* of the body */
 	char first[8];
+	bool is_true;         /* the answer has the word */
 	uint64_t began, longest, served;
 };
 
@@ -72,7 +79,7 @@ static size_t connections = 16, walks, least;
 static struct slice cookie[MAX_COOKIES]; /* all of one length */
 static size_t cookies, next_cookie;
 static double seconds = 5;
-static bool numbered;
+static bool numbered, fresh;
 static int segment; /* 0: the kernel's */
 static struct sockaddr_in peer;
 static int ep;
@@ -111,10 +118,65 @@ static void open_connection(struct connection *c)
 		quit("epoll_ctl", strerror(errno));
 }
 
+/* ---- events ---- */
+
+#define ID_TEXT 36
+#define STAMP_TEXT 24 /* 2026-10-04T15:20:47.680Z */
+
+static size_t find_tags(struct recorded *r, const char *tag, size_t width)
+{
+	size_t found = 0;
+	const char *p = r->bytes.p, *end = p + r->bytes.n;
+	while ((p = memmem(p, (size_t)(end - p), tag, strlen(tag))) != NULL) {
+		uint32_t *v = realloc(r->stamp, (r->stamps + 1) * sizeof(*v));
+		p += strlen(tag);
+		if (!v || (size_t)(end - p) < width || p[width] != '<')
+			quit("-e: out of memory, or a value of another width in", tag);
+		r->stamp = v;
+		r->stamp[r->stamps++] = (uint32_t)(p - r->bytes.p);
+		found++;
+	}
+	return found;
+}
+
+static void find_stamps(struct recorded *r)
+{
+	r->ids = find_tags(r, "<EventInstanceID>", ID_TEXT);
+	(void)find_tags(r, "<TimeAtTarget>", STAMP_TEXT);
+	(void)find_tags(r, "<clientTime>", STAMP_TEXT);
+}
+
+/* Ids count on from where this process began, so that no two processes have the same. */
+static void make_fresh(struct connection *c)
+{
+	static uint64_t serial;
+	const struct recorded *r = &request[c->at];
+	struct timespec now;
+	struct tm tm;
+	char text[ID_TEXT + 1], at[64];
+	if (!c->own[c->at] && !(c->own[c->at] = malloc(r->bytes.n)))
+		quit("out of memory", "");
+	memcpy(c->own[c->at], r->bytes.p, r->bytes.n);
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	snprintf(at, sizeof(at), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+		tm.tm_sec, (int)(now.tv_nsec / 1000000));
+	if (serial == 0)
+		serial = (uint64_t)now.tv_sec << 24;
+	for (size_t i = 0; i < r->stamps; i++) {
+		snprintf(text, sizeof(text), "b10ad000-%04x-4%03x-8000-%012jx", (unsigned)(getpid() & 0xffff), (unsigned)(serial >> 48 & 0xfff),
+			(uintmax_t)(serial & 0xffffffffffff));
+		memcpy(c->own[c->at] + r->stamp[i], i < r->ids ? text : at, i < r->ids ? ID_TEXT : STAMP_TEXT);
+		serial++;
+	}
+}
+
 static void begin(struct connection *c)
 {
+	if (fresh)
+		make_fresh(c);
 	c->sent = c->head_n = 0;
-	c->in_body = c->closing = false;
+	c->in_body = c->closing = c->is_true = false;
 	c->want = c->got = 0;
 	c->began = now_us();
 }
@@ -193,6 +255,7 @@ static bool take_body(struct connection *c, const char *p, size_t n)
 	if (c->got < sizeof(c->first))
 		memcpy(c->first + c->got, p, MIN(n, sizeof(c->first) - (size_t)c->got));
 	c->got += n;
+	c->is_true |= fresh && memmem(p, n, ">true<", 6) != NULL;
 	if (c->got > c->want)
 		failed(c, "more bytes than Content-Length");
 	return c->got <= c->want;
@@ -222,6 +285,8 @@ static void complete(struct connection *c)
 {
 	const struct recorded *r = &request[c->at];
 	take_time(c, now_us());
+	if (fresh && !c->is_true)
+		failed(c, "not true");
 	c->served++;
 	bytes += c->head_n + c->got;
 	if (r->check_first && memcmp(c->first, r->first, MIN(sizeof(c->first), (size_t)c->got)) != 0)
@@ -235,12 +300,13 @@ static void complete(struct connection *c)
 static struct slice unsent(const struct connection *c)
 {
 	const struct recorded *r = &request[c->at];
+	const char *p = fresh ? c->own[c->at] : r->bytes.p;
 	size_t at = cookies ? r->cookie : 0, end = at ? at + cookie[0].n : 0;
 	if (c->sent >= end)
-		return (struct slice){r->bytes.p + c->sent, r->bytes.n - c->sent};
+		return (struct slice){p + c->sent, r->bytes.n - c->sent};
 	if (c->sent >= at)
 		return (struct slice){cookie[c->cookie].p + (c->sent - at), end - c->sent};
-	return (struct slice){r->bytes.p + c->sent, at - c->sent};
+	return (struct slice){p + c->sent, at - c->sent};
 }
 
 static bool send_some(struct connection *c)
@@ -396,6 +462,8 @@ static void add_request(const char *path)
 		add_number(&r->bytes, strtoul(path + n - MIN(n, 7), NULL, 10));
 	if (cookies)
 		find_cookie(r, path);
+	if (fresh)
+		find_stamps(r);
 	snprintf(name, sizeof(name), "%.*s.body", (int)(n - 4), path);
 	read_file(name, &body);
 	r->body = body.n;
@@ -437,9 +505,11 @@ static void set_peer(char *text)
 static bool options(int argc, char **argv)
 {
 	uint64_t n;
-	for (int c; (c = getopt(argc, argv, "c:s:a:n:m:qC:")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "c:s:a:n:m:qeC:")) != -1;) {
 		if (c == 'q')
 			numbered = true;
+		else if (c == 'e')
+			fresh = true;
 		else if (c == 's')
 			seconds = strtod(optarg, NULL);
 		else if (c == 'C')
@@ -477,7 +547,8 @@ static void print(double took)
 int main(int argc, char **argv)
 {
 	if (!options(argc, argv))
-		quit("usage: b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-m BYTES] [-q] [-C COOKIES] ADDRESS:PORT DIR|NNN.req...", "");
+		quit("usage: b_load [-c CONNECTIONS] [-s SECONDS] [-a ANSWERS] [-n WALKS] [-m BYTES] [-q] [-e] [-C COOKIES] ADDRESS:PORT "
+		"DIR|NNN.req...", "");
 	set_peer(argv[optind++]);
 	request = calloc(MAX_REQUESTS + 1, sizeof(*request));
 	conn = calloc(connections, sizeof(*conn));
@@ -493,6 +564,8 @@ int main(int argc, char **argv)
 		/* as computers that began at different times: all parts of a long walk are asked for from the start */
 		conn[i].at = walks ? 0 : i < requests ? i * requests / MIN(connections, requests) : i % requests;
 		take_cookie(&conn[i]);
+		if (fresh && !(conn[i].own = calloc(requests, sizeof(char *))))
+			quit("out of memory", "");
 		open_connection(&conn[i]);
 		begin(&conn[i]);
 	}

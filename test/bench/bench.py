@@ -22,6 +22,7 @@ import part_need
 import part_policy
 import part_processes
 import part_rates
+import part_reporting
 import part_store
 import part_storm
 import part_sync
@@ -30,7 +31,7 @@ import report
 
 PARTS = {"store": part_store, "wire": part_wire, "rates": part_rates, "need": part_need, "processes": part_processes,
          "sync": part_sync, "groups": part_groups, "policy": part_policy, "storm": part_storm,
-         "downstream": part_downstream}
+         "downstream": part_downstream, "reporting": part_reporting}
 
 
 class Bench:

@@ -13,7 +13,8 @@ import record
 APPROVALS = 50       # of every catalog, for all computers, before anything is measured
 LANGUAGES = 4        # of the sample documents, as many as a company loads
 PAGE_UPDATES = 200   # the default of scan.page-updates
-SERVICES = {"client": ("clientwebservice",), "auth": ("simpleauthwebservice", "dssauthwebservice"), "serversync": ("serversyncwebservice",)}
+SERVICES = {"client": ("clientwebservice",), "auth": ("simpleauthwebservice", "dssauthwebservice"), "serversync": ("serversyncwebservice",),
+            "reporting": ("reportingwebservice",)}
 
 
 class Server(Instance):
