@@ -351,6 +351,8 @@ static int mark_deployed(struct keeper *k, const struct fact_change *c)
 		rc = revision_get(k->look.t, (int32_t)c->deployed[i], &v, k->look.e);
 		if (rc == E_OK && v.update_no < k->updates)
 			bit_set(k->update, v.update_no);
+		if (rc == E_NOTFOUND)
+			rc = E_OK; /* a touch names it, and nothing else */
 	}
 	return rc;
 }
