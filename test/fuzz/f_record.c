@@ -11,6 +11,7 @@
 #include "store/downstream.h"
 #include "store/parent.h"
 #include "store/replica.h"
+#include "store/report_parts.h"
 #include "store/scanned.h"
 #include "store/update_status.h"
 
@@ -400,6 +401,41 @@ static void try_face(struct txn *t)
 	(void)!faces_get(t, SL("pc"), &v);
 }
 
+static const char event_key[32] = {1, 2, 3, [16] = 7};
+#define EVENT_COMPUTER SL("01020300-0000-0000-0000-000000000000")
+
+static void try_event(struct txn *t)
+{
+	struct event *v;
+	size_t n;
+	ASSERT(db_put(t, DB_FMETA, SL("segments"), (struct slice){"\1\0\0\0\0\0\0\0\0\0\0\0\0", 13}, NULL) == E_OK);
+	int rc = events_of(t, EVENT_COMPUTER, 0, &v, &n, NULL);
+	ASSERT(event_row_good((struct slice){event_key, sizeof(event_key)}, (struct slice){from, (size_t)(end - from)}) == (rc == E_OK));
+	for (size_t i = 0; i < n; i++) {
+		inside(v[i].app);
+		inside(v[i].device);
+		for (size_t k = 0; k < v[i].nstrings; k++)
+			inside(v[i].strings[k]);
+		for (size_t k = 0; k < v[i].nmisc; k++)
+			inside(v[i].misc[k]);
+	}
+}
+
+/* Whatever the row says, the next event is kept. */
+static void try_segments(struct txn *t)
+{
+	struct report_event r = {.instance = guid, .id = 156};
+	struct event *v;
+	struct event_segment *g;
+	size_t n;
+	bool repeated;
+	(void)!event_segments(t, &g, &n, NULL);
+	ASSERT(event_keep(t, EVENT_COMPUTER, &r, 1, &repeated, NULL) == E_OK && !repeated);
+	ASSERT(event_keep(t, EVENT_COMPUTER, &r, INT64_C(1) << 60, &repeated, NULL) == E_OK);
+	ASSERT(event_segments(t, &g, &n, NULL) == E_OK && n > 0 && n <= EVENT_SEGMENTS);
+	ASSERT(events_of(t, EVENT_COMPUTER, 1, &v, &n, NULL) == E_OK && n == 1);
+}
+
 static const char fragment_key[] = {0, 0, 0, 1, FRAG_CORE, 0, 0, 0, 0};
 
 static const char choice_key[1 + sizeof(guid.b)] = {CHOICE_PRODUCT, 1, 2, 3};
@@ -440,6 +476,8 @@ static const struct target {
 	{DB_SCANNED, {"pc", 2}, try_scanned},
 	{DB_DEVICE, {"pc\0\0\0", 5}, try_device},
 	{DB_FACE, {"pc", 2}, try_face},
+	{DB_EVENT, {event_key, sizeof(event_key)}, try_event},
+	{DB_FMETA, {"segments", 8}, try_segments},
 };
 
 static void ignore(const char *text, void *arg)

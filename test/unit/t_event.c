@@ -684,7 +684,8 @@ static void a_lost_row_begins_the_ring_anew(void **state)
 static void the_audit_finds_what_cannot_be_read(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const bad[] = {"", "\1", "\2\0\0\1........x", "\1\20\0\1........\0", "\1\0\0\1........\0\20a", "\1\0\0\1........\0\xFF"};
+	static const char *const bad[] = {"", "\1", "\2\0\0\1........x", "\1\20\0\1........\0", "\1\0\0\1........\0\20a",
+		"\1\0\0\1........\0\xFF"};
 	static const size_t size[] = {0, 1, 14, 13, 15, 14};
 	char key[32] = "mark of the id..EventInstanceID";
 	struct event_segment *g;
