@@ -14,6 +14,7 @@ enum { EVENT_DETECTED = 147, EVENT_STATUS = 156, EVENT_DOWNLOAD_FAILED = 161, EV
 	EVENT_INSTALLING = 181, EVENT_INSTALL_FAILED = 182 };
 #define POST_EVENTS 100 /* of one post; natives send about ten, and more where there is more */
 #define STATUS_IDS 2000 /* update ids in one status list */
+#define NESTING 16      /* bundles in bundles */
 #define MISC_MAX 24     /* strings of MiscData */
 #define DOWNLOAD_ERROR ((int32_t)0x80246007) /* the files of the update were not all downloaded */
 #define INSTALL_ERROR ((int32_t)0x80070643)  /* the installer failed */
@@ -191,7 +192,7 @@ static bool is_listed(const struct probe_update *u)
 	return is_offered(u) || (u->action == PROBE_PRE_DEPLOYMENT && u->leaf);
 }
 
-/* Does a file of it, or of what it contains, still miss? */
+/* Does a file of it still miss? */
 static bool lacks_files(const struct probe *p, const struct probe_update *u)
 {
 	for (size_t i = 0; i < p->files; i++)
@@ -205,12 +206,18 @@ static const struct probe_update *member_of(const struct probe *p, const struct 
 	return probe_cache_by_identity(&p->state.cache, &u->member[k].update, u->member[k].revision);
 }
 
+/* The fewest updates have members, and their members seldom: three deep is the deepest seen. */
+static bool lacks_any(const struct probe *p, const struct probe_update *u, unsigned depth)
+{
+	bool lacks = lacks_files(p, u);
+	for (uint32_t k = 0; !lacks && k < u->members && depth < NESTING; k++)
+		lacks = member_of(p, u, k) && lacks_any(p, member_of(p, u, k), depth + 1);
+	return lacks;
+}
+
 static bool download_failed(const struct probe *p, const struct probe_update *u)
 {
-	bool failed = lacks_files(p, u);
-	for (uint32_t k = 0; !failed && k < u->members; k++)
-		failed = member_of(p, u, k) && lacks_files(p, member_of(p, u, k));
-	return p->o->download && failed;
+	return p->o->download && lacks_any(p, u, 0);
 }
 
 static bool to_install(const struct probe_update *u)
@@ -277,23 +284,6 @@ static struct slice part_of(struct report *r, const struct probe_update *bundle)
 	return s;
 }
 
-static void add_one_download(struct report *r, const struct probe_update *u, struct slice own)
-{
-	bool bad = download_failed(r->p, u);
-	struct ReportingEvent *ev = add_event(r, bad ? EVENT_DOWNLOAD_FAILED : EVENT_DOWNLOADED, u, bad ? DOWNLOAD_ERROR : 0, own);
-	if (ev && u->driver)
-		ev->ExtendedData->DeviceID = SL("1");
-}
-
-static void add_download(struct report *r, const struct probe_update *u)
-{
-	add_event(r, EVENT_DOWNLOADING, u, 0, SL(""));
-	for (uint32_t k = 0; k < u->members; k++)
-		if (member_of(r->p, u, k))
-			add_one_download(r, member_of(r->p, u, k), part_of(r, u));
-	add_one_download(r, u, SL(""));
-}
-
 /* Titles are not kept from the scan; the id says as much. */
 static void add_title(struct report *r, struct ReportingEvent *ev, const struct probe_update *u)
 {
@@ -301,6 +291,25 @@ static void add_title(struct report *r, struct ReportingEvent *ev, const struct 
 	guid_text(&u->update, text);
 	if (ev)
 		add_string(r, &ev->ExtendedData->ReplacementStrings, 2, arena_copy(&r->a, slice_of(text)));
+}
+
+static void add_one_download(struct report *r, const struct probe_update *u, struct slice own)
+{
+	bool bad = download_failed(r->p, u);
+	struct ReportingEvent *ev = add_event(r, bad ? EVENT_DOWNLOAD_FAILED : EVENT_DOWNLOADED, u, bad ? DOWNLOAD_ERROR : 0, own);
+	add_title(r, ev, u);
+	if (ev && u->driver)
+		ev->ExtendedData->DeviceID = SL("1");
+}
+
+/* Of a bundle whose download failed, natives name the parts that failed, too; else it stands for all of them. */
+static void add_download(struct report *r, const struct probe_update *u)
+{
+	add_event(r, EVENT_DOWNLOADING, u, 0, SL(""));
+	for (uint32_t k = 0; k < u->members; k++)
+		if (member_of(r->p, u, k) && download_failed(r->p, member_of(r->p, u, k)))
+			add_one_download(r, member_of(r->p, u, k), part_of(r, u));
+	add_one_download(r, u, SL(""));
 }
 
 static void report_scan(struct report *r)
@@ -343,7 +352,7 @@ static void report_results(struct report *r)
 		if (!to_install(u) || !u->asked)
 			continue;
 		bool bad = download_failed(r->p, u) || r->p->o->result == PROBE_RESULT_FAILED;
-		for (uint32_t k = 0; k < u->members; k++)
+		for (uint32_t k = 0; bad && k < u->members; k++)
 			if (member_of(r->p, u, k))
 				add_result(r, member_of(r->p, u, k), u, bad);
 		add_result(r, u, NULL, bad);
