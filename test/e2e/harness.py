@@ -367,6 +367,22 @@ class Computer:
         self.register()
         return self
 
+    def report(self, *events):
+        """Sends a batch of (event id, update, revision, MiscData ...), the last three as far as there are any; the answer."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        batch = ""
+        for id, update, revision, *misc in (e + ("00000000-0000-0000-0000-000000000000", 0)[len(e) - 1:] for e in events):
+            strings = "".join(f"<string>{m}</string>" for m in misc)
+            batch += (f"<ReportingEvent><BasicData><TargetID><Sid>{self.id}</Sid></TargetID><SequenceNumber>0</SequenceNumber>"
+                      f"<TimeAtTarget>{now}</TimeAtTarget><EventInstanceID>{uuid.uuid4()}</EventInstanceID>"
+                      f"<NamespaceID>1</NamespaceID><EventID>{id}</EventID><SourceID>101</SourceID>"
+                      f"<UpdateID><UpdateID>{update}</UpdateID><RevisionNumber>{revision}</RevisionNumber></UpdateID>"
+                      "<Win32HResult>0</Win32HResult></BasicData>"
+                      f"<ExtendedData><MiscData>{strings}</MiscData><ProcessorArchitecture>Amd64Compatible</ProcessorArchitecture>"
+                      "<OSLocaleID>1033</OSLocaleID></ExtendedData><PrivateData/></ReportingEvent>")
+        return find(self.call(REPORT, "ReportEventBatch", self.cookie_xml() + (
+            f"<clientTime>{now}</clientTime><eventBatch>{batch}</eventBatch>")), "ReportEventBatchResult")
+
     # ---- scan ----
 
     @staticmethod

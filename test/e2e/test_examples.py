@@ -1,6 +1,5 @@
 """test_examples.py -- the message flows of MS-WSUSOD section 3 that concern the client protocol, by name and in
-document order.  The last message of each, ReportEventBatch, comes with the reporting service and is left out here until that
-service exists; the optional self-update GETs are asked first, as the flows have it."""
+document order, with the report that ends each; the optional self-update GETs are asked first, as the flows have it."""
 import base64
 import re
 import unittest
@@ -72,6 +71,16 @@ class Examples(unittest.TestCase):
         computer.take_cookie(find_all(answer, "GetFileLocationsResult/NewCookie")[0])
         return found
 
+    def report(self, computer):
+        """The last message of a flow, and what it leaves."""
+        server = computer.server
+        install = sorted(u for u, (n, action) in computer.offered().items() if action == "Install")
+        self.assertEqual(computer.report((147,), (156,) + ("00000000-0000-0000-0000-000000000000", 0, "U=" + ";".join(install).upper())),
+                         "true")
+        shown = server.ctl_json("report", "computer", computer.id)
+        self.assertEqual((sorted(u["id"] for u in shown["updates"] if u["status"] == "needed"), shown["last_sync"]),
+                         (install, "succeeded"))
+
     def driver_pass(self, computer):
         result = computer.sync_once(skip=True, system_spec=(
             "<SystemSpec><Device><HardwareIDs><string>PCI\\VEN_1D0F&amp;DEV_0001</string></HardwareIDs><installedDriver>"
@@ -92,9 +101,10 @@ class Examples(unittest.TestCase):
         computer.get_auth_cookie()
         computer.get_cookie(computer.cookie_xml("oldCookie"))
         self.assertEqual(find_all(computer.sync_once(), "NewUpdates"), [])
+        self.report(computer)
         self.assertEqual([c for i, c in enumerate(computer.calls) if c not in computer.calls[:i]], [
             "GetConfig", "GetAuthorizationCookie", "GetCookie", "RegisterComputer", "SyncUpdates", "GetExtendedUpdateInfo",
-            "GetExtendedUpdateInfo2", "GetFileLocations"])
+            "GetExtendedUpdateInfo2", "GetFileLocations", "ReportEventBatch"])
 
     # holds: WUSP-TRANSPORT-35
     def test_example_3_4_differential_update_synchronization(self):
@@ -118,8 +128,9 @@ class Examples(unittest.TestCase):
         self.assertEqual([i for r in results for i in find_all(r, "NewUpdates/UpdateInfo")], [])
         self.driver_pass(computer)
         self.after_the_scan(computer)
+        self.report(computer)
         self.assertEqual(sorted(set(computer.calls[calls:])), ["GetExtendedUpdateInfo", "GetExtendedUpdateInfo2",
-                                                               "GetFileLocations", "SyncUpdates"])
+                                                               "GetFileLocations", "ReportEventBatch", "SyncUpdates"])
         self.server.ctl("unapprove", update["id"], "--group", harness.ALL_COMPUTERS)
 
     # holds: WUSP-REFRESH-15 WUSP-COOKIE-29
@@ -156,6 +167,7 @@ class Examples(unittest.TestCase):
             self.assertEqual([i for r in results for i in find_all(r, "OutOfScopeRevisionIDs/int")], [])
             self.driver_pass(computer)
             self.after_the_scan(computer, other)
+            self.report(computer)
         computer.server = self.server
 
 
