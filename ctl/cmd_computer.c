@@ -478,8 +478,7 @@ static struct slice info_value(struct ctl *c, enum wkind kind, const void *at)
 	return arena_copy(&c->arena, slice_of(text));
 }
 
-/* What it said of itself at RegisterComputer, field by field. */
-static int show_info(struct ctl *c, struct slice packed)
+int computer_registration(struct ctl *c, struct slice packed)
 {
 	struct ComputerInfo info = {0};
 	int rc = packed.n ? computer_info_unpack(packed, &info) : E_OK;
@@ -519,7 +518,7 @@ static int show(struct ctl *c)
 	rc = show_devices(c, id);
 	show_faces(c, id);
 	if (rc == E_OK)
-		rc = show_info(c, k.info);
+		rc = computer_registration(c, k.info);
 	out_object_end(&c->out);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #include "ctl/cmd_report.h"
 
 #include "common/text.h"
+#include "ctl/computer_filter.h"
 
 /* ---- shared ---- */
 
@@ -44,6 +45,13 @@ void report_behind(struct ctl *c)
 	if (membership_behind(c->txn))
 		ctl_warn(c, "computers changed groups, and the counts of groups do not have all of it yet; within a minute they do, or "
 			"with `wsusctl store tick`");
+}
+
+int report_groups(struct ctl *c, const struct settings *s, struct slice computer, struct slice *out)
+{
+	struct client_groups g;
+	int rc = client_groups_get(c->txn, s, computer, &g, &c->err);
+	return rc == E_OK ? computer_group_names(c, &g, out) : rc;
 }
 
 struct slice report_guid(struct ctl *c, const struct guid *g)
@@ -245,56 +253,59 @@ static const struct column computer_columns[] = {
 	{"pending_restart", "RESTART", CELL_BOOL, FIT_WHOLE},
 	{"last_sync", "LAST SCAN", CELL_TEXT, FIT_CUT},
 	{"last_sync_at", "AT", CELL_TIME, FIT_DROP},
+	{"flags", "FLAGS", CELL_TEXT, FIT_DROP},
 	{"id", "ID", CELL_TEXT, FIT_DROP},
 };
 
+/* Counts are not known before it sent its status. */
 static void computer_cells(struct ctl *c, const struct computer_row *r)
 {
+	static const enum update_status counts[] = {STATUS_NEEDED, STATUS_DOWNLOADED, STATUS_INSTALLED, STATUS_FAILED};
 	struct out *o = &c->out;
 	out_text(o, r->name);
 	out_text(o, r->system);
 	out_text(o, r->groups);
 	out_number(o, r->last_seen);
 	out_number(o, r->reported_at);
-	out_number(o, r->count[STATUS_NEEDED]);
-	out_number(o, r->count[STATUS_DOWNLOADED]);
-	out_number(o, r->count[STATUS_INSTALLED]);
-	out_number(o, r->count[STATUS_FAILED]);
+	for (unsigned i = 0; i < COUNTOF(counts); i++)
+		out_counted(o, r->status_at != 0, r->count[counts[i]]);
 	out_number(o, r->reboot_since != 0);
 	out_text(o, sync_text(&c->arena, r->sync_result, r->sync_hresult));
 	out_number(o, r->sync_at);
+	out_text(o, r->flags);
 	out_text(o, r->id);
 }
 
 struct gathering {
 	struct ctl *c;
-	struct names *names;
 	struct computer_rows rows;
 };
 
-static int gather_one(const struct computer *k, const struct standing *s, void *arg)
+static int gather_one(const struct listed_computer *l, void *arg)
 {
 	struct gathering *g = arg;
-	struct computer_row row = computer_row_of(k, s);
-	int rc = names_cohort(g->names, s->cohort, &row.groups, &g->c->err);
+	struct computer_row row = computer_row_of(&l->k, &l->s);
+	struct slice flags = computer_flags(&g->c->arena, l);
+	row.flags = flags.n ? flags : SL0;
+	int rc = computer_group_names(g->c, &l->groups, &row.groups);
 	return rc == E_OK ? computer_rows_add(&g->c->arena, &g->rows, &row, &g->c->err) : rc;
 }
 
 static int run_computers(struct ctl *c)
 {
 	struct gathering g = {.c = c};
+	struct computer_filter f;
 	unsigned sort;
 	size_t limit;
 	int rc = report_word(c, "sort", computer_sort_names, COMPUTER_SORT__N, BY_NAME, &sort);
 	if (rc == E_OK)
 		rc = report_number(c, "limit", 0, &limit);
 	if (rc == E_OK)
-		rc = names_begin(&g.names, c->txn, &c->arena, &c->err);
+		rc = computer_filter_read(c, &f);
 	if (rc == E_OK)
-		rc = standing_each(c->txn, gather_one, &g, &c->err);
+		rc = computer_filter_each(c, &f, gather_one, &g);
 	if (rc != E_OK)
 		return rc;
-	report_behind(c);
 	computer_rows_sort(&g.rows, sort);
 	out_list_begin(&c->out, computer_columns, COUNTOF(computer_columns));
 	for (size_t i = 0; i < g.rows.n && (limit == 0 || i < limit); i++)
@@ -440,6 +451,7 @@ static const struct option_row updates_options[] = {
 	{0},
 };
 static const struct option_row computers_options[] = {
+	COMPUTER_FILTER_OPTIONS,
 	{"sort", "WORD", "name (default); needed or failed: the most first; contact or report: the longest ago first"},
 	{"limit", "N", "the first N"},
 	OPTION_CSV,

@@ -11,6 +11,8 @@ int report_number(struct ctl *c, const char *option, size_t usual, size_t *out);
 int report_word(struct ctl *c, const char *option, const char *const *words, unsigned n, unsigned usual, unsigned *out);
 /* Computers changed groups a moment ago: says so where counts of groups are shown. */
 void report_behind(struct ctl *c);
+/* Names of the groups of a computer, as lists show them. */
+int report_groups(struct ctl *c, const struct settings *s, struct slice computer, struct slice *out);
 struct slice report_guid(struct ctl *c, const struct guid *g);
 /* "Computers", or with its limit: "Computers (20 of 5321; --limit 0 has all)". */
 const char *report_title(struct ctl *c, const char *title, const char *option, size_t n, size_t fit);

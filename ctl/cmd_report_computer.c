@@ -1,9 +1,8 @@
 /* cmd_report_computer.c -- one computer: what it said of itself, where it stands, and what it did last. */
 #include "common/event.h"
 #include "common/text.h"
-#include "common/wusp_info.h"
 #include "ctl/cmd_report.h"
-#include "store/scanned.h"
+#include "ctl/computer_filter.h"
 
 /* ---- who it is ---- */
 
@@ -25,23 +24,21 @@ static void machine(struct ctl *c, const struct standing *s)
 	out_field_text(&c->out, "client_version", "Update agent", s->client_version);
 }
 
-static int identity(struct ctl *c, const struct computer *k, const struct standing *s, struct names *n)
+static int identity(struct ctl *c, const struct listed_computer *l)
 {
-	struct faces f;
-	struct slice groups;
-	int rc = names_cohort(n, s->cohort, &groups, &c->err);
+	const struct computer *k = &l->k;
+	struct slice groups, flags = computer_flags(&c->arena, l);
+	int rc = computer_group_names(c, &l->groups, &groups);
 	if (rc != E_OK)
 		return rc;
 	out_field_text(&c->out, "name", "Name", k->dns_name);
 	out_field_text(&c->out, "id", "Id", k->id);
-	out_field_text(&c->out, "os", "System", registered_system(k));
+	out_field_text(&c->out, "os", "System", l->os);
 	out_field_text(&c->out, "groups", "Groups", groups);
 	out_field_text(&c->out, "address", "Address", k->address);
-	if (faces_get(c->txn, k->id, &f) == E_OK && f.flag != IDENTITY_PLAIN)
-		out_field_text(&c->out, "identity", "Identity", slice_of(identity_flag_names[f.flag]));
-	else if (c->json)
-		out_field_text(&c->out, "identity", "Identity", SL0);
-	machine(c, s);
+	if (flags.n || c->json)
+		out_field_text(&c->out, "flags", "Flags", flags);
+	machine(c, &l->s);
 	return E_OK;
 }
 
@@ -207,42 +204,6 @@ static int show_events(struct ctl *c, const struct computer *k, struct names *n,
 	return rc;
 }
 
-/* ---- what it said of itself ---- */
-
-static const struct column info_columns[] = {
-	{"field", "TOLD US", CELL_TEXT, FIT_WHOLE},
-	{"value", "", CELL_TEXT, FIT_CUT},
-};
-
-static struct slice info_value(struct ctl *c, enum wkind kind, const void *at)
-{
-	char text[TIME_TEXT + 1];
-	if (kind == W_STR)
-		return *(const struct slice *)at;
-	if (kind != W_TIME)
-		return arena_printf(&c->arena, "%d", *(const int32_t *)at);
-	time_text(*(const tick_t *)at, text);
-	return arena_copy(&c->arena, slice_of(text));
-}
-
-static int show_registration(struct ctl *c, const struct computer *k)
-{
-	struct ComputerInfo info = {0};
-	int rc = k->info.n ? computer_info_unpack(k->info, &info) : E_OK;
-	if (rc != E_OK)
-		return err_set(&c->err, (enum errcode)rc, "its registration cannot be read; run `wsusctl store audit`");
-	out_sub_begin(&c->out, "registration", "Registration", info_columns, COUNTOF(info_columns));
-	for (unsigned i = 0; i < ComputerInfo_wire.n; i++) {
-		const struct wfield *f = &ComputerInfo_wire.field[i];
-		if (!(info.has >> i & 1))
-			continue;
-		out_text(&c->out, f->name);
-		out_text(&c->out, info_value(c, f->kind, (const char *)&info + f->offset));
-	}
-	out_sub_end(&c->out);
-	return E_OK;
-}
-
 /* ---- all of it ---- */
 
 const struct option_row report_computer_options[] = {
@@ -254,26 +215,27 @@ const struct option_row report_computer_options[] = {
 
 #define EVENT_ROWS 10
 
-static int show(struct ctl *c, const struct computer *k, const struct standing *s, size_t events)
+static int show(struct ctl *c, const struct listed_computer *l, size_t events)
 {
 	struct names *n;
 	int rc = names_begin(&n, c->txn, &c->arena, &c->err);
 	if (rc == E_OK)
-		rc = identity(c, k, s, n);
+		rc = identity(c, l);
 	if (rc != E_OK)
 		return rc;
-	times(c, k, s);
-	standing_fields(c, s);
-	rc = show_updates(c, k, n);
+	times(c, &l->k, &l->s);
+	standing_fields(c, &l->s);
+	rc = show_updates(c, &l->k, n);
 	if (rc == E_OK)
-		rc = show_events(c, k, n, events);
-	return rc == E_OK ? show_registration(c, k) : rc;
+		rc = show_events(c, &l->k, n, events);
+	return rc == E_OK ? computer_registration(c, l->k.info) : rc;
 }
 
 int report_computer(struct ctl *c)
 {
+	struct computer_filter f;
+	struct listed_computer l;
 	struct computer k;
-	struct standing s;
 	struct slice id;
 	size_t events;
 	int rc = report_number(c, "events", EVENT_ROWS, &events);
@@ -282,13 +244,14 @@ int report_computer(struct ctl *c)
 	if (rc == E_OK)
 		rc = computer_get(c->txn, id, &k);
 	if (rc == E_OK)
-		rc = standing_get(c->txn, id, &s);
+		rc = computer_filter_read(c, &f);
+	if (rc == E_OK)
+		rc = computer_listed(c, &f, &k, &l);
 	if (rc != E_OK)
 		return rc;
-	report_behind(c);
 	out_object_begin(&c->out);
 	out_object_main(&c->out, "updates");
-	rc = show(c, &k, &s, events);
+	rc = show(c, &l, events);
 	out_object_end(&c->out);
 	return rc;
 }

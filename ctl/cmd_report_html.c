@@ -47,17 +47,21 @@ static int pass_one(const struct computer *k, const struct standing *s, void *ar
 	if (s->count[STATUS_FAILED] == 0 && s->sync_result != SYNC_FAILED)
 		return E_OK;
 	struct computer_row row = computer_row_of(k, s);
-	int rc = names_cohort(w->names, s->cohort, &row.groups, &w->c->err);
-	return rc == E_OK ? computer_rows_add(&w->c->arena, &w->p->trouble, &row, &w->c->err) : rc;
+	return computer_rows_add(&w->c->arena, &w->p->trouble, &row, &w->c->err);
 }
 
 static int gather_computers(struct pass *w)
 {
 	struct page *p = w->p;
-	int rc = standing_each(w->c->txn, pass_one, w, &w->c->err);
+	struct settings s;
+	int rc = settings_get(w->c->txn, &s, &w->c->err);
+	if (rc == E_OK)
+		rc = standing_each(w->c->txn, pass_one, w, &w->c->err);
 	computer_rows_sort(&p->trouble, BY_FAILURES);
 	p->trouble_left = p->trouble.n - MIN(p->trouble.n, (size_t)PAGE_COMPUTERS);
 	p->trouble.n -= p->trouble_left;
+	for (size_t i = 0; rc == E_OK && i < p->trouble.n; i++)
+		rc = report_groups(w->c, &s, p->trouble.v[i].id, &p->trouble.v[i].groups);
 	return rc;
 }
 

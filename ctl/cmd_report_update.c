@@ -109,7 +109,6 @@ static const struct column computer_columns[] = {
 
 struct wanted {
 	struct computer k;
-	uint32_t cohort;
 	struct status_row row;
 };
 struct finding {
@@ -126,6 +125,7 @@ static int find_one(const struct computer *k, const struct standing *s, void *ar
 {
 	struct finding *f = arg;
 	struct status_row row;
+	(void)s;
 	int rc = status_get(f->c->txn, k->id, f->update_no, &row);
 	if (rc != E_OK)
 		return err_set(&f->c->err, (enum errcode)rc, "the status of %.*s cannot be read; run `wsusctl store audit`", SLF(k->id));
@@ -137,14 +137,14 @@ static int find_one(const struct computer *k, const struct standing *s, void *ar
 	if (!v)
 		return err_set(&f->c->err, E_NOMEM, "out of memory");
 	f->v = v;
-	v[f->n++] = (struct wanted){*k, s->cohort, row};
+	v[f->n++] = (struct wanted){*k, row};
 	return E_OK;
 }
 
-static int computer_cells(struct ctl *c, struct names *n, const struct wanted *w)
+static int computer_cells(struct ctl *c, const struct settings *s, const struct wanted *w)
 {
 	struct slice groups;
-	int rc = names_cohort(n, w->cohort, &groups, &c->err);
+	int rc = report_groups(c, s, w->k.id, &groups);
 	if (rc != E_OK)
 		return rc;
 	out_text(&c->out, w->k.dns_name.n ? w->k.dns_name : SL0);
@@ -159,15 +159,18 @@ static int computer_cells(struct ctl *c, struct names *n, const struct wanted *w
 	return E_OK;
 }
 
-static int show_computers(struct ctl *c, struct names *n, struct finding *f)
+static int show_computers(struct ctl *c, struct finding *f)
 {
-	int rc = standing_each(c->txn, find_one, f, &c->err);
+	struct settings s;
+	int rc = settings_get(c->txn, &s, &c->err);
+	if (rc == E_OK)
+		rc = standing_each(c->txn, find_one, f, &c->err);
 	if (rc != E_OK)
 		return rc;
 	out_sub_begin(&c->out, "computers", report_title(c, f->by_status ? "Computers" : "Computers that need it", "limit", f->n, f->fit),
 		computer_columns, COUNTOF(computer_columns));
 	for (size_t i = 0; rc == E_OK && i < f->n; i++)
-		rc = computer_cells(c, n, &f->v[i]);
+		rc = computer_cells(c, &s, &f->v[i]);
 	if (rc == E_OK)
 		out_sub_end(&c->out);
 	return rc;
@@ -251,7 +254,7 @@ static int show(struct ctl *c, struct names *n, struct finding *f)
 	head(c, &u);
 	rc = show_groups(c, f->update_no);
 	if (rc == E_OK)
-		rc = show_computers(c, n, f);
+		rc = show_computers(c, f);
 	return rc == E_OK ? show_activity(c, &u) : rc;
 }
 

@@ -56,5 +56,7 @@ bool computer_filter_passes(struct ctl *c, const struct computer_filter *f, cons
 struct slice computer_flags(struct arena *a, const struct listed_computer *l);
 /* Names of its groups, nearest first, without All Computers, joined by ", ". */
 int computer_group_names(struct ctl *c, const struct client_groups *g, struct slice *out);
+/* A sub-list: what it said of itself at RegisterComputer, field by field (cmd_computer.c). */
+int computer_registration(struct ctl *c, struct slice packed);
 
 #endif

@@ -145,8 +145,6 @@ struct names {
 	struct arena *a;
 	uint32_t updates;    /* the highest UpdateNo */
 	struct slice *class; /* by UpdateNo of a category: its title if it is a classification, "" if not; absent: not looked yet */
-	struct slice *cohort; /* by number */
-	size_t cohorts;
 };
 
 int names_begin(struct names **out, struct txn *t, struct arena *a, struct err *e)
@@ -200,49 +198,6 @@ static int classification(struct names *n, int32_t revision, struct slice *out, 
 			rc = class_of(n, v.prereq[i].update_no, out, e);
 	if (!out->n)
 		*out = SL0;
-	return rc;
-}
-
-static int cohort_words(struct names *n, uint32_t no, struct slice *out, struct err *e)
-{
-	struct cohort c;
-	struct group g;
-	struct buf b;
-	int rc = cohort_get(n->t, no, &c);
-	if (rc != E_OK)
-		return rc == E_NOTFOUND ? E_OK : rc;
-	buf_init(&b, 8192);
-	for (unsigned i = 0; rc == E_OK && i < c.ngroups; i++) {
-		rc = group_get(n->t, c.group[i], &g, e);
-		if (rc == E_NOTFOUND) { /* gone, and its computers have not been moved yet */
-			rc = E_OK;
-			continue;
-		}
-		buf_str(&b, b.n ? ", " : "");
-		buf_slice(&b, rc == E_OK ? g.name : SL(""));
-	}
-	*out = arena_copy(n->a, buf_bytes(&b));
-	buf_free(&b);
-	return rc == E_OK && !out->p ? no_memory(e) : rc;
-}
-
-int names_cohort(struct names *n, uint32_t cohort, struct slice *out, struct err *e)
-{
-	*out = SL0;
-	if (cohort == COHORT_ALL)
-		return E_OK;
-	if (cohort >= n->cohorts) {
-		size_t more = MAX((size_t)cohort + 1, n->cohorts * 2);
-		struct slice *v = ARENA_ARRAY(n->a, struct slice, more);
-		if (!v)
-			return no_memory(e);
-		if (n->cohorts)
-			memcpy(v, n->cohort, n->cohorts * sizeof(*v));
-		n->cohort = v;
-		n->cohorts = more;
-	}
-	int rc = n->cohort[cohort].p ? E_OK : cohort_words(n, cohort, &n->cohort[cohort], e);
-	*out = n->cohort[cohort].n ? n->cohort[cohort] : SL0;
 	return rc;
 }
 
@@ -481,7 +436,7 @@ const char *const computer_sort_names[COMPUTER_SORT__N] = {
 struct computer_row computer_row_of(const struct computer *k, const struct standing *s)
 {
 	struct computer_row row = {.id = k->id, .name = or_absent(k->dns_name), .system = registered_system(k), .last_seen = k->last_seen,
-		.reported_at = s->reported_at, .sync_at = s->sync_at, .reboot_since = s->reboot_since, .sync_result = s->sync_result,
+		.reported_at = s->reported_at, .status_at = s->status_at, .sync_at = s->sync_at, .reboot_since = s->reboot_since, .sync_result = s->sync_result,
 		.sync_hresult = s->sync_hresult};
 	memcpy(row.count, s->count, sizeof(row.count));
 	return row;

@@ -24,10 +24,8 @@ int scope_tally(struct txn *t, const struct scope *s, uint32_t update_no, struct
 
 /* ---- names ---- */
 
-struct names; /* what is looked up again and again: classifications, groups, what cohorts are called */
+struct names; /* what is looked up again and again: classifications */
 int names_begin(struct names **out, struct txn *t, struct arena *a, struct err *e) MUST_CHECK;
-/* Joined by ", "; absent: not known. */
-int names_cohort(struct names *n, uint32_t cohort, struct slice *out, struct err *e) MUST_CHECK;
 /* "0x80244022: HTTP 503: overloaded or not there."  Absent for 0. */
 struct slice error_text(struct arena *a, int32_t hresult);
 /* The name of its operating system; absent: it did not register, or with words of no known one. */
@@ -73,13 +71,13 @@ int updates_gather(struct names *n, const struct update_filter *f, struct update
 /* ---- computers ---- */
 
 struct computer_row {
-	struct slice id, name, system, groups; /* absent if not known */
-	tick_t last_seen, reported_at, sync_at, reboot_since; /* as in struct standing, like what follows */
+	struct slice id, name, system, groups, flags; /* absent if not known */
+	tick_t last_seen, reported_at, status_at, sync_at, reboot_since; /* as in struct standing, like what follows */
 	enum sync_result sync_result;
 	int32_t sync_hresult;
 	uint32_t count[STATUS__N];
 };
-/* But groups. */
+/* But groups and flags. */
 struct computer_row computer_row_of(const struct computer *k, const struct standing *s);
 enum computer_sort { BY_NAME, BY_OPEN, BY_FAILURES, BY_CONTACT, BY_REPORT, COMPUTER_SORT__N };
 extern const char *const computer_sort_names[COMPUTER_SORT__N]; /* "name", "needed", "failed", "contact", "report" */

@@ -225,10 +225,10 @@ class Computers(Filled):
         self.assertEqual(list(rows), sorted([NAME, "a.example.net", "b.example.net", "d.example.net"], key=str.lower))
         keys = ("groups", "needed", "downloaded", "installed", "failed", "pending_restart", "last_sync")
         self.assertEqual([rows["a.example.net"][k] for k in keys], ["Pilot", 1, 0, 1, 1, False, "succeeded"])
-        self.assertEqual([rows["b.example.net"][k] for k in keys], [GROUP, 1, 0, 2, 0, True, "succeeded"])
+        self.assertEqual([rows["b.example.net"][k] for k in keys], [f"{GROUP}, Pilot", 1, 0, 2, 0, True, "succeeded"])
         self.assertEqual([rows[NAME][k] for k in keys[:-1]], ["Unassigned Computers", 2, 0, 0, 1, False])
         self.assertRegex(rows[NAME]["last_sync"], "^failed, 0x80072EE2: ")
-        self.assertEqual([rows["d.example.net"][k] for k in keys], ["Unassigned Computers", 0, 0, 0, 0, False, "never"])
+        self.assertEqual([rows["d.example.net"][k] for k in keys], ["Unassigned Computers", None, None, None, None, False, "never"])
         self.assertIsNone(rows["d.example.net"]["last_report"])
         self.assertEqual(rows["a.example.net"]["last_sync_at"], at(61))
         self.assertEqual(rows["a.example.net"]["id"], self.a.id)
@@ -246,6 +246,12 @@ class Computers(Filled):
         self.assertIn('\n\'-1.example.net,"\'=cmd|\' /C calc\'!A0,""x""",Unassigned Computers,', text)
         self.same_as_csv(self.json("computers"), "computers")
 
+    def test_filters_are_those_of_the_list_of_computers(self):
+        for arguments, want in ((["--failed"], "-a"), (["--never-reported"], "d"), (["--group", "Pilot"], "ab"), (["--sync-failed"], "-"),
+                                (["--pending-restart"], "b"), (["--needing", self.four], "-b"), (["--os", "calc", "--failed"], "-"), (["--stale"], "")):
+            self.assertEqual("".join(r["name"][0] for r in self.json("computers", *arguments)), want, arguments)
+            self.assertEqual(len(self.csv("computers", *arguments)), len(want), arguments)
+
     def test_wrong_input(self):
         self.assertEqual(self.wrong("computers", "--sort", "os"), (2, "--sort os: one of name, needed, failed, contact or report"))
 
@@ -253,7 +259,7 @@ class Computers(Filled):
 class OneComputer(Filled):
     def test_what_it_is_and_where_it_stands(self):
         r = self.json("computer", "a.example.net")
-        want = {"name": "a.example.net", "id": self.a.id, "os": "Windows Server 2019", "groups": "Pilot", "address": "127.0.0.1", "identity": None,
+        want = {"name": "a.example.net", "id": self.a.id, "os": "Windows Server 2019", "groups": "Pilot", "address": "127.0.0.1", "flags": None,
                 "model": "QEMU Q35", "bios": "EDK II unknown, 2022-02-02T00:00:00", "os_version": "10.0.26200.65792",
                 "client_version": "1507.2601.30012.0", "last_sync": "succeeded", "last_sync_at": at(61), "last_sync_good": at(61),
                 "last_status": at(60), "last_restart": None, "waits_for_restart": None, "clock": None, "needed": 1, "downloaded": 0,
