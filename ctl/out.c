@@ -219,7 +219,11 @@ static struct slice cut_to(struct slice s, size_t width)
 
 static void put_spaces(struct out *o, size_t n)
 {
-	buf_printf(&o->b, "%*s", (int)n, "");
+	static const char blanks[] = "                                ";
+	for (size_t k; n; n -= k) {
+		k = MIN(n, sizeof(blanks) - 1);
+		buf_add(&o->b, blanks, k);
+	}
 }
 
 #define HIDDEN SIZE_MAX /* as a width: the column is not in the rows */
