@@ -80,7 +80,8 @@ struct ctl {
 extern const struct command update_commands[], policy_commands[], group_commands[], computer_commands[],
 	client_commands[], config_commands[], content_commands[], store_commands[],
 	backup_commands[], health_commands[], log_commands[], admission_commands[], downstream_commands[],
-	upstream_commands[], choice_commands[], trim_commands[], sync_commands[], cleanup_commands[], report_commands[], event_commands[];
+	upstream_commands[], choice_commands[], trim_commands[], sync_commands[], cleanup_commands[], report_commands[], event_commands[],
+	explain_commands[];
 
 /* The value of an option (the last given), NULL if absent; flags give "". */
 const char *ctl_option(const struct ctl *c, const char *name);

@@ -18,7 +18,8 @@ enum { DONE, FAILED, USAGE, UNKNOWN };
 #define WORDS_MAX ((size_t)1 << 20)
 
 static const struct command *const tables[] = {
-	update_commands, policy_commands, group_commands, computer_commands, event_commands, report_commands, downstream_commands, client_commands, config_commands,
+	update_commands, policy_commands, group_commands, computer_commands, event_commands, explain_commands, report_commands,
+	downstream_commands, client_commands, config_commands,
 	admission_commands, content_commands, store_commands, backup_commands, health_commands,
 	sync_commands, log_commands, upstream_commands, choice_commands, trim_commands, cleanup_commands,
 };

@@ -227,11 +227,7 @@ int update_put(struct txn *t, const struct update *u, struct err *e) MUST_CHECK;
 int revision_put(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* and its identity row */
 int revision_rewrite(struct txn *t, const struct revision *r, struct err *e) MUST_CHECK; /* its record alone */
 int relations_put(struct txn *t, int32_t id, const struct relations *r, struct err *e) MUST_CHECK;
-/* One relation of a revision without an arena; fn returns non-zero to stop. */
-enum relation_list { LIST_PREREQ, LIST_BUNDLE, LIST_SUPERSEDED };
-int relations_each(struct txn *t, int32_t id, enum relation_list which, int (*fn)(const struct relation *, void *), void *arg,
-	struct err *e) MUST_CHECK;
-/* The same of its bundle members. */
+/* relations_each() of its bundle members. */
 int members_each(struct txn *t, int32_t id, int (*fn)(const struct relation *member, void *), void *arg,
 	struct err *e) MUST_CHECK;
 /* The RevisionID of a member, E_NOTFOUND while the catalog does not hold it. */

@@ -413,7 +413,7 @@ int relations_put(struct txn *t, int32_t id, const struct relations *v, struct e
 	return db_put_rec(t, DB_RELATION, key_bytes(&k), &b, e);
 }
 
-int relations_each(struct txn *t, int32_t id, enum relation_list which, int (*fn)(const struct relation *, void *), void *arg,
+int relations_each(struct txn *t, int32_t id, enum relation_which which, int (*fn)(const struct relation *, void *), void *arg,
 	struct err *e)
 {
 	static struct relation (*const decode[])(struct rec *) = {prereq_decode, member_decode, superseded_decode};

@@ -778,6 +778,47 @@ int scan_deployed(struct scan *s, const struct client_groups *g, const int32_t *
 	return rc;
 }
 
+/* The selected one of an update's revisions. */
+static int32_t chosen_of(const struct scan *s, uint32_t update, const uint64_t *selected)
+{
+	uint32_t at, end;
+	for (index_list(&s->ix, ARRAY_BYUPDATE_AT, update, &at, &end); at < end; at++) {
+		uint32_t id = view_u32(&s->ix.v[ARRAY_BYUPDATE], at);
+		if (bit_test(selected, id))
+			return (int32_t)id;
+	}
+	return 0;
+}
+
+int scan_judge(struct scan *s, const struct client_groups *g, const int32_t *installed, size_t n, int32_t revision,
+	struct scan_verdict *out, struct err *e)
+{
+	ASSERT(s->bound);
+	const struct scan_request q = {.groups = g, .pass = PASS_SOFTWARE, .installed = installed, .ninstalled = n};
+	struct selection_key key = unfiltered(s, g);
+	struct call c = {.q = &q};
+	*out = (struct scan_verdict){0};
+	if (!known(s, revision))
+		return E_OK;
+	uint32_t id = (uint32_t)revision;
+	struct index_row r = index_row(&s->ix, id);
+	int rc = selection_of(s, &key, &c.selected, e);
+	if (rc == E_OK)
+		rc = read_cached(s, &c, e);
+	if (rc == E_OK)
+		rc = satisfied(s, &c, e);
+	if (rc != E_OK)
+		return rc;
+	out->alive = view_bit(&s->ix.v[ARRAY_ALIVE], id);
+	out->selected = bit_test(c.selected, id);
+	out->satisfied = bit_test(c.needed, id);
+	out->driver = bit_test(s->driver, id);
+	out->root = (r.flags & ROW_ROOT) != 0;
+	out->offered = out->selected && out->satisfied && !out->driver;
+	out->chosen = r.update_no ? chosen_of(s, r.update_no, c.selected) : 0;
+	return E_OK;
+}
+
 bool scan_is_leaf(struct scan *s, int32_t revision)
 {
 	ASSERT(s->bound);

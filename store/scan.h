@@ -89,6 +89,17 @@ int scan_deployed(struct scan *s, const struct client_groups *g, const int32_t *
 	struct err *e) MUST_CHECK;
 bool scan_is_leaf(struct scan *s, int32_t revision);
 
+/* Of one revision, for these groups and with this installed: what scan_run() makes of it. */
+struct scan_verdict {
+	bool alive;     /* see above */
+	bool selected, satisfied, driver;
+	bool offered;   /* in N of the software pass: the computer has it, or gets it with its next scan */
+	bool root;      /* scope all would take it as one */
+	int32_t chosen; /* the revision of its update that is selected, 0: none */
+};
+int scan_judge(struct scan *s, const struct client_groups *g, const int32_t *installed, size_t n, int32_t revision,
+	struct scan_verdict *out, struct err *e) MUST_CHECK;
+
 struct effective {
 	uint32_t id;      /* DeploymentID */
 	const char *action; /* the wire's word */

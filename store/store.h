@@ -268,6 +268,10 @@ struct relations {
 	size_t nprereq, nbundle, nsuperseded;
 };
 int relations_get(struct txn *t, int32_t id, struct relations *out, struct err *e) MUST_CHECK;
+/* One relation of a revision without an arena; fn returns non-zero to stop. */
+enum relation_which { LIST_PREREQ, LIST_BUNDLE, LIST_SUPERSEDED };
+int relations_each(struct txn *t, int32_t id, enum relation_which which, int (*fn)(const struct relation *, void *), void *arg,
+	struct err *e) MUST_CHECK;
 
 enum fragment_type { FRAG_CORE = 1, FRAG_EXTENDED, FRAG_LOCALIZED, FRAG_EULA, FRAG_ORIGINAL, FRAG__N };
 /* Bytes as they go on the wire: escaped once.  locale lower case, empty unless LOCALIZED or EULA; geo empty
