@@ -193,7 +193,7 @@ static int count_events(struct txn *t, struct store_stat *s, struct err *e)
 		s->events += v[i].events;
 		s->event_bytes += v[i].bytes;
 	}
-	return rc == E_NOTFOUND ? E_OK : rc;
+	return rc == E_NOTFOUND || rc == E_CORRUPT ? E_OK : rc; /* a ring that cannot be read begins anew; the audit tells */
 }
 
 int store_stat(struct txn *t, struct store_stat *out, struct err *e)

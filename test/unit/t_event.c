@@ -663,6 +663,7 @@ static void a_lost_row_begins_the_ring_anew(void **state)
 	struct fixture *f = *state;
 	struct event_segment *g;
 	struct event *v;
+	struct store_stat s;
 	size_t n;
 	assert_true(kept_at(f, 1, NOW));
 	fx_begin(f, TXN_FLEET);
@@ -671,6 +672,8 @@ static void a_lost_row_begins_the_ring_anew(void **state)
 	fx_begin(f, TXN_READ);
 	IS(E_CORRUPT, events_of(f->t, PC, 0, &v, &n, &fx_err));
 	IS(E_CORRUPT, event_segments(f->t, &g, &n, &fx_err));
+	OK(store_stat(f->t, &s, &fx_err));
+	assert_true(s.events == 0 && s.events_since == 0);
 	assert_non_null(strstr(fx_audit(f->t).text, "segments of events"));
 	txn_end(&f->t);
 	OK(events_tend(f->store, NOW, &fx_err));

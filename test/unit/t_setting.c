@@ -45,6 +45,7 @@ static void defaults_are_those_of_the_header(void **state)
 	OK(settings_get(fx_begin(f, TXN_READ), &s, &fx_err));
 	assert_true(s.scan_scope == SCOPE_ALL && s.targeting == TARGETING_SERVER && s.content_store == CONTENT_LOCAL);
 	assert_true(s.xpress == XPRESS_MIXED && s.max_extended == LIMIT_EXTENDED_DEFAULT && s.cookie_minutes == 60);
+	assert_true(s.event_days == 30 && s.stale_days == 30);
 	assert_true(s.page_updates == 200 && s.page_bytes == 2 << 20 && s.registration_required && !s.file_location_fault);
 	assert_int_equal(s.downstream_admission, DOWNSTREAM_APPROVAL);
 	assert_true(s.content_url.n == 0 && s.package_share.n == 0 && s.server_name.n == 0);
@@ -94,6 +95,10 @@ static void a_wrong_value_is_told_what_is_allowed(void **state)
 	} bad[] = {
 		{"scan.scope", "some", "all|approved"},
 		{"scan.scope", "", "all|approved"},
+		{"report.event-days", "0", "1..400"},
+		{"report.event-days", "401", "1..400"},
+		{"report.stale-days", "0", "1..3650"},
+		{"report.stale-days", "3651", "1..3650"},
 		{"client.max-extended", "0", "1..1000"},
 		{"client.max-extended", "1001", "1..1000"},
 		{"client.max-extended", "99999999999", "1..1000"},
