@@ -1,4 +1,6 @@
 /* cmd_report_computer.c -- one computer: what it said of itself, where it stands, and what it did last. */
+#include <stdlib.h>
+
 #include "common/event.h"
 #include "common/text.h"
 #include "ctl/cmd_report.h"
@@ -68,11 +70,11 @@ static void times(struct ctl *c, const struct computer *k, const struct standing
 		{"last_sync_at", "Last scan", s->sync_at},
 		{"last_sync_good", "Last good scan", s->sync_good_at},
 		{"last_restart", "Last restart", s->rebooted_at},
-		{"waits_for_restart", "Waits for a restart since", s->reboot_since},
 	};
 	for (unsigned i = 0; i < COUNTOF(rows); i++)
-		if (rows[i].at || c->json || rows[i].at != s->reboot_since)
-			out_field_number(&c->out, rows[i].key, rows[i].title, CELL_TIME, rows[i].at);
+		out_field_number(&c->out, rows[i].key, rows[i].title, CELL_TIME, rows[i].at);
+	if (s->reboot_since || c->json)
+		out_field_number(&c->out, "waits_for_restart", "Waits for a restart since", CELL_TIME, s->reboot_since);
 }
 
 static void standing_fields(struct ctl *c, const struct standing *s)
@@ -113,44 +115,70 @@ static const struct column update_columns[] = {
 	{"id", "UPDATE", CELL_TEXT, FIT_DROP},
 };
 
+struct listed {
+	struct status_row s;
+	struct update_row u;
+};
 struct listing {
 	struct ctl *c;
 	struct names *names;
 	bool all;
+	struct listed *v;
+	size_t n, cap;
 };
 
-/* What failed is worth a line, also where a later list says that it is needed. */
 static int update_one(const struct status_row *r, void *arg)
 {
 	struct listing *l = arg;
 	struct ctl *c = l->c;
-	struct update_row u;
 	if (!l->all && !status_is_open(r->status))
 		return E_OK;
-	int rc = update_row_get(l->names, r->update_no, &u, &c->err);
-	if (rc != E_OK)
-		return rc;
-	out_str(&c->out, update_status_names[r->status]);
-	out_number(&c->out, r->at);
-	out_text(&c->out, u.kb);
-	out_text(&c->out, u.title);
-	out_text(&c->out, u.classification);
-	out_text(&c->out, u.approvals);
-	out_number(&c->out, r->hidden);
-	out_text(&c->out, error_text(&c->arena, r->hresult));
-	out_number(&c->out, r->failed_at);
-	out_text(&c->out, report_guid(c, &u.id));
-	return E_OK;
+	struct listed *v = ARENA_MORE(&c->arena, l->v, l->n, &l->cap);
+	if (!v)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	l->v = v;
+	v[l->n].s = *r;
+	return update_row_get(l->names, r->update_no, &v[l->n++].u, &c->err);
+}
+
+/* What failed stands first, then what a restart completes, then what is to be done. */
+static int by_urgency(const void *a, const void *b)
+{
+	static const int rank[STATUS__N] = {[STATUS_FAILED] = 0, [STATUS_PENDING_REBOOT] = 1, [STATUS_DOWNLOADED] = 2, [STATUS_NEEDED] = 3,
+		[STATUS_INSTALLED] = 4, [STATUS_NOT_APPLICABLE] = 5, [STATUS_UNKNOWN] = 6};
+	const struct listed *x = a, *y = b;
+	int d = rank[x->s.status] - rank[y->s.status];
+	d = d ? d : text_icmp(x->u.title, y->u.title);
+	return d ? d : guid_cmp(&x->u.id, &y->u.id);
+}
+
+static void update_cells(struct ctl *c, const struct listed *l)
+{
+	out_str(&c->out, update_status_names[l->s.status]);
+	out_number(&c->out, l->s.at);
+	out_text(&c->out, l->u.kb);
+	out_text(&c->out, l->u.title);
+	out_text(&c->out, l->u.classification);
+	out_text(&c->out, l->u.approvals);
+	out_number(&c->out, l->s.hidden);
+	out_text(&c->out, error_text(&c->arena, l->s.hresult));
+	out_number(&c->out, l->s.failed_at);
+	out_text(&c->out, report_guid(c, &l->u.id));
 }
 
 static int show_updates(struct ctl *c, const struct computer *k, struct names *n)
 {
-	struct listing l = {c, n, ctl_option(c, "all") != NULL};
-	out_sub_begin(&c->out, "updates", l.all ? "Updates" : "Updates that it needs", update_columns, COUNTOF(update_columns));
+	struct listing l = {.c = c, .names = n, .all = ctl_option(c, "all") != NULL};
 	int rc = status_each(c->txn, k->id, update_one, &l, &c->err);
-	if (rc == E_OK)
-		out_sub_end(&c->out);
-	return rc;
+	if (rc != E_OK)
+		return rc;
+	if (l.n)
+		qsort(l.v, l.n, sizeof(*l.v), by_urgency);
+	out_sub_begin(&c->out, "updates", l.all ? "Updates" : "Updates that it needs", update_columns, COUNTOF(update_columns));
+	for (size_t i = 0; i < l.n; i++)
+		update_cells(c, &l.v[i]);
+	out_sub_end(&c->out);
+	return E_OK;
 }
 
 /* ---- its events ---- */
