@@ -269,6 +269,7 @@ class OneComputer(Filled):
 
     def test_its_updates_with_the_last_error_in_words(self):
         rows = {u["id"]: u for u in self.json("computer", self.a.id)["updates"]}
+        self.assertEqual(list(rows), [self.two, self.one])  # what failed stands first
         self.assertEqual({i: (u["status"], u["since"]) for i, u in rows.items()}, {self.one: ("needed", at(60)), self.two: ("failed", at(50))})
         self.assertRegex(rows[self.two]["error"], "^0x80240032")
         self.assertEqual((rows[self.two]["failed_at"], rows[self.one]["failed_at"], rows[self.one]["error"]), (at(50), None, None))
@@ -301,6 +302,7 @@ class OneComputer(Filled):
         r = self.json("computer", "d")
         self.assertEqual((r["last_report"], r["last_status"], r["last_sync"], r["updates"], r["events"]), (None, None, "never", [], []))
         self.assertEqual(self.bytes("computer", "d").count("\r\n"), 1)
+        self.assertRegex(self.text("computer", "d"), r"\nLast report +never\n")
 
     def test_names_that_fit_none_or_several(self):
         self.assertEqual(self.wrong("computer", "nobody"), (1, 'no computer "nobody" has contacted this server yet'))
@@ -359,6 +361,43 @@ class OneUpdate(Filled):
             "--status good: one of unknown, not-applicable, needed, downloaded, installed, failed or pending-reboot"))
         self.assertRegex(self.wrong("update", NONE)[1], f"^no update {NONE} here")
         self.assertEqual(self.wrong("update", "no such title")[0], 1)
+
+
+class Later(Filled):
+    def test_a_failure_stays_readable_where_a_later_list_says_needed(self):
+        late = Reporter(self.server, name="late.example.net").handshake()
+        try:
+            late.report(status(15, [self.three]), event(182, 12, self.three, TOO_OLD))
+            late.report(status(10, [self.three]))
+            (row,) = self.json("computer", late.id)["updates"]
+            self.assertEqual((row["status"], row["since"], row["failed_at"]), ("needed", at(10), at(12)))
+            self.assertRegex(row["error"], "^0x80240032")
+            late.report(status(5))
+            r = self.json("computer", late.id)
+            self.assertEqual((r["updates"], r["needed"], r["failed"], r["installations_bad"]), ([], 0, 0, 1))
+            self.assertEqual([(u["id"], u["status"], u["since"]) for u in self.json("computer", late.id, "--all")["updates"]],
+                             [(self.three, "not-applicable", at(5))])
+        finally:
+            self.server.ctl("computer", "delete", late.id)
+
+
+class Lists(Filled):
+    def test_every_list_has_a_csv_that_is_its_json(self):
+        for words in (("update", "list"), ("group", "list"), ("eula", "list"), ("computer", "list"), ("downstream", "list"), ("language", "list"),
+                      ("product", "list"), ("classification", "list"), ("sync", "history"), ("content", "wanted"), ("store", "history")):
+            with self.subTest(command=words):
+                rows = self.server.ctl_json(*words)
+                done = subprocess.run([ROOT / "bin/wsusctl", "--store", self.server.state / "store", *words, "--csv"],
+                                      stdout=subprocess.PIPE, check=True)
+                self.assertEqual(rows_of(done.stdout.decode()), [{k: as_csv(v) for k, v in row.items()} for row in rows])
+                if words in (("update", "list"), ("group", "list"), ("computer", "list"), ("store", "history")):
+                    self.assertGreater(len(rows), 3)
+
+    def test_no_csv_where_nothing_is_listed(self):
+        for words in (("update", "show", self.one), ("group", "create", "x"), ("store", "stat")):
+            done = self.server.ctl(*words, "--csv", check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), words)
+            self.assertIn("has no option --csv", done.stderr)
 
 
 class Groups(Filled):
