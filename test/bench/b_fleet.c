@@ -204,7 +204,7 @@ static void report(uint64_t n, struct slice id, tick_t at)
 		v->hresult = (int32_t)0x80070643u;
 	}
 	if (n % 25 == 11) {
-		struct report_event *v = event(&b, n, 201, 101, at + 3 * TICKS_PER_SECOND);
+		struct report_event *v = event(&b, n, 184, 101, at + 3 * TICKS_PER_SECOND);
 		v->update = pool[(n * 37 + 1) % pooled];
 		v->revision = 1;
 	}
@@ -223,6 +223,16 @@ static void make(uint64_t n)
 	arena_reset(txn_arena(t));
 }
 
+/* The counts of groups know of all assignments. */
+static void follow(void)
+{
+	for (bool more = true; more;) {
+		OK(txn_begin(store, TXN_FLEET, &t, &err));
+		OK(membership_follow(t, 10000, &more, &err));
+		OK(txn_commit(&t, &err));
+	}
+}
+
 /* ---- all of them ---- */
 
 static void fill(void)
@@ -239,6 +249,7 @@ static void fill(void)
 		if ((n - first) / BATCH % 50 == 49)
 			fprintf(stderr, "%llu computers, %.0f s\n", (unsigned long long)(n - first + BATCH), (now_us() - began) / 1e6);
 	}
+	follow();
 	printf("{\"computers\": %llu, \"updates\": %llu, \"needed\": %llu, \"groups\": %llu, \"seconds\": %.3f}\n",
 		(unsigned long long)computers, (unsigned long long)pooled, (unsigned long long)needed, (unsigned long long)groups,
 		(now_us() - began) / 1e6);
