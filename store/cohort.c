@@ -487,9 +487,10 @@ static int read_standing(struct txn *t, struct slice key, struct standing *out, 
 {
 	int rc = standing_get(t, key, out);
 	if (rc == E_OK && !keep_texts(txn_arena(t), out))
-		return err_set(e, E_NOMEM, "out of memory for a computer");
-	return rc == E_OK || rc == E_NOTFOUND ? rc
-					      : err_set(e, (enum errcode)rc, "what computer %.*s reported cannot be read", SLF(key));
+		return txn_fail(t, err_set(e, E_NOMEM, "out of memory for a computer"), e);
+	if (rc == E_OK || rc == E_NOTFOUND)
+		return rc;
+	return txn_fail(t, err_set(e, (enum errcode)rc, "what computer %.*s reported cannot be read", SLF(key)), e);
 }
 
 /* One that is not counted may have lost its statuses, see belong_to_catalog(), and may come from a store that counted nothing. */
@@ -534,7 +535,7 @@ static int follow_one(struct txn *t, const struct settings *set, struct slice ke
 		return rc == E_NOTFOUND ? E_OK : rc;
 	rc = direct_groups_get(t, set, key, group, &n, e);
 	if (rc != E_OK)
-		return rc;
+		return txn_fail(t, rc, e);
 	to = cohort_find(t, group, n);
 	if (to && to == s.cohort)
 		return E_OK;
@@ -555,7 +556,7 @@ int standing_follow(struct txn *t, struct slice computer, struct err *e)
 	int rc = belong_to_catalog(t, e);
 	if (rc == E_OK)
 		rc = settings_get(t, &set, e);
-	return rc == E_OK ? follow_one(t, &set, k.s, &moved, e) : rc;
+	return rc == E_OK ? follow_one(t, &set, k.s, &moved, e) : txn_fail(t, rc, e);
 }
 
 int standing_registered(struct txn *t, struct slice computer, struct slice info, tick_t now, struct err *e)
