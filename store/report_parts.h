@@ -59,7 +59,6 @@ int fact_migrate(struct txn *t, struct err *e) MUST_CHECK;
 /* Audit hooks: can this row be read? */
 bool event_row_good(struct slice key, struct slice value);
 bool event_ring_good(struct txn *t);
-bool report_row_good(enum db db, struct slice key, struct slice value);
 bool scanned_row_good(struct txn *t, enum db db, struct slice key, struct slice value); /* and is its computer there? */
 
 #endif

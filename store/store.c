@@ -14,6 +14,7 @@
 
 #include "common/text.h"
 #include "store/env.h"
+#include "store/publish.h"
 #include "store/report_parts.h"
 
 #define READERS 1024 /* slots: workers of all services and the tools */
@@ -434,6 +435,12 @@ bool txn_fleet_has_room(const struct txn *t)
 
 /* ================= format and migrations ================= */
 
+static int catalog_for_reports(struct txn *t, struct err *e)
+{
+	int rc = fact_migrate(t, e);
+	return rc == E_OK ? shown_migrate(t, e) : rc;
+}
+
 /* A step takes the store from format `from` to from + 1 inside one TXN_CATALOG or TXN_FLEET. */
 static const struct migration {
 	uint32_t from;
@@ -444,7 +451,7 @@ static const struct migration {
 	{1, "originals in several rows", NULL, NULL}, /* those in one are none the worse */
 	{2, "what downstream servers are told", sync_migrate, NULL},
 	{3, "the server above this one", NULL, NULL}, /* databases that begin empty */
-	{4, "what computers report", fact_migrate, scanned_migrate},
+	{4, "what computers report", catalog_for_reports, scanned_migrate},
 };
 
 static enum db meta_of(unsigned kind)
