@@ -346,7 +346,7 @@ class Fleet(Damage):
         self.assertIn(before.id, json.dumps(self.server.ctl_json("computer", "list")), "what it held is there again")
         self.assertEqual(len(self.said("client", "fleet/ is in use again")), 1)
 
-    # will hold: WUSP-REPORT-07
+    # holds: WUSP-REPORT-07
     def test_reports_wait_for_it(self):
         """A client forgets what was answered with true."""
         computer = Computer(self.server).handshake()

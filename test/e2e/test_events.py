@@ -54,7 +54,7 @@ class Events(unittest.TestCase):
     def events(self, *options):
         return self.server.ctl_json("computer", "events", self.pc.id, *options)
 
-    # will hold: WUSP-REPORT-07, WUSP-REPORT-16, WUSP-REPORT-18, WUSP-REPORT-22, WUSP-REPORT-24
+    # holds: WUSP-REPORT-07, WUSP-REPORT-16, WUSP-REPORT-18, WUSP-REPORT-22, WUSP-REPORT-24
     def test_all_that_is_kept_is_shown_to_programs(self):
         instance = str(uuid.uuid4())
         self.assertEqual(self.pc.report(
@@ -80,7 +80,7 @@ class Events(unittest.TestCase):
         self.assertLess(found["at"], failed["at"])
         self.assertLess(failed["at"], failed["received"])
 
-    # will hold: WUSP-REPORT-13
+    # holds: WUSP-REPORT-13
     def test_a_batch_that_comes_twice_counts_once(self):
         batch = [self.pc.event(167, ago=5), self.pc.event(162, ago=4)]
         self.assertEqual([self.pc.report(*batch), self.pc.report(*batch)], ["true", "true"])

@@ -238,7 +238,7 @@ class Replay(unittest.TestCase):
             self.assertEqual(mine[digest], theirs[digest])
 
     # holds: WUSP-TRANSPORT-09
-    # will hold: WUSP-TRANSPORT-15 WUSP-REPORT-06 WUSP-REPORT-13
+    # holds: WUSP-TRANSPORT-15 WUSP-REPORT-06 WUSP-REPORT-13
     def test_the_recorded_reports(self):
         """All three, whole; and once more by the other path, when nothing of them is new.  The client of the record is ours here: a cookie
         of another computer would have its events put aside."""

@@ -76,7 +76,7 @@ class Reports(unittest.TestCase):
             for field in ("content-type", "cache-control", "vary"):
                 self.assertEqual(head.get(field), wanted.get(field), f"{name}: {field}")
 
-    # will hold: WUSP-REPORT-06, WUSP-REPORT-15, WUSP-REPORT-22, WUSP-REPORT-26, WUSP-REPORT-31, WUSP-REPORT-33
+    # holds: WUSP-REPORT-06, WUSP-REPORT-15, WUSP-REPORT-22, WUSP-REPORT-26, WUSP-REPORT-31, WUSP-REPORT-33
     def test_the_recorded_batches_leave_what_they_say(self):
         for name in REPORTS:
             self.assertEqual(self.send(name)[0], 200)

@@ -89,7 +89,7 @@ class Service(unittest.TestCase):
 
 
 class Reports(Service):
-    # will hold: WUSP-TRANSPORT-09 WUSP-REPORT-06
+    # holds: WUSP-TRANSPORT-09 WUSP-REPORT-06
     def test_both_paths_in_any_spelling(self):
         for path in (*PATHS, "/reportingwebservice/reportingwebservice.asmx", "//ReportingWebService/WEBSERVICE.asmx"):
             self.assertEqual(self.computer.report(event(), path=path), "true")
@@ -99,7 +99,7 @@ class Reports(Service):
             status, head, _ = self.server.http("GET", path)
             self.assertEqual((status, head["allow"]), (405, "POST"))
 
-    # will hold: WUSP-TRANSPORT-15
+    # holds: WUSP-TRANSPORT-15
     def test_answers_have_the_form_of_real_servers(self):
         status, head, body = self.server.post(REPORT, "ReportEventBatch", self.computer.cookie_xml() + batch(event()))
         self.assertEqual((status, head["content-type"], head["cache-control"]), (200, "text/xml; charset=utf-8", "private, max-age=0"))
@@ -109,7 +109,7 @@ class Reports(Service):
             '<ReportEventBatchResponse xmlns="http://www.microsoft.com/SoftwareDistribution"><ReportEventBatchResult>true'
             "</ReportEventBatchResult></ReportEventBatchResponse></soap:Body></soap:Envelope>"))
 
-    # will hold: WUSP-REPORT-01 WUSP-REPORT-03 WUSP-REPORT-04 WUSP-REPORT-06
+    # holds: WUSP-REPORT-01 WUSP-REPORT-03 WUSP-REPORT-04 WUSP-REPORT-06
     def test_faults(self):
         cookie, events = self.computer.cookie_xml(), f"<eventBatch>{event()}</eventBatch>"
         for inner, code, message in (
@@ -127,11 +127,11 @@ class Reports(Service):
         status, _, body = self.server.post(REPORT, "RollupComputers", cookie)
         self.assertEqual((status, fault_code(body)), (500, ""))  # no operation of this service, and no code that starts a recovery
 
-    # will hold: WUSP-REPORT-04
+    # holds: WUSP-REPORT-04
     def test_an_empty_batch_is_fine(self):
         self.assertEqual(self.counts(), {"kept": 0})
 
-    # will hold: WUSP-REPORT-01
+    # holds: WUSP-REPORT-01
     def test_neither_an_old_configuration_nor_no_registration_is_a_reason(self):
         stranger = Reporter(self.server)
         stranger.get_config()
@@ -153,7 +153,7 @@ class Reports(Service):
         gone.handshake()
         self.assertEqual(self.counts(event(), computer=gone), {"kept": 1})
 
-    # will hold: WUSP-REPORT-13 WUSP-REPORT-09 WUSP-REPORT-10
+    # holds: WUSP-REPORT-13 WUSP-REPORT-09 WUSP-REPORT-10
     def test_what_came_of_the_events_is_in_the_log(self):
         one, two = str(uuid.uuid4()), str(uuid.uuid4())
         self.assertEqual(self.counts(event(instance=one), event(instance=one.upper())), {"kept": 1, "repeated": 1})
@@ -163,7 +163,7 @@ class Reports(Service):
         line = self.last_line()
         self.assertEqual((line["client"], line["name"], line["rc"]), (self.computer.id, self.computer.name, "0"))
 
-    # will hold: WUSP-REPORT-07
+    # holds: WUSP-REPORT-07
     def test_a_batch_is_taken_whole_or_not_at_all(self):
         ids = [str(uuid.uuid4()) for _ in range(9)]
         good = [event(instance=i) for i in ids]
@@ -184,7 +184,7 @@ class Reports(Service):
         self.assertEqual(self.server.post(REPORT, "ReportEventBatch", self.computer.cookie_xml() + batch(*good) + "</x>")[0], 500)
         self.assertEqual(self.counts(*good), {"kept": 9})
 
-    # will hold: WUSP-REPORT-05 WUSP-REPORT-11 WUSP-REPORT-12 WUSP-REPORT-15 WUSP-REPORT-16 WUSP-REPORT-19 WUSP-REPORT-22
+    # holds: WUSP-REPORT-05 WUSP-REPORT-11 WUSP-REPORT-12 WUSP-REPORT-15 WUSP-REPORT-16 WUSP-REPORT-19 WUSP-REPORT-22
     def test_what_is_tolerated(self):
         basic = re.sub("<ExtendedData>.*</ExtendedData><PrivateData/>", "", event())
         private = "<PrivateData><ComputerDnsName>x</ComputerDnsName><UserAccountName>y</UserAccountName><More/></PrivateData>"
@@ -198,7 +198,7 @@ class Reports(Service):
         self.assertEqual(counts, {"kept": len(good)})
         self.assertEqual(self.counts(event(number=162, update="d67661eb-2423-451d-bf5d-13199e37df28"))["kept"], 1)
 
-    # will hold: WUSP-REPORT-41
+    # holds: WUSP-REPORT-41
     def test_ten_thousand_events(self):
         events = [event(instance=str(uuid.uuid4())) for _ in range(10000)]
         size = sum(map(len, events))
@@ -212,7 +212,7 @@ class Reports(Service):
             return 0
         wait_for(lambda: max(map(worker_kb, self.server.workers("reporting"))) < 12 << 10, what="the memory of a large batch to go back")
 
-    # will hold: WUSP-REPORT-41
+    # holds: WUSP-REPORT-41
     def test_more_than_the_limit_is_refused(self):
         large = self.computer.cookie_xml() + batch(event(misc=["x" * (24 << 20)]))
         self.assertEqual(self.computer.code(large), ("InvalidParameters", "Content-Length"))
@@ -224,7 +224,7 @@ class Reports(Service):
         counts = self.counts(event(156, misc=["U=" + ids], replacement=[]), event(147))
         self.assertEqual(counts["kept"], 2)
 
-    # will hold: WUSP-REPORT-07
+    # holds: WUSP-REPORT-07
     def test_what_was_answered_survives_a_kill(self):
         for _ in range(5):
             instance, killed = str(uuid.uuid4()), self.server.workers("reporting")
@@ -265,7 +265,7 @@ class Reports(Service):
 class Others(Service):
     """The operations that no native client was seen to use."""
 
-    # will hold: WUSP-REPORT-42
+    # holds: WUSP-REPORT-42
     def test_a_batch_without_a_cookie(self):
         instance = str(uuid.uuid4())
         inner = f"<computerId>{self.computer.id.upper()}</computerId>" + batch(event(instance=instance))
@@ -283,7 +283,7 @@ class Others(Service):
         self.assertEqual(self.computer.code(known + "<eventBatch/>", "ReportEventBatch2"), ("InvalidParameters", "clientTime"))
         self.assertEqual(self.computer.code(known + CLIENT_TIME, "ReportEventBatch2"), ("InvalidParameters", "eventBatch"))
 
-    # will hold: WUSP-REPORT-42
+    # holds: WUSP-REPORT-42
     def test_no_inventory_is_asked_for(self):
         rules = f"<rulesId>{uuid.uuid4()}</rulesId><rulesVersion>1.0</rulesVersion>"
         self.assertEqual(self.computer.ask("GetRequiredInventoryType", self.computer.cookie_xml() + rules), "0")
@@ -292,7 +292,7 @@ class Others(Service):
             self.computer.get_config(), "GetConfigResult/Properties/ConfigurationProperty")}
         self.assertEqual(properties["IsInventoryRequired"], "0")
 
-    # will hold: WUSP-REPORT-42
+    # holds: WUSP-REPORT-42
     def test_one_that_comes_is_accepted(self):
         cookie, what = self.computer.cookie_xml(), "<inventory><IsCompressed>false</IsCompressed><RawXml>&lt;a/&gt;</RawXml></inventory>"
         self.assertEqual(self.computer.ask("ReportInventory", cookie + CLIENT_TIME + what), "true")
@@ -319,7 +319,7 @@ class NoRoom(Service):
             del os.environ["WSUS_FLEET_MAP_MB"]
         cls.computer = Reporter(cls.server).handshake()
 
-    # will hold: WUSP-REPORT-07
+    # holds: WUSP-REPORT-07
     def test_server_busy_and_later_fine(self):
         long = ["m=" + "x" * 4000]
         first = [event(misc=long) for _ in range(50)]

@@ -255,7 +255,7 @@ class Toolkit(unittest.TestCase):
                                  "Major": 10, "Minor": 0, "Build": 26200, "Revision": 1, "ServicePackMajor": 0, "ServicePackMinor": 0},
                              "OSLocaleID": 1033}, "PrivateData": {}} | more
 
-    # will hold: WUSP-REPORT-06 WUSP-REPORT-42
+    # holds: WUSP-REPORT-06 WUSP-REPORT-42
     def test_reports(self):
         wsdl = zeep.Client(str(WSDL / "Reporting.wsdl"))
         service = wsdl.create_service("{%s}WebServiceSoap" % harness.REPORT,

@@ -83,7 +83,7 @@ static void assert_row(const struct slice cell[COLUMNS])
 		assert_int_equal(has(cell[PLACEHOLDERS], mark), strstr(i->text, mark) != NULL);
 }
 
-/* will hold: WUSP-REPORT-24, WUSP-REPORT-26, WUSP-REPORT-30, WUSP-REPORT-31, WUSP-REPORT-32, WUSP-REPORT-33, WUSP-REPORT-34,
+/* holds: WUSP-REPORT-24, WUSP-REPORT-26, WUSP-REPORT-30, WUSP-REPORT-31, WUSP-REPORT-32, WUSP-REPORT-33, WUSP-REPORT-34,
  * WUSP-REPORT-35, WUSP-REPORT-36, WUSP-REPORT-37 */
 static void the_table_is_that_of_the_catalogue(void **state)
 {
@@ -122,7 +122,7 @@ static void the_table_ascends_and_its_braces_hold_what_is_replaced(void **state)
 	}
 }
 
-/* will hold: WUSP-REPORT-16 */
+/* holds: WUSP-REPORT-16 */
 static void other_ids_and_sources_are_not_known(void **state)
 {
 	static const int other[] = {INT16_MIN, -141, 0, 140, 142, 151, 155, 226, 271, 520, 547, INT16_MAX};
@@ -149,7 +149,7 @@ static void assert_text(int id, const struct slice *strings, size_t n, const cha
 	arena_free(&a);
 }
 
-/* will hold: WUSP-REPORT-24 */
+/* holds: WUSP-REPORT-24 */
 static void placeholders_are_replaced_once(void **state)
 {
 	const struct slice found[] = {SL("12")}, failed[] = {SL("0x80070643"), SL("KB5030219")};
@@ -164,7 +164,7 @@ static void placeholders_are_replaced_once(void **state)
 	assert_text(184, found, 1, "Installed 12, a restart is due");
 }
 
-/* will hold: WUSP-REPORT-25 */
+/* holds: WUSP-REPORT-25 */
 static void too_few_or_too_many_strings_break_nothing(void **state)
 {
 	const struct slice one[] = {SL("KB1")}, three[] = {SL("1"), SL("2"), SL("3")}, none[] = {SL0};
@@ -194,7 +194,7 @@ static void words_without_memory_are_absent(void **state)
 
 /* ---- tags ---- */
 
-/* will hold: WUSP-REPORT-21 */
+/* holds: WUSP-REPORT-21 */
 static void tags_are_those_of_the_catalogue(void **state)
 {
 	struct buf b;
@@ -225,7 +225,7 @@ static void tags_are_those_of_the_catalogue(void **state)
 	buf_free(&b);
 }
 
-/* will hold: WUSP-REPORT-21, WUSP-REPORT-40 */
+/* holds: WUSP-REPORT-21, WUSP-REPORT-40 */
 static void the_case_of_a_tag_counts(void **state)
 {
 	(void)state;
@@ -243,7 +243,7 @@ static void the_case_of_a_tag_counts(void **state)
 	assert_null(event_tag_find((char)0xFF));
 }
 
-/* will hold: WUSP-REPORT-21, WUSP-REPORT-22 */
+/* holds: WUSP-REPORT-21, WUSP-REPORT-22 */
 static void a_tag_ends_at_the_first_equals_sign(void **state)
 {
 	struct slice tag, value;
@@ -261,7 +261,7 @@ static void a_tag_ends_at_the_first_equals_sign(void **state)
 	assert_false(event_tag_split(SL0, &tag, &value));
 }
 
-/* will hold: WUSP-REPORT-23 */
+/* holds: WUSP-REPORT-23 */
 static void guids_of_a_list_come_one_by_one(void **state)
 {
 	struct slice list = SL("D67661EB-2423-451D-BF5D-13199E37DF28;words;;{d67661eb-2423-451d-bf5d-13199e37df28};"
@@ -286,7 +286,7 @@ static void guids_of_a_list_come_one_by_one(void **state)
 	assert_int_equal(bad, 3);
 }
 
-/* will hold: WUSP-REPORT-27 */
+/* holds: WUSP-REPORT-27 */
 static void one_status_is_stronger_than_another(void **state)
 {
 	static const uint8_t order[] = {6, 4, 5, 3, 2, 1, 0};
@@ -344,7 +344,7 @@ static void set_days(struct fixture *f, const char *days)
 	fx_commit(f);
 }
 
-/* will hold: WUSP-REPORT-16, WUSP-REPORT-18, WUSP-REPORT-20, WUSP-REPORT-22 */
+/* holds: WUSP-REPORT-16, WUSP-REPORT-18, WUSP-REPORT-20, WUSP-REPORT-22 */
 static void an_event_is_kept_with_all_that_it_says(void **state)
 {
 	struct fixture *f = *state;
@@ -401,7 +401,7 @@ static void figures_at_their_ends_come_back(void **state)
 	txn_end(&f->t);
 }
 
-/* will hold: WUSP-REPORT-13 */
+/* holds: WUSP-REPORT-13 */
 static void a_repeated_event_is_kept_once(void **state)
 {
 	struct fixture *f = *state;
@@ -450,7 +450,7 @@ static void no_own_pages(const struct table_stat *s, void *arg)
 	assert_true(strncmp(s->name, "event_", 6) != 0 || s->own == 0);
 }
 
-/* will hold: WUSP-REPORT-41 */
+/* holds: WUSP-REPORT-41 */
 static void long_strings_are_cut_between_characters(void **state)
 {
 	struct fixture *f = *state;

@@ -81,7 +81,7 @@ static void assert_counts(struct fixture *f, const char *want)
 #define ONE_NOT_APPROVED "UpdateCount 1, NotApprovedUpdateCount 1, UpdatesUpToDateCount 1"
 #define ONE_APPROVED "UpdateCount 1, ApprovedUpdateCount 1, UpdatesUpToDateCount 1"
 
-/* will hold: WSUSSS-DSS-ROLLUP-08 */
+/* holds: WSUSSS-DSS-ROLLUP-08 */
 static void what_can_be_approved_counts_once_whatever_its_revisions(void **state)
 {
 	struct fixture *f = *state;
@@ -120,7 +120,7 @@ static void what_only_bundles_bring_does_not_count(void **state)
 	assert_counts(f, ONE_NOT_APPROVED);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-09 */
+/* holds: WSUSSS-DSS-ROLLUP-09 */
 static void declined_updates_are_counted_as_such_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -133,7 +133,7 @@ static void declined_updates_are_counted_as_such_alone(void **state)
 	assert_counts(f, ONE_NOT_APPROVED);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-10 WSUSSS-DSS-ROLLUP-11 */
+/* holds: WSUSSS-DSS-ROLLUP-10 WSUSSS-DSS-ROLLUP-11 */
 static void installing_and_uninstalling_are_approvals_and_nothing_else_is(void **state)
 {
 	struct fixture *f = *state;
@@ -167,7 +167,7 @@ static void an_approval_that_waits_is_an_approval(void **state)
 	assert_counts(f, ONE_APPROVED);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-12 */
+/* holds: WSUSSS-DSS-ROLLUP-12 */
 static void an_approval_of_an_older_revision_is_stale(void **state)
 {
 	struct fixture *f = *state;
@@ -178,7 +178,7 @@ static void an_approval_of_an_older_revision_is_stale(void **state)
 	assert_counts(f, ONE_APPROVED);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-15 */
+/* holds: WSUSSS-DSS-ROLLUP-15 */
 static void what_has_expired_counts_unless_it_is_deployed(void **state)
 {
 	struct fixture *f = *state;
@@ -202,7 +202,7 @@ static void name_category(struct fixture *f, int32_t id, const char *category)
 	OK(relations_put(f->t, id, &v, &fx_err));
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-13 */
+/* holds: WSUSSS-DSS-ROLLUP-13 */
 static void critical_and_security_updates_count_until_they_are_to_be_installed(void **state)
 {
 	struct fixture *f = *state;
@@ -224,7 +224,7 @@ static void critical_and_security_updates_count_until_they_are_to_be_installed(v
 	assert_counts(f, "UpdateCount 3, DeclinedUpdateCount 1, ApprovedUpdateCount 1, NotApprovedUpdateCount 1, UpdatesUpToDateCount 2");
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-14 */
+/* holds: WSUSSS-DSS-ROLLUP-14 */
 static void what_computers_need_for_updates_counts_until_it_is_to_be_installed(void **state)
 {
 	struct fixture *f = *state;
@@ -235,7 +235,7 @@ static void what_computers_need_for_updates_counts_until_it_is_to_be_installed(v
 	assert_counts(f, ONE_APPROVED);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-18 */
+/* holds: WSUSSS-DSS-ROLLUP-18 */
 static void files_that_cannot_be_fetched_count_for_the_bundles_above_them(void **state)
 {
 	struct fixture *f = *state;
@@ -277,7 +277,7 @@ static void all_files_are_needed_where_all_are_kept(void **state)
 	assert_counts(f, ONE_NOT_APPROVED);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-16 */
+/* holds: WSUSSS-DSS-ROLLUP-16 */
 static void groups_that_somebody_made_count(void **state)
 {
 	struct fixture *f = *state;
@@ -329,7 +329,7 @@ static void report(struct fixture *f, const char *id, unsigned need, unsigned ha
 	fx_commit(f);
 }
 
-/* will hold: WSUSSS-DSS-ROLLUP-17 WSUSSS-DSS-ROLLUP-19 WSUSSS-DSS-ROLLUP-20 WSUSSS-DSS-ROLLUP-21 WSUSSS-DSS-ROLLUP-22
+/* holds: WSUSSS-DSS-ROLLUP-17 WSUSSS-DSS-ROLLUP-19 WSUSSS-DSS-ROLLUP-20 WSUSSS-DSS-ROLLUP-21 WSUSSS-DSS-ROLLUP-22
  * WSUSSS-DSS-ROLLUP-23 */
 static void computers_count_by_what_they_reported(void **state)
 {

@@ -213,7 +213,7 @@ static void nothing_is_known_before_the_first_report(void **state)
 	EXPECT(f, "");
 }
 
-/* will hold: WUSP-REPORT-23 WUSP-REPORT-26 */
+/* holds: WUSP-REPORT-23 WUSP-REPORT-26 */
 static void lists_are_the_state_of_all_updates(void **state)
 {
 	struct fixture *f = *state;
@@ -227,7 +227,7 @@ static void lists_are_the_state_of_all_updates(void **state)
 	assert_int_equal(s.count[STATUS_UNKNOWN] + s.count[STATUS_FAILED] + s.count[STATUS_DOWNLOADED] + s.count[STATUS_PENDING_REBOOT], 0);
 }
 
-/* will hold: WUSP-REPORT-27 */
+/* holds: WUSP-REPORT-27 */
 static void of_several_lists_the_strongest_counts(void **state)
 {
 	struct fixture *f = *state;
@@ -237,7 +237,7 @@ static void of_several_lists_the_strongest_counts(void **state)
 	EXPECT(f, "1 pending-reboot 5, 2 installed 5, 3 failed 5, 4 downloaded 5, 5 needed 5");
 }
 
-/* will hold: WUSP-REPORT-28 */
+/* holds: WUSP-REPORT-28 */
 static void a_list_that_is_absent_is_empty(void **state)
 {
 	struct fixture *f = *state;
@@ -250,7 +250,7 @@ static void a_list_that_is_absent_is_empty(void **state)
 	EXPECT(f, "1 needed 8, 2 not-applicable 7");
 }
 
-/* will hold: WUSP-REPORT-21 WUSP-REPORT-22 */
+/* holds: WUSP-REPORT-21 WUSP-REPORT-22 */
 static void tags_have_one_letter_of_one_case_and_others_are_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -264,7 +264,7 @@ static void tags_have_one_letter_of_one_case_and_others_are_kept(void **state)
 	EXPECT(f, "2 needed 10");
 }
 
-/* will hold: WUSP-REPORT-14 WUSP-REPORT-15 */
+/* holds: WUSP-REPORT-14 WUSP-REPORT-15 */
 static void what_the_catalog_does_not_know_has_no_status(void **state)
 {
 	struct fixture *f = *state;
@@ -330,7 +330,7 @@ static void check_effect(struct fixture *f, size_t i, int m)
 		SEND(f, {.id = 196, m + 4, .update = u});
 }
 
-/* will hold: WUSP-REPORT-16 WUSP-REPORT-31 WUSP-REPORT-32 WUSP-REPORT-33 WUSP-REPORT-34 WUSP-REPORT-35 */
+/* holds: WUSP-REPORT-16 WUSP-REPORT-31 WUSP-REPORT-32 WUSP-REPORT-33 WUSP-REPORT-34 WUSP-REPORT-35 */
 static void each_event_does_what_the_table_says(void **state)
 {
 	struct fixture *f = *state;
@@ -338,7 +338,7 @@ static void each_event_does_what_the_table_says(void **state)
 		check_effect(f, i, 10 + 10 * (int)i);
 }
 
-/* will hold: WUSP-REPORT-30 */
+/* holds: WUSP-REPORT-30 */
 static void the_last_synchronization_is_the_latest_by_its_own_time(void **state)
 {
 	struct fixture *f = *state;
@@ -355,7 +355,7 @@ static void the_last_synchronization_is_the_latest_by_its_own_time(void **state)
 	assert_true(s.sync_result == SYNC_SUCCEEDED && s.sync_at == at(8) && s.sync_good_at == at(8) && s.sync_hresult == 0);
 }
 
-/* will hold: WUSP-REPORT-36 */
+/* holds: WUSP-REPORT-36 */
 static void an_update_is_hidden_until_it_is_shown_again(void **state)
 {
 	struct fixture *f = *state;
@@ -371,7 +371,7 @@ static void an_update_is_hidden_until_it_is_shown_again(void **state)
 	assert_int_equal(standing(f).hidden, 1);
 }
 
-/* will hold: WUSP-REPORT-37 */
+/* holds: WUSP-REPORT-37 */
 static void a_restart_ends_what_waited_for_it(void **state)
 {
 	struct fixture *f = *state;
@@ -394,7 +394,7 @@ static void a_restart_ends_what_waited_for_it(void **state)
 
 /* ================= which events count ================= */
 
-/* will hold: WUSP-REPORT-13 */
+/* holds: WUSP-REPORT-13 */
 static void an_event_counts_once(void **state)
 {
 	struct fixture *f = *state;
@@ -407,7 +407,7 @@ static void an_event_counts_once(void **state)
 	EXPECT(f, "1 installed 5, 2 failed 6");
 }
 
-/* will hold: WUSP-REPORT-09 WUSP-REPORT-12 */
+/* holds: WUSP-REPORT-09 WUSP-REPORT-12 */
 static void events_of_others_are_forgotten_and_of_other_kinds_kept(void **state)
 {
 	struct fixture *f = *state;
@@ -418,7 +418,7 @@ static void events_of_others_are_forgotten_and_of_other_kinds_kept(void **state)
 	EXPECT(f, "");
 }
 
-/* will hold: WUSP-REPORT-29 */
+/* holds: WUSP-REPORT-29 */
 static void each_batch_is_a_contact_even_an_empty_one(void **state)
 {
 	struct fixture *f = *state;
@@ -432,7 +432,7 @@ static void each_batch_is_a_contact_even_an_empty_one(void **state)
 	assert_true(standing(f).reported_at == at(NOW + 5));
 }
 
-/* will hold: WUSP-REPORT-39 */
+/* holds: WUSP-REPORT-39 */
 static void events_are_applied_by_time_and_ties_by_position(void **state)
 {
 	struct fixture *f = *state;
@@ -445,7 +445,7 @@ static void events_are_applied_by_time_and_ties_by_position(void **state)
 	EXPECT(f, "1 not-applicable 11, 2 needed 11, 3 failed 11");
 }
 
-/* will hold: WUSP-REPORT-38 */
+/* holds: WUSP-REPORT-38 */
 static void what_is_older_than_what_is_known_changes_no_status(void **state)
 {
 	struct fixture *f = *state;
@@ -478,7 +478,7 @@ static void the_last_failure_outlives_a_list(void **state)
 	assert_true(r.status == STATUS_FAILED && r.failed_at == at(8) && r.hresult == 5 && r.event == 161);
 }
 
-/* will hold: WUSP-REPORT-38 */
+/* holds: WUSP-REPORT-38 */
 static void times_are_the_servers(void **state)
 {
 	struct fixture *f = *state;

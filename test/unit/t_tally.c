@@ -217,7 +217,7 @@ static void a_computer_is_counted_from_its_first_contact_until_it_goes(void **st
 	follow(f);
 }
 
-/* will hold: WSUSSS-ADM-15 */
+/* holds: WSUSSS-ADM-15 */
 static void computers_of_one_operating_system_share_its_number(void **state)
 {
 	struct fixture *f = *state;
@@ -246,7 +246,7 @@ static void computers_of_one_operating_system_share_its_number(void **state)
 	follow(f);
 }
 
-/* will hold: WSUSSS-ADM-19 WSUSSS-ADM-20 */
+/* holds: WSUSSS-ADM-19 WSUSSS-ADM-20 */
 static void installations_are_counted_by_update_server_and_operating_system(void **state)
 {
 	struct fixture *f = *state;

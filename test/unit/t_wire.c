@@ -500,7 +500,7 @@ static void lists_and_texts_are_bounded(void **state)
 	}
 }
 
-/* will hold: WUSP-REPORT-18 */
+/* holds: WUSP-REPORT-18 */
 static void a_result_is_read_by_both_names(void **state)
 {
 	struct BasicData m;
