@@ -395,6 +395,13 @@ static int take_update(struct names *n, const struct update_filter *f, uint32_t 
 	return E_OK;
 }
 
+/* Parts of bundles are approved with them: as rows of their own they would be counted twice and could be decided by nobody. */
+static bool is_decided(struct names *n, uint32_t no)
+{
+	uint32_t facts;
+	return fact_get(n->t, no, &facts) == E_OK && facts & FACT_UPDATE;
+}
+
 int updates_gather(struct names *n, const struct update_filter *f, struct update_rows *out, struct err *e)
 {
 	struct scope s;
@@ -408,7 +415,7 @@ int updates_gather(struct names *n, const struct update_filter *f, struct update
 	for (size_t i = 0; rc == E_OK && i < s.n; i++)
 		rc = tally_each(n->t, s.v[i].no, add_one, &all, e);
 	for (uint32_t no = 1; rc == E_OK && no <= all.n; no++) {
-		if (!counts_wanted(f, &all.v[no]))
+		if (!counts_wanted(f, &all.v[no]) || !is_decided(n, no))
 			continue;
 		complete(&all.v[no], &s.sum);
 		rc = take_update(n, f, no, &all.v[no], out, &cap, e);

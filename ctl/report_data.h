@@ -65,7 +65,7 @@ struct update_rows {
 	size_t n;
 	size_t fit; /* before the limit */
 };
-/* Updates with an open status on some computer of the scope. */
+/* Updates that can be approved, with an open status on some computer of the scope. */
 int updates_gather(struct names *n, const struct update_filter *f, struct update_rows *out, struct err *e) MUST_CHECK;
 
 /* ---- computers ---- */

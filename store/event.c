@@ -237,7 +237,7 @@ static struct key event_key(const struct guid *mark, const struct guid *instance
 
 /* ================= rows ================= */
 
-enum { HAS_UPDATE = 1, HAS_RESULT = 2, HAS_SPACE = 4, HAS_SOURCE = 8, HAS__ALL = 15 };
+enum { HAS_UPDATE = 1, HAS_RESULT = 2, HAS_SPACE = 4, HAS_SOURCE = 8, HAS_POSITION = 16, HAS__ALL = 31 };
 #define USUAL_SPACE 1
 #define USUAL_SOURCE 101
 
@@ -338,7 +338,7 @@ static void put_texts(struct buf *b, const struct report_event *r)
 static void put_event(struct buf *b, const struct report_event *r, tick_t now)
 {
 	unsigned has = (guid_is_zero(&r->update) && r->revision == 0 ? 0 : HAS_UPDATE) | (r->hresult ? HAS_RESULT : 0) |
-		       (r->name_space != USUAL_SPACE ? HAS_SPACE : 0) | (r->source != USUAL_SOURCE ? HAS_SOURCE : 0);
+		       (r->name_space != USUAL_SPACE ? HAS_SPACE : 0) | (r->source != USUAL_SOURCE ? HAS_SOURCE : 0) | (r->position ? HAS_POSITION : 0);
 	buf_char(b, (char)has);
 	rec_put_u16(b, (uint16_t)r->id);
 	rec_put_u64(b, (uint64_t)now);
@@ -353,6 +353,8 @@ static void put_event(struct buf *b, const struct report_event *r, tick_t now)
 		rec_put_u32(b, (uint32_t)r->name_space);
 	if (has & HAS_SOURCE)
 		rec_put_u16(b, (uint16_t)r->source);
+	if (has & HAS_POSITION)
+		put_number(b, r->position);
 	put_texts(b, r);
 }
 
@@ -374,6 +376,8 @@ static void get_figures(struct rec *r, struct event *out)
 		out->name_space = (int32_t)rec_u32(r);
 	if (has & HAS_SOURCE)
 		out->source = (int16_t)rec_u16(r);
+	if (has & HAS_POSITION)
+		out->position = (uint32_t)get_number(r);
 }
 
 /* Twice over the texts: how many there are, and where they are. */
@@ -480,6 +484,7 @@ int event_keep(struct txn *t, struct slice computer, const struct report_event *
 
 struct found {
 	tick_t at, received;
+	uint32_t position;
 	struct slice key, value;
 };
 #define SLACK 4096 /* found ones beyond those that are wanted: then the oldest are put out */
@@ -498,6 +503,8 @@ static int newest_first(const void *x, const void *y)
 		return a->at > b->at ? -1 : 1;
 	if (a->received != b->received)
 		return a->received > b->received ? -1 : 1;
+	if (a->position != b->position)
+		return a->position > b->position ? -1 : 1;
 	return slice_cmp(a->key, b->key);
 }
 
@@ -522,7 +529,7 @@ static int find_one(struct slice key, struct slice value, void *arg)
 	if (!more)
 		return err_set(w->e, E_NOMEM, "out of memory: the computer has more than %zu events; ask for the last ones", w->n);
 	w->v = more;
-	w->v[w->n++] = (struct found){v.at, v.received, key, value};
+	w->v[w->n++] = (struct found){v.at, v.received, v.position, key, value};
 	return E_OK;
 }
 

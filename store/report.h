@@ -37,6 +37,7 @@ struct report_event {
 	const struct slice *misc;    /* MiscData, whole */
 	size_t nmisc;
 	struct reported_machine machine;
+	uint32_t position;     /* in its batch, which natives send with one time for all: report_take() sets it */
 	bool foreign;          /* names another computer: acknowledged and forgotten (REPORT-09) */
 };
 struct report {
@@ -174,6 +175,7 @@ int report_audit(struct txn *t, void (*found)(const char *text, void *), void *a
 struct event {
 	struct guid instance;
 	tick_t at, received;  /* in the server's time; when it came */
+	uint32_t position;    /* in its batch: of equal times the later one has the higher */
 	int16_t id, source;
 	int32_t name_space, hresult;
 	struct guid update;
@@ -184,7 +186,7 @@ struct event {
 	struct slice *misc;    /* without the lists and what is the same in all events of the computer */
 	size_t nmisc;
 };
-/* Events of a computer that are kept, newest first by `at`, at most `most` (0: all); in the arena. */
+/* Events of a computer that are kept, newest first (by `at`, then as they came), at most `most` (0: all); in the arena. */
 int events_of(struct txn *t, struct slice computer, size_t most, struct event **out, size_t *n, struct err *e) MUST_CHECK;
 /* Begins and drops segments where report.event-days asks for it; for the job of every minute, so that a server without reports
  * forgets, too. */

@@ -9,11 +9,15 @@
 
 /* ================= what the events name ================= */
 
+/* An update that others only name has a number, but nothing that could be said of it: it counts as unknown (REPORT-15). */
 static int find_update(struct batch *b, const struct guid *id, uint32_t *no)
 {
+	struct update u = {0};
 	*no = 0;
 	int rc = update_find(b->t, id, no);
-	if (rc == E_NOTFOUND || (rc == E_OK && *no > UPDATE_NO_MAX)) {
+	if (rc == E_OK)
+		rc = update_get(b->t, *no, &u, b->e);
+	if (rc == E_NOTFOUND || (rc == E_OK && (!u.known || *no > UPDATE_NO_MAX))) {
 		b->unknown_updates++;
 		*no = 0;
 		return E_OK;

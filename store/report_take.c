@@ -37,6 +37,7 @@ static int take_event(struct batch *b, const struct report *r, size_t i, struct 
 	struct report_event v = r->event[i];
 	bool repeated = false;
 	v.at = server_time(r, v.at);
+	v.position = (uint32_t)i;
 	int rc = event_keep(b->t, b->key, &v, r->now, &repeated, b->e);
 	if (rc != E_OK)
 		return rc;

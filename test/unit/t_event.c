@@ -503,6 +503,25 @@ static void the_newest_come_first(void **state)
 	txn_end(&f->t);
 }
 
+/* Natives give all events of a batch one time. */
+static void of_one_time_the_later_in_the_batch_comes_first(void **state)
+{
+	struct fixture *f = *state;
+	struct event *v;
+	size_t n;
+	fx_begin(f, TXN_FLEET);
+	for (unsigned i = 0; i < 300; i++) {
+		struct report_event r = an_event(i * 7919 % 300, NOW);
+		r.position = i;
+		assert_true(keep(f, PC, r, NOW));
+	}
+	OK(events_of(f->t, PC, 0, &v, &n, &fx_err));
+	assert_int_equal(n, 300);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(v[i].position, 299 - i);
+	txn_end(&f->t);
+}
+
 /* ---- what goes ---- */
 
 static void old_segments_are_dropped_whole(void **state)
@@ -784,6 +803,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(computers_are_told_apart_by_their_ids, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(long_strings_are_cut_between_characters, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(the_newest_come_first, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(of_one_time_the_later_in_the_batch_comes_first, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(old_segments_are_dropped_whole, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(a_server_without_reports_forgets_too, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_is_set_back_makes_nothing_eternal, fx_setup, fx_teardown),
