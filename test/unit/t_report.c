@@ -725,6 +725,18 @@ static void failures_are_kept_of_the_latest(void **state)
 	assert_sound(f, COUNTOF(v));
 }
 
+/* holds: WUSP-REPORT-15 */
+static void what_others_only_name_has_no_status(void **state)
+{
+	struct fixture *f = *state;
+	many_updates(f, 2, false);
+	send_many(f, 5, 0, 1, 2);
+	EXPECT(f, "");
+	many_updates(f, 2, true);
+	send_many(f, 6, 0, 1, 2);
+	assert_int_equal(standing(f).count[STATUS_NEEDED], 1);
+}
+
 /* Whatever fails: nothing of the batch is there, and it can be taken again. */
 static void a_batch_is_all_or_nothing(void **state)
 {
@@ -879,6 +891,7 @@ int main(void)
 		TEST(all_computers_have_a_standing),
 		TEST(what_says_least_goes_first_when_there_is_too_much),
 		TEST(failures_are_kept_of_the_latest),
+		TEST(what_others_only_name_has_no_status),
 		TEST(a_batch_is_all_or_nothing),
 		cmocka_unit_test_setup_teardown(without_room_nothing_grows, with_small_map, fx_teardown),
 		TEST(the_audit_finds_records_that_are_wrong),
