@@ -352,7 +352,8 @@ class Errors(unittest.TestCase):
         for row in rows:
             self.assertTrue(all(row.values()), row)
             number = int(row["code"], 16)
-            for text in (row["code"], row["code"].upper().replace("X", "x"), row["code"][2:], str(number - (1 << 32))):
+            signed = [str(number - (1 << 32))] if number >> 31 else []
+            for text in (row["code"], row["code"].upper().replace("X", "x"), row["code"][2:], *signed):
                 self.assertEqual(json.loads(run(CTL, "client", "error", "--json", "--", text).stdout), row)
         self.assertIn("What to do ", run(CTL, "client", "error", "0x80244019").stdout)
 
