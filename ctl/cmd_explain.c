@@ -577,7 +577,7 @@ struct verdict {
 };
 
 /* Is the update offered with an action that changes the computer? */
-static bool gets(const struct explain *x)
+static bool gets_it(const struct explain *x)
 {
 	if (!x->v.offered)
 		return false;
@@ -668,7 +668,7 @@ static struct verdict it_gets(struct explain *x)
 
 static struct verdict verdict_of(struct explain *x)
 {
-	return !x->v.offered ? not_offered(x) : gets(x) ? it_gets(x) : only_looked_at(x);
+	return !x->v.offered ? not_offered(x) : gets_it(x) ? it_gets(x) : only_looked_at(x);
 }
 
 static void put_head(struct explain *x, const struct verdict *v, struct slice sentence)
@@ -679,7 +679,7 @@ static void put_head(struct explain *x, const struct verdict *v, struct slice se
 	out_field_text(o, "verdict", "Verdict", sentence);
 	out_field_text(o, "code", "Code", slice_of(v->code));
 	out_field_text(o, "todo", "To do", v->todo ? slice_of(v->todo) : SL0);
-	out_field_number(o, "gets", "Gets it", CELL_BOOL, gets(x));
+	out_field_number(o, "gets", "Gets it", CELL_BOOL, gets_it(x));
 	out_field_number(o, "offered", "Offered", CELL_BOOL, x->v.offered);
 	out_field_text(o, "action", "Action", x->v.offered ? slice_of(x->eff.action) : SL0);
 	out_field_text(o, "computer", "Computer", x->l.k.id);
@@ -709,7 +709,7 @@ static int explain(struct explain *x)
 	if (rc != E_OK)
 		return rc;
 	struct verdict v = verdict_of(x);
-	struct slice sentence = arena_printf(&c->arena, "%.*s %s: %.*s", SLF(x->name), gets(x) ? "gets it" : "does not get it", SLF(v.text));
+	struct slice sentence = arena_printf(&c->arena, "%.*s %s: %.*s", SLF(x->name), gets_it(x) ? "gets it" : "does not get it", SLF(v.text));
 	ctl_say(c, "%.*s", SLF(sentence));
 	if (v.todo)
 		ctl_say(c, "To do: %s", v.todo);
