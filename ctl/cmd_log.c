@@ -25,8 +25,9 @@ static const struct column programs[] = {
 	{"name", "", CELL_TEXT, FIT_WHOLE},        {"address", "", CELL_TEXT, FIT_WHOLE},  {"operation", "", CELL_TEXT, FIT_WHOLE},
 	{"result", "", CELL_TEXT, FIT_WHOLE},      {"status", "", CELL_NUMBER, FIT_WHOLE}, {"in", "", CELL_NUMBER, FIT_WHOLE},
 	{"out", "", CELL_NUMBER, FIT_WHOLE},       {"microseconds", "", CELL_NUMBER, FIT_WHOLE},
-	{"fault_id", "", CELL_TEXT, FIT_WHOLE},    {"why", "", CELL_TEXT, FIT_WHOLE},      {"remedy", "", CELL_TEXT, FIT_WHOLE},
-	{"more", "", CELL_NUMBER, FIT_WHOLE},      {"request", "", CELL_TEXT, FIT_WHOLE},  {"message", "", CELL_TEXT, FIT_WHOLE},
+	{"events", "", CELL_TEXT, FIT_WHOLE},      {"fault_id", "", CELL_TEXT, FIT_WHOLE}, {"why", "", CELL_TEXT, FIT_WHOLE},
+	{"remedy", "", CELL_TEXT, FIT_WHOLE},      {"more", "", CELL_NUMBER, FIT_WHOLE},   {"request", "", CELL_TEXT, FIT_WHOLE},
+	{"message", "", CELL_TEXT, FIT_WHOLE},
 };
 
 static struct slice plain(struct ctl *c, struct slice value)
@@ -69,12 +70,16 @@ static struct slice operation_of(struct ctl *c, const struct log_entry *l)
 				? (struct slice){s.p, (size_t)(end - s.p)} : s);
 }
 
+/* What came of a batch of events stands there, too. */
 static struct slice why_of(struct ctl *c, const struct log_entry *l)
 {
 	struct buf b;
 	if (!l->request)
 		return plain(c, l->text);
 	buf_init(&b, LOG_LINE_MAX);
+	log_plain(&b, l->events);
+	if (l->events.p && l->why.p)
+		buf_printf(&b, "; ");
 	log_plain(&b, l->why);
 	if (l->remedy.p)
 		buf_printf(&b, " -> %.*s", SLF(l->remedy));
@@ -117,6 +122,7 @@ static void put_programs(struct ctl *c, const struct log_entry *l)
 	out_number(&c->out, (int64_t)l->in);
 	out_number(&c->out, (int64_t)l->out);
 	out_number(&c->out, (int64_t)l->usec);
+	out_text(&c->out, plain(c, l->events));
 	out_text(&c->out, l->fault_id);
 	out_text(&c->out, plain(c, l->why));
 	out_text(&c->out, plain(c, l->remedy));

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import threading
 import unittest
+import uuid
 
 import harness
 from harness import AUTH, CLIENT, REPORT, ROOT, Computer, Fault, Instance, find, payload, run, wait_for
+from test_reporting import Reporter, event
 
 
 def lines(server):
@@ -71,6 +73,21 @@ class Lines(unittest.TestCase):
             harness.SOAP.encode(), CLIENT.encode())
         (_, _, answer), (row,) = self.new_lines(lambda: self.server.post_bytes(CLIENT, "GetConfig", body), 1)
         self.assertEqual((row["in"], row["out"]), (len(body), len(answer)))
+
+    def test_a_batch_says_how_many_of_its_events_were_kept(self):
+        computer = Reporter(self.server, name="Lines-2.example.net").handshake()
+        one = event(instance=uuid.uuid4())
+
+        def act():
+            computer.report(one, event())
+            computer.report(one)
+        _, rows = self.new_lines(act, 2)
+        self.assertEqual([(r["operation"], r["result"], r["events"], r["why"]) for r in rows], [
+            ("ReportEventBatch", "ok", "2 kept", None), ("ReportEventBatch", "ok", "0 kept, 1 repeated", None)])
+        told = self.server.ctl("log", computer.name).stdout.splitlines()
+        self.assertEqual([row["events"] for row in self.server.ctl_json("log", computer.name, "--service", "client")][-1], None)
+        self.assertRegex(told[-2], r"ReportEventBatch +ok .* 2 kept$")
+        self.assertRegex(told[-1], r"ReportEventBatch +ok .* 0 kept, 1 repeated$")
 
     def test_nginx_says_what_no_service_answered(self):
         name = "A" * 40
