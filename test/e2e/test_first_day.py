@@ -23,7 +23,7 @@ SAME_FORM = [
 # What is told otherwise because this installation is not where a package puts it.
 NOT_THERE = [
     (r"services: no sockets of services here", "services: 5 of 5 answer"),
-    (r"^(Services +)no sockets here$", r"\1auth answers, client answers, content answers"),
+    (r"^(Services +)no sockets here$", r"\1auth answers, client answers, content answers, reporting answers, serversync answers"),
     (r"^(  found by +)/etc/wsus-fcgi/wsus.conf:\d+$", r"\1the default"),
 ]
 
