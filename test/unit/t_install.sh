@@ -69,7 +69,9 @@ completes_nouns_verbs_and_options()
 	*--deadline*--store*) ;;
 	*) return 1 ;;
 	esac
-	[ "$(offered wsusctl update list --d)" = '--declined ' ]
+	[ "$(offered wsusctl update list --d)" = '--declined ' ] || return 1
+	[ "$(offered wsusctl expl)" = 'explain ' ] && [ "$(offered wsusctl report s)" = 'summary ' ] || return 1
+	[ "$(offered wsusctl computer list --stale)" = '--stale ' ] && [ "$(offered wsusctl report computers --csv)" = '--csv ' ]
 }
 
 uninstall_leaves_no_file()
