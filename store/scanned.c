@@ -84,7 +84,7 @@ static bool scanned_same(struct scanned_rec *s, const int32_t *v, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if ((last += take_gap(&s->ids)) != (uint32_t)v[i])
 			return false;
-	return !s->ids.bad;
+	return rec_end(&s->ids) == E_OK; /* one that cannot be read is written anew */
 }
 
 /* The row of these ids. */

@@ -61,6 +61,32 @@ static void the_same_scan_writes_nothing(void **state)
 		assert_true(last_scan_differs(fx_begin(f, TXN_READ), SL("pc"), v, n)), txn_end(&f->t);
 }
 
+/* 1 installed; the same and a byte behind it; cut short; a list without end. */
+static void a_row_that_cannot_be_read_is_written_anew(void **state)
+{
+	static const struct {
+		char b[16];
+		size_t n;
+	} rows[] = {
+		{"\1\0\0\0\0\0\0\0\5\0\0\0\1\1\0", 15},
+		{"\1\0\0\0\0\0\0\0\5\0\0\0\1", 13},
+		{"\1\0\0\0\0\0\0\0\5\0\0\0\1\x81", 14},
+	};
+	static const int32_t one = 1;
+	struct fixture *f = *state;
+	struct last_scan s;
+	computer(f, "pc");
+	for (size_t i = 0; i < COUNTOF(rows); i++) {
+		OK(db_put(fx_begin(f, TXN_FLEET), DB_SCANNED, SL("pc"), (struct slice){rows[i].b, rows[i].n}, &fx_err));
+		fx_commit(f);
+		IS(E_CORRUPT, last_scan_get(fx_begin(f, TXN_READ), SL("pc"), &s, &fx_err));
+		assert_true(last_scan_differs(f->t, SL("pc"), &one, 1));
+		txn_end(&f->t);
+		put(f, &one, 1, 6);
+		assert_scan(f, &one, 1, 6);
+	}
+}
+
 static void who_has_no_row_leaves_none(void **state)
 {
 	static const int32_t v[] = {3};
@@ -202,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(installed_ids_are_kept_as_told),
 		T(the_same_scan_writes_nothing),
+		T(a_row_that_cannot_be_read_is_written_anew),
 		T(who_has_no_row_leaves_none),
 		T(hardware_ids_are_kept_as_told),
 		T(many_ids_lie_in_several_rows_and_too_many_are_not_kept),
