@@ -212,24 +212,28 @@ static int take_days(struct ctl *c, struct computer_filter *f, const char *value
 	return E_OK;
 }
 
+/* What is read of a computer when the first test asks for it, and of all that pass. */
+enum { PART_GROUPS = 1u << 0, PART_SYSTEM = 1u << 1, PART_FLAG = 1u << 2, PARTS = (1u << 3) - 1 };
+
 /* Cheap ones first. */
 static const struct {
 	const char *option;
 	int (*take)(struct ctl *c, struct computer_filter *f, const char *value);
 	bool (*holds)(const struct test *t);
+	unsigned parts; /* that it looks at */
 } tests[] = {
-	{"failed", NULL, has_failed},
-	{"needing-any", NULL, needs_any},
-	{"pending-restart", NULL, waits_for_restart},
-	{"sync-failed", NULL, sync_failed},
-	{"stale", take_days, is_stale},
-	{"never-reported", NULL, never_reported},
-	{"renamed", NULL, is_renamed},
-	{"cloned", NULL, is_cloned},
-	{"duplicate", NULL, has_same_name},
-	{"group", take_group, in_group},
-	{"os", take_os, has_os},
-	{"needing", take_update, needs_update},
+	{"failed", NULL, has_failed, 0},
+	{"needing-any", NULL, needs_any, 0},
+	{"pending-restart", NULL, waits_for_restart, 0},
+	{"sync-failed", NULL, sync_failed, 0},
+	{"stale", take_days, is_stale, 0},
+	{"never-reported", NULL, never_reported, 0},
+	{"duplicate", NULL, has_same_name, 0},
+	{"renamed", NULL, is_renamed, PART_FLAG},
+	{"cloned", NULL, is_cloned, PART_FLAG},
+	{"os", take_os, has_os, PART_SYSTEM},
+	{"group", take_group, in_group, PART_GROUPS},
+	{"needing", take_update, needs_update, 0},
 };
 
 int computer_filter_read(struct ctl *c, struct computer_filter *f)
@@ -263,16 +267,25 @@ bool computer_filter_passes(struct ctl *c, const struct computer_filter *f, cons
 
 /* ================= all that pass ================= */
 
-int computer_listed(struct ctl *c, const struct computer_filter *f, const struct computer *k, struct listed_computer *out)
+static int read_parts(struct ctl *c, const struct computer_filter *f, struct listed_computer *l, unsigned parts)
 {
 	struct faces faces;
-	*out = (struct listed_computer){.k = *k, .os = registered_system(k), .duplicate = is_duplicate(f, k->dns_name)};
+	parts &= ~l->parts;
+	l->parts |= parts;
+	if (parts & PART_SYSTEM)
+		l->os = registered_system(&l->k);
+	if ((parts & PART_FLAG) && faces_get(c->txn, l->k.id, &faces) == E_OK)
+		l->flag = faces.flag;
+	return parts & PART_GROUPS ? client_groups_get(c->txn, &f->settings, l->k.id, &l->groups, &c->err) : E_OK;
+}
+
+int computer_listed(struct ctl *c, const struct computer_filter *f, const struct computer *k, struct listed_computer *out)
+{
+	*out = (struct listed_computer){.k = *k, .duplicate = is_duplicate(f, k->dns_name)};
 	int rc = standing_get(c->txn, k->id, &out->s);
 	if (rc != E_OK && rc != E_NOTFOUND)
 		return err_set(&c->err, (enum errcode)rc, "what computer %.*s reported cannot be read", SLF(k->id));
-	if (faces_get(c->txn, k->id, &faces) == E_OK)
-		out->flag = faces.flag;
-	return client_groups_get(c->txn, &f->settings, k->id, &out->groups, &c->err);
+	return read_parts(c, f, out, PARTS);
 }
 
 struct walk {
@@ -282,18 +295,26 @@ struct walk {
 	void *arg;
 };
 
-static int one_computer(const struct computer *k, void *arg)
+/* Of 100,000 computers a filter leaves few: of the others no more is read than it takes to see that. */
+static int one_computer(const struct computer *k, const struct standing *s, void *arg)
 {
 	struct walk *w = arg;
-	struct listed_computer l;
-	int rc = computer_listed(w->c, w->f, k, &l);
-	if (rc != E_OK || !computer_filter_passes(w->c, w->f, &l))
-		return rc;
-	return w->fn(&l, w->arg);
+	struct listed_computer l = {.k = *k, .s = *s, .duplicate = is_duplicate(w->f, k->dns_name)};
+	const struct test t = {w->c, w->f, &l};
+	int rc = E_OK;
+	for (unsigned i = 0; i < COUNTOF(tests); i++) {
+		if (!(w->f->on >> i & 1))
+			continue;
+		rc = read_parts(w->c, w->f, &l, tests[i].parts);
+		if (rc != E_OK || !tests[i].holds(&t))
+			return rc;
+	}
+	rc = read_parts(w->c, w->f, &l, PARTS);
+	return rc == E_OK ? w->fn(&l, w->arg) : rc;
 }
 
 int computer_filter_each(struct ctl *c, const struct computer_filter *f, int (*fn)(const struct listed_computer *, void *), void *arg)
 {
 	struct walk w = {c, f, fn, arg};
-	return computer_each(c->txn, one_computer, &w, &c->err);
+	return standing_each(c->txn, one_computer, &w, &c->err);
 }

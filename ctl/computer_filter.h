@@ -46,6 +46,7 @@ struct listed_computer {
 	struct slice os;           /* name of its system; absent if it has not registered */
 	enum identity_flag flag;
 	bool duplicate;            /* another id has its full name */
+	unsigned parts;            /* what of it was read, computer_filter.c's own */
 };
 /* All that pass, by id; fn returns non-zero to stop.  What it is given lies in the transaction. */
 int computer_filter_each(struct ctl *c, const struct computer_filter *f, int (*fn)(const struct listed_computer *, void *), void *arg);

@@ -249,11 +249,11 @@ static void put_cell(struct out *o, struct slice s, size_t width, enum cell kind
 
 static void measure(const struct out *o, size_t *width)
 {
-	for (unsigned c = 0; c < o->ncol; c++) {
+	for (unsigned c = 0; c < o->ncol; c++)
 		width[c] = display_width(slice_of(o->col[c].title));
-		for (const struct out_row *r = o->first; r; r = r->next)
+	for (const struct out_row *r = o->first; r; r = r->next) /* each once: a list may be larger than the cache */
+		for (unsigned c = 0; c < o->ncol; c++)
 			width[c] = MAX(width[c], display_width(r->cell[c]));
-	}
 }
 
 /* What the rows take if columns that can be cut are cut to `cut` characters where they are wider. */
