@@ -30,7 +30,8 @@ struct explain {
 	struct slice missing; /* the first prerequisite that it has not */
 	struct slice parent;  /* the bundle by which it comes, */
 	bool parent_gets;     /* and is that approved? */
-	struct slice newer;   /* what supersedes it and is approved */
+	struct slice newer;   /* what supersedes it there: it is installed, or approved and needed */
+	bool newer_installed;
 	bool named_revision;  /* the administrator asked for one revision */
 };
 
@@ -227,12 +228,20 @@ static int about_group(struct explain *x)
 
 /* ---- scope: how it comes into the selection; and what supersedes it: one walk over all revisions ---- */
 
+struct membership {
+	uint32_t update_no; /* the part, */
+	int32_t number;
+	int32_t bundle;     /* RevisionID of what it is a part of */
+};
+
 struct search {
 	struct explain *x;
 	bool *selected; /* by RevisionID - 1 */
 	size_t nselected;
 	const struct revision *at;
-	int32_t bundle, needer; /* selected revisions that lead to it */
+	struct membership *member; /* parts of selected bundles */
+	size_t nmember, member_cap;
+	int32_t needer;         /* a selected revision that has it as a prerequisite */
 	struct revision *newer; /* highest revisions of what supersedes it */
 	size_t nnewer, cap;
 };
@@ -240,8 +249,12 @@ struct search {
 static int look_at_member(const struct relation *m, void *arg)
 {
 	struct search *w = arg;
-	if (m->update_no == w->x->r.update_no && m->number == w->x->r.number)
-		w->bundle = w->at->id;
+	struct ctl *c = w->x->c;
+	struct membership *v = ARENA_MORE(&c->arena, w->member, w->nmember, &w->member_cap);
+	if (!v)
+		return err_set(&c->err, E_NOMEM, "out of memory");
+	w->member = v;
+	v[w->nmember++] = (struct membership){m->update_no, m->number, w->at->id};
 	return E_OK;
 }
 
@@ -301,20 +314,38 @@ static int find_selected(struct explain *x, struct search *w)
 	return scan_deployed(x->scan, &x->l.groups, id, w->nselected, w->selected, &c->err);
 }
 
+static int look_at_bundle(struct explain *x, const struct revision *r)
+{
+	struct effective eff;
+	int rc = scan_effective(x->scan, &x->l.groups, r->id, &eff, &x->c->err);
+	x->parent = copy(x, r->title);
+	x->parent_gets = rc == E_OK && !eff.implied && installs(eff.d.action) && !eff.d.waiting;
+	return rc;
+}
+
+/* The bundle that is approved; else an outermost one, which is to be approved.  A part may be in several, and these be parts. */
 static int find_parent(struct explain *x, const struct search *w)
 {
-	struct revision r;
-	struct effective eff;
-	if (w->bundle == 0)
-		return E_OK;
-	int rc = revision_get(x->c->txn, w->bundle, &r, &x->c->err);
-	if (rc == E_OK)
-		rc = scan_effective(x->scan, &x->l.groups, w->bundle, &eff, &x->c->err);
-	if (rc != E_OK)
-		return rc;
-	x->parent = copy(x, r.title);
-	x->parent_gets = !eff.implied && installs(eff.d.action) && !eff.d.waiting;
-	return E_OK;
+	bool *seen = ARENA_ARRAY(&x->c->arena, bool, w->nselected);
+	int32_t *way = ARENA_ARRAY(&x->c->arena, int32_t, w->nselected);
+	struct revision r = x->r;
+	size_t n = 0;
+	int rc = seen && way ? E_OK : err_set(&x->c->err, E_NOMEM, "out of memory");
+	for (size_t at = 0; rc == E_OK && !x->parent_gets; at++) {
+		for (size_t i = 0; i < w->nmember; i++) {
+			const struct membership *m = &w->member[i];
+			if (m->update_no != r.update_no || m->number != r.number || seen[m->bundle - 1])
+				continue;
+			seen[m->bundle - 1] = true;
+			way[n++] = m->bundle;
+		}
+		if (at == n)
+			break;
+		rc = revision_get(x->c->txn, way[at], &r, &x->c->err);
+		if (rc == E_OK)
+			rc = look_at_bundle(x, &r);
+	}
+	return rc;
 }
 
 static int about_scope(struct explain *x, const struct search *w)
@@ -494,8 +525,10 @@ static int about_newer(struct explain *x, const struct search *w)
 			rc = scan_effective(x->scan, &x->l.groups, r->id, &eff, &x->c->err);
 		(void)!status_get(x->c->txn, x->l.k.id, r->update_no, &row);
 		bool approved = !u.declined && !eff.implied && installs(eff.d.action) && !eff.d.waiting;
-		if (approved && !x->newer.p)
+		if (!x->newer.p && (row.status == STATUS_INSTALLED || (approved && status_is_open(row.status)))) {
 			x->newer = copy(x, r->title);
+			x->newer_installed = row.status == STATUS_INSTALLED;
+		}
 		if (rc == E_OK)
 			reason(x, "supersedence", HOLDS_NOTE, "superseded by \"%.*s\", which is %s here; on the computer: %s", SLF(r->title),
 				u.declined ? "declined" : approved ? "approved" : "not approved", update_status_names[row.status]);
@@ -662,7 +695,8 @@ static struct verdict it_gets(struct explain *x)
 	if (s != STATUS_NOT_APPLICABLE || x->l.s.status_at < x->eff.changed)
 		return (struct verdict){"gets", NULL, how}; /* it has not looked since */
 	if (x->newer.p)
-		return (struct verdict){"superseded", NULL, arena_printf(a, "%.*s, but it needs \"%.*s\", which supersedes it", SLF(how), SLF(x->newer))};
+		return (struct verdict){"superseded", NULL, arena_printf(a, "%.*s, but it %s \"%.*s\", which supersedes it", SLF(how),
+			x->newer_installed ? "has" : "needs", SLF(x->newer))};
 	return (struct verdict){"not-applicable", NULL, arena_printf(a, "%.*s, but it found that it does not need it", SLF(how))};
 }
 
