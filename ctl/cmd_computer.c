@@ -122,7 +122,7 @@ static int put_event(struct watch *w, const char *event, const struct computer *
 {
 	struct listed_computer l;
 	int rc = computer_listed(w->l.c, &w->l.filter, k, &l);
-	if (rc != E_OK || !computer_filter_passes(w->l.c, &w->l.filter, &l))
+	if (rc != E_OK || !computer_filter_passes(&w->l.filter, &l))
 		return rc;
 	out_str(&w->l.c->out, event);
 	return put_computer(&w->l, &l);

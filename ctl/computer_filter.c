@@ -104,7 +104,6 @@ static bool is_duplicate(const struct computer_filter *f, struct slice name)
 /* ================= the tests ================= */
 
 struct test {
-	struct ctl *c;
 	const struct computer_filter *f;
 	const struct listed_computer *l;
 };
@@ -134,8 +133,7 @@ static bool needs(enum update_status s)
 
 static bool needs_update(const struct test *t)
 {
-	struct status_row row;
-	return status_get(t->c->txn, t->l->k.id, t->f->update_no, &row) == E_OK && needs(row.status);
+	return needs(t->l->status.status);
 }
 
 static bool needs_any(const struct test *t)
@@ -213,7 +211,7 @@ static int take_days(struct ctl *c, struct computer_filter *f, const char *value
 }
 
 /* What is read of a computer when the first test asks for it, and of all that pass. */
-enum { PART_GROUPS = 1u << 0, PART_SYSTEM = 1u << 1, PART_FLAG = 1u << 2, PARTS = (1u << 3) - 1 };
+enum { PART_GROUPS = 1u << 0, PART_SYSTEM = 1u << 1, PART_FLAG = 1u << 2, PART_STATUS = 1u << 3, PARTS = (1u << 4) - 1 };
 
 /* Cheap ones first. */
 static const struct {
@@ -233,7 +231,7 @@ static const struct {
 	{"cloned", NULL, is_cloned, PART_FLAG},
 	{"os", take_os, has_os, PART_SYSTEM},
 	{"group", take_group, in_group, PART_GROUPS},
-	{"needing", take_update, needs_update, 0},
+	{"needing", take_update, needs_update, PART_STATUS},
 };
 
 int computer_filter_read(struct ctl *c, struct computer_filter *f)
@@ -256,9 +254,9 @@ int computer_filter_again(struct ctl *c, struct computer_filter *f)
 	return rc == E_OK ? read_names(c, f) : rc;
 }
 
-bool computer_filter_passes(struct ctl *c, const struct computer_filter *f, const struct listed_computer *l)
+bool computer_filter_passes(const struct computer_filter *f, const struct listed_computer *l)
 {
-	const struct test t = {c, f, l};
+	const struct test t = {f, l};
 	for (unsigned i = 0; i < COUNTOF(tests); i++)
 		if ((f->on >> i & 1) && !tests[i].holds(&t))
 			return false;
@@ -270,12 +268,17 @@ bool computer_filter_passes(struct ctl *c, const struct computer_filter *f, cons
 static int read_parts(struct ctl *c, const struct computer_filter *f, struct listed_computer *l, unsigned parts)
 {
 	struct faces faces;
+	int rc = E_OK;
 	parts &= ~l->parts;
 	l->parts |= parts;
 	if (parts & PART_SYSTEM)
 		l->os = registered_system(&l->k);
 	if ((parts & PART_FLAG) && faces_get(c->txn, l->k.id, &faces) == E_OK)
 		l->flag = faces.flag;
+	if ((parts & PART_STATUS) && f->update_no)
+		rc = status_get(c->txn, l->k.id, f->update_no, &l->status);
+	if (rc != E_OK && rc != E_NOTFOUND)
+		return err_set(&c->err, (enum errcode)rc, "what computer %.*s reported cannot be read", SLF(l->k.id));
 	return parts & PART_GROUPS ? client_groups_get(c->txn, &f->settings, l->k.id, &l->groups, &c->err) : E_OK;
 }
 
@@ -300,7 +303,7 @@ static int one_computer(const struct computer *k, const struct standing *s, void
 {
 	struct walk *w = arg;
 	struct listed_computer l = {.k = *k, .s = *s, .duplicate = is_duplicate(w->f, k->dns_name)};
-	const struct test t = {w->c, w->f, &l};
+	const struct test t = {w->f, &l};
 	int rc = E_OK;
 	for (unsigned i = 0; i < COUNTOF(tests); i++) {
 		if (!(w->f->on >> i & 1))

@@ -46,13 +46,14 @@ struct listed_computer {
 	struct slice os;           /* name of its system; absent if it has not registered */
 	enum identity_flag flag;
 	bool duplicate;            /* another id has its full name */
+	struct status_row status;  /* of the filter's update, if there is one */
 	unsigned parts;            /* what of it was read, computer_filter.c's own */
 };
 /* All that pass, by id; fn returns non-zero to stop.  What it is given lies in the transaction. */
 int computer_filter_each(struct ctl *c, const struct computer_filter *f, int (*fn)(const struct listed_computer *, void *), void *arg);
 /* One computer in the same form, and whether it passes. */
 int computer_listed(struct ctl *c, const struct computer_filter *f, const struct computer *k, struct listed_computer *out);
-bool computer_filter_passes(struct ctl *c, const struct computer_filter *f, const struct listed_computer *l);
+bool computer_filter_passes(const struct computer_filter *f, const struct listed_computer *l);
 /* "cloned, duplicate"; empty for most. */
 struct slice computer_flags(struct arena *a, const struct listed_computer *l);
 /* Names of its groups, nearest first, without All Computers, joined by ", ". */

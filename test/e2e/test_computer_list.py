@@ -1,6 +1,9 @@
 """test_computer_list.py -- filters of `computer list`: alone and together they leave exactly the computers whose reports say so, of
 eight that reported through nginx, and of 600 that a month has passed over."""
 import itertools
+import json
+import shutil
+import subprocess
 import unittest
 
 import harness
@@ -134,7 +137,7 @@ class Fleet(unittest.TestCase):
                ("--stale=62",): lambda n: False, ("--group", "fleet 002"): lambda n: n % 4 == 1, ("--os", "server"): lambda n: n % 10 >= 5}
 
     def numbers(self, *options):
-        return {int(r["name"][2:8]) for r in harness.json.loads(run(*self.ctl, "computer", "list", "--json", *options).stdout)}
+        return {int(r["name"][2:8]) for r in json.loads(run(*self.ctl, "computer", "list", "--json", *options).stdout)}
 
     def want(self, *tests):
         return {n for n in range(1, self.COMPUTERS + 1) if all(t(n) for t in tests)}
@@ -148,6 +151,17 @@ class Fleet(unittest.TestCase):
         self.assertEqual(self.numbers("--stale", "--needing-any", "--os", "2012"), self.want(lambda n: n % 20 == 9))
         self.assertEqual(self.numbers("--pending-restart", "--group", "fleet 004", "--os", "windows 11"),
                          self.want(lambda n: n % 25 == 11 and n % 4 == 3 and n % 10 < 3))
+
+    def test_a_record_that_cannot_be_read_is_no_computer_that_needs_nothing(self):
+        store = temporary() / "damaged"
+        shutil.copytree(self.ctl[2], store)
+        row = json.loads(run(*self.ctl, "computer", "list", "--needing-any", "--json").stdout)[0]
+        damaged = "VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n " + row["id"].encode().hex() + "\n ff\nDATA=END\n"
+        subprocess.run(["mdb_load", "-s", "status", store / "fleet"], input=damaged, text=True, check=True)
+        (update, *_) = json.loads(run(*self.ctl, "report", "updates", "--json").stdout)
+        done = run(*self.ctl[:2], store, "computer", "list", "--needing", update["id"], check=False)
+        self.assertEqual((done.returncode != 0, done.stdout), (True, ""))
+        self.assertIn(f"what computer {row['id']} reported cannot be read", done.stderr)
 
 
 if __name__ == "__main__":
