@@ -554,12 +554,13 @@ static int about_revision(struct explain *x)
 static int about_scan(struct explain *x)
 {
 	const struct standing *s = &x->l.s;
-	reason(x, "scan", x->scanned ? HOLDS_YES : HOLDS_NO, "last contact %.*s; %s", SLF(date(x, x->l.k.last_seen)),
+	tick_t contact = MAX(x->l.k.last_seen, s->reported_at); /* the first is written now and then */
+	reason(x, "scan", x->scanned ? HOLDS_YES : HOLDS_NO, "last contact %.*s; %s", SLF(date(x, contact)),
 		x->scanned ? "it ended a scan for software" : "no scan for software ended yet");
 	if (s->sync_result != SYNC_NEVER)
 		reason(x, "scan", s->sync_result == SYNC_FAILED ? HOLDS_NO : HOLDS_YES, "as it reported %.*s: %.*s", SLF(date(x, s->sync_at)),
 			SLF(sync_text(&x->c->arena, s->sync_result, s->sync_hresult)));
-	if (!x->eff.implied && x->eff.changed > x->l.k.last_seen)
+	if (!x->eff.implied && x->eff.changed > contact)
 		reason(x, "scan", HOLDS_NOTE, "the approval changed after its last contact: it learns of it with its next scan");
 	return E_OK;
 }

@@ -447,7 +447,8 @@ static int count_anew(struct txn *t, enum walking how, struct err *e)
 
 int report_recount(struct txn *t, struct err *e)
 {
-	return count_anew(t, MAX(followed_get(t).walking, WALKING), e);
+	int rc = count_anew(t, MAX(followed_get(t).walking, WALKING), e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
 /* By the numbers of another catalog, or of a later state of this one. */

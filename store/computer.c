@@ -251,7 +251,10 @@ int computer_contact(struct txn *t, const struct computer *c, struct err *e)
 	rc = computer_put(t, k.s, &v, e);
 	if (rc == E_OK)
 		rc = standing_follow(t, k.s, e);
-	return rc == E_OK ? face_note(t, k.s, c->dns_name, SL(""), c->address, c->last_seen, e) : rc;
+	if (rc != E_OK)
+		return rc;
+	rc = face_note(t, k.s, c->dns_name, SL(""), c->address, c->last_seen, e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
 static int seen_put(struct txn *t, const struct seen *s, struct err *e)
@@ -295,7 +298,9 @@ int computer_delete(struct txn *t, struct slice id, struct err *e)
 		rc = db_del(t, DB_COMPUTER, k.s, e);
 	if (rc == E_OK)
 		rc = db_del(t, DB_SEEN, k.s, e);
-	return rc == E_OK ? scanned_forget(t, k.s, e) : rc;
+	if (rc == E_OK)
+		rc = scanned_forget(t, k.s, e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
 
 /* ================= registration ================= */
@@ -320,7 +325,7 @@ int computer_register(struct txn *t, struct slice id, struct slice info, struct 
 	if (rc == E_OK)
 		rc = note_first_face(t, &v, e);
 	if (rc != E_OK)
-		return rc;
+		return txn_fail(t, rc, e);
 	v.registered = true;
 	v.info = info;
 	v.first_seen = v.first_seen ? v.first_seen : time_now();
@@ -328,5 +333,7 @@ int computer_register(struct txn *t, struct slice id, struct slice info, struct 
 	rc = computer_put(t, k.s, &v, e);
 	if (rc == E_OK)
 		rc = standing_registered(t, k.s, info, time_now(), e);
-	return rc == E_OK ? note_face(t, &v, time_now(), e) : rc;
+	if (rc == E_OK)
+		rc = note_face(t, &v, time_now(), e);
+	return rc == E_OK ? rc : txn_fail(t, rc, e);
 }
