@@ -315,6 +315,19 @@ uint64_t rec_u64(struct rec *r)
 	return p ? get_be64(p) : 0;
 }
 
+uint64_t rec_number(struct rec *r)
+{
+	uint64_t v = 0;
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t c = rec_u8(r);
+		v |= (uint64_t)(c & 0x7F) << shift;
+		if (c < 0x80)
+			return v;
+	}
+	r->bad = true;
+	return 0;
+}
+
 void rec_bytes(struct rec *r, void *to, size_t n)
 {
 	const uint8_t *p = take(r, n);
@@ -361,6 +374,13 @@ void rec_put_u64(struct buf *b, uint64_t v)
 	uint8_t be[8];
 	put_be64(be, v);
 	buf_add(b, be, sizeof(be));
+}
+
+void rec_put_number(struct buf *b, uint64_t v)
+{
+	for (; v >= 0x80; v >>= 7)
+		buf_char(b, (char)(v | 0x80));
+	buf_char(b, (char)v);
 }
 
 void rec_put_str(struct buf *b, struct slice s)

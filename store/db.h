@@ -162,6 +162,7 @@ uint8_t rec_u8(struct rec *r);
 uint16_t rec_u16(struct rec *r);
 uint32_t rec_u32(struct rec *r);
 uint64_t rec_u64(struct rec *r);
+uint64_t rec_number(struct rec *r); /* seven bits a byte, the lowest first: short where it is small */
 void rec_bytes(struct rec *r, void *to, size_t n);
 struct slice rec_str(struct rec *r); /* be32 length, bytes; borrowed */
 size_t rec_left(const struct rec *r);
@@ -170,6 +171,7 @@ int rec_end(const struct rec *r) MUST_CHECK; /* E_CORRUPT if it was cut short or
 void rec_put_u16(struct buf *b, uint16_t v);
 void rec_put_u32(struct buf *b, uint32_t v);
 void rec_put_u64(struct buf *b, uint64_t v);
+void rec_put_number(struct buf *b, uint64_t v);
 void rec_put_str(struct buf *b, struct slice s);
 /* db_put() of what b holds, E_NOMEM or E_LIMIT if b failed; frees b.  A record: version byte, fields. */
 int db_put_rec(struct txn *t, enum db db, struct slice key, struct buf *b, struct err *e) MUST_CHECK;

@@ -241,35 +241,15 @@ enum { HAS_UPDATE = 1, HAS_RESULT = 2, HAS_SPACE = 4, HAS_SOURCE = 8, HAS_POSITI
 #define USUAL_SPACE 1
 #define USUAL_SOURCE 101
 
-/* Seven bits a byte, the lowest first; signed ones with their sign in the lowest bit. */
-static void put_number(struct buf *b, uint64_t v)
-{
-	for (; v >= 0x80; v >>= 7)
-		buf_char(b, (char)(v | 0x80));
-	buf_char(b, (char)v);
-}
-
-static uint64_t get_number(struct rec *r)
-{
-	uint64_t v = 0;
-	for (unsigned shift = 0; shift < 64; shift += 7) {
-		uint8_t c = rec_u8(r);
-		v |= (uint64_t)(c & 0x7F) << shift;
-		if (c < 0x80)
-			return v;
-	}
-	r->bad = true;
-	return 0;
-}
-
+/* Signed numbers have their sign in the lowest bit. */
 static void put_signed(struct buf *b, int64_t v)
 {
-	put_number(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
+	rec_put_number(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 static int64_t get_signed(struct rec *r)
 {
-	uint64_t v = get_number(r);
+	uint64_t v = rec_number(r);
 	return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
 }
 
@@ -293,7 +273,7 @@ static void put_text(struct buf *b, enum kind kind, struct slice s, size_t *left
 	if (*left < HEAD)
 		return;
 	s = cut(s, *left - HEAD);
-	put_number(b, (uint64_t)s.n << 2 | kind);
+	rec_put_number(b, (uint64_t)s.n << 2 | kind);
 	buf_slice(b, s);
 	*left -= HEAD + s.n;
 }
@@ -302,7 +282,7 @@ static bool get_text(struct rec *r, enum kind *kind, struct slice *s)
 {
 	if (rec_left(r) == 0)
 		return false;
-	uint64_t head = get_number(r);
+	uint64_t head = rec_number(r);
 	*kind = (enum kind)(head & 3);
 	if (head >> 2 > rec_left(r)) {
 		r->bad = true;
@@ -354,7 +334,7 @@ static void put_event(struct buf *b, const struct report_event *r, tick_t now)
 	if (has & HAS_SOURCE)
 		rec_put_u16(b, (uint16_t)r->source);
 	if (has & HAS_POSITION)
-		put_number(b, r->position);
+		rec_put_number(b, r->position);
 	put_texts(b, r);
 }
 
@@ -377,7 +357,7 @@ static void get_figures(struct rec *r, struct event *out)
 	if (has & HAS_SOURCE)
 		out->source = (int16_t)rec_u16(r);
 	if (has & HAS_POSITION)
-		out->position = (uint32_t)get_number(r);
+		out->position = (uint32_t)rec_number(r);
 }
 
 /* Twice over the texts: how many there are, and where they are. */

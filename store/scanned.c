@@ -38,24 +38,11 @@ static struct slice cut(struct slice s, size_t most)
 #define SCANNED_IDS 50000u /* natives have some hundreds */
 #define SCANNED_RECORD ((size_t)5 * SCANNED_IDS + 64)
 
-static void put_gap(struct buf *b, uint32_t v)
-{
-	for (; v >= 0x80; v >>= 7)
-		buf_char(b, (char)(v | 0x80));
-	buf_char(b, (char)v);
-}
-
 static uint32_t take_gap(struct rec *r)
 {
-	uint32_t v = 0;
-	for (unsigned shift = 0; shift < 35; shift += 7) {
-		uint8_t x = rec_u8(r);
-		v |= (uint32_t)(x & 0x7f) << shift;
-		if (!(x & 0x80))
-			return v;
-	}
-	r->bad = true;
-	return 0;
+	uint64_t v = rec_number(r);
+	r->bad = r->bad || v > UINT32_MAX;
+	return r->bad ? 0 : (uint32_t)v;
 }
 
 struct scanned_rec {
@@ -95,7 +82,7 @@ static void scanned_encode(struct buf *b, tick_t at, const int32_t *v, size_t n)
 	rec_put_u64(b, (uint64_t)at);
 	rec_put_u32(b, (uint32_t)n);
 	for (size_t i = 0; i < n; i++) {
-		put_gap(b, (uint32_t)v[i] - last);
+		rec_put_number(b, (uint32_t)v[i] - last);
 		last = (uint32_t)v[i];
 	}
 }
