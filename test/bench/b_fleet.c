@@ -18,7 +18,7 @@
 #include "test/bench/begin.h"
 
 #define BATCH 200        /* computers in a transaction */
-#define ASSIGN_BATCH 5000
+#define ASSIGN_BATCH 1000 /* each looks at all groups */
 #define MINUTE (60 * TICKS_PER_SECOND)
 #define DAY (1440 * MINUTE)
 
