@@ -213,7 +213,7 @@ static void nothing_is_known_before_the_first_report(void **state)
 	EXPECT(f, "");
 }
 
-/* holds: WUSP-REPORT-23 WUSP-REPORT-26 */
+/* holds: WUSP-REPORT-23 WUSP-REPORT-26 WSUSSS-ADM-18 */
 static void lists_are_the_state_of_all_updates(void **state)
 {
 	struct fixture *f = *state;

@@ -110,7 +110,7 @@ static void modes_do_not_hang_on_the_umask(void **state)
 /* ---- persistence ---- */
 
 /* holds: WUSP-ADM-02 */
-/* partly: WUSP-ADM-18 (what computers report, drivers and servers come with their services) */
+/* partly: WUSP-ADM-18 (drivers come with their service) */
 static void what_was_committed_is_there_after_reopening(void **state)
 {
 	struct fixture *f = *state;
