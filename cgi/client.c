@@ -462,13 +462,11 @@ static int scan_is_news(struct call *c, const struct SyncUpdateParameters *p, bo
 	struct slice id = {c->client.s, c->client.n};
 	struct devices d = {.at = c->now};
 	struct wints installed;
-	if (p->SkipSoftwareSync) {
-		int rc = take_devices(c, p, &d);
-		*news = rc == E_OK && devices_differ(c->txn, id, &d);
-		return rc;
-	}
 	int rc = take_installed(c, p, &installed);
-	*news = rc == E_OK && last_scan_differs(c->txn, id, installed.v, installed.n);
+	if (rc == E_OK && p->SkipSoftwareSync)
+		rc = take_devices(c, p, &d);
+	*news = rc == E_OK && (last_scan_differs(c->txn, id, installed.v, installed.n) ||
+		(p->SkipSoftwareSync && devices_differ(c->txn, id, &d)));
 	return rc;
 }
 
@@ -481,7 +479,8 @@ static int keep_ints(struct call *c, struct wints *v)
 	return copy.p ? E_OK : call_fail(c, E_NOMEM, "no memory for ids");
 }
 
-/* At the end of a pass over all there is: installed ids of a part of it, or of its midst, are no basis for anything. */
+/* At the end of a pass over all there is: installed ids of a part of it, or of its midst, are no basis for anything.  A client that
+ * gets leaves alone does not ask for more; but its driver pass, which comes behind that, has the same ids. */
 static int note_scan(struct call *c, const struct SyncUpdateParameters *p, struct SyncInfo *s)
 {
 	bool driver = p->SkipSoftwareSync, news = false;
@@ -521,12 +520,13 @@ STORE(SyncUpdates)
 	const struct SyncUpdateParameters *p = in->parameters;
 	struct devices d = {.at = c->now};
 	struct wints installed;
-	if (p->SkipSoftwareSync) {
-		int rc = take_devices(c, p, &d);
-		return rc == E_OK ? devices_put(c->txn, id, &d, &c->err) : rc;
-	}
 	int rc = take_installed(c, p, &installed);
-	return rc == E_OK ? last_scan_put(c->txn, id, c->now, installed.v, installed.n, &c->err) : rc;
+	if (rc == E_OK)
+		rc = last_scan_put(c->txn, id, c->now, installed.v, installed.n, &c->err);
+	if (rc != E_OK || !p->SkipSoftwareSync)
+		return rc;
+	rc = take_devices(c, p, &d);
+	return rc == E_OK ? devices_put(c->txn, id, &d, &c->err) : rc;
 }
 
 CHECK(SyncPrinterCatalog)

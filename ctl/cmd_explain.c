@@ -554,7 +554,7 @@ static int about_revision(struct explain *x)
 static int about_scan(struct explain *x)
 {
 	const struct standing *s = &x->l.s;
-	tick_t contact = MAX(x->l.k.last_seen, s->reported_at); /* the first is written now and then */
+	tick_t contact = MAX(x->l.k.last_seen, s->sync_good_at); /* the first is written now and then */
 	reason(x, "scan", x->scanned ? HOLDS_YES : HOLDS_NO, "last contact %.*s; %s", SLF(date(x, contact)),
 		x->scanned ? "it ended a scan for software" : "no scan for software ended yet");
 	if (s->sync_result != SYNC_NEVER)

@@ -124,6 +124,14 @@ class Explain(unittest.TestCase):
         self.assertEqual((shown["code"], shown["offered"]), ("prerequisite", False))
         self.assertTrue(any(h == "no" and "is not installed" in r for h, r in self.reasons(shown, "prerequisite")))
 
+    def test_one_scan_is_enough_of_a_client_that_asks_no_more_than_it_has_to(self):
+        """It gets leaves last, and does not ask behind them: its driver pass has what it has installed."""
+        harness.run(harness.ROOT / "bin/wsus-probe", f"http://127.0.0.1:{self.server.port}", "--name", "once.example.net")
+        update = self.free(self.computer(), 1)[0]
+        shown = self.server.ctl_json("explain", "once.example.net", update)
+        self.assertNotEqual(shown["code"], "not-scanned", shown)
+        self.assertTrue([r for h, r in self.reasons(shown, "scan") if h == "yes" and "it ended a scan for software" in r], shown)
+
     # what a scan says anew is noted once
     def test_a_scan_that_says_the_same_writes_nothing(self):
         computer = self.computer()
