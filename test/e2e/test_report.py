@@ -2,6 +2,7 @@
 their names, and whatever is asked."""
 import csv
 import datetime
+import html.parser
 import io
 import json
 import re
@@ -442,6 +443,83 @@ class Summary(Filled):
         text = self.text("summary")
         self.assertLess(text.count("\n"), 50)
         self.assertRegex(text, r"\nComputers +4\n  that need updates +3\n")
+
+
+class Walker(html.parser.HTMLParser):
+    """Tables as rows of texts, what is not closed, and whatever would be fetched or run."""
+    VOID = {"meta"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.rows, self.bad, self.svg = [], [], [], 0
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.bad += [(tag, k, v) for k, v in attributes if k in ("src", "href", "action") or k.startswith("on") or "url(" in (v or "")]
+        self.bad += [tag] if tag in ("script", "link", "iframe", "img", "base", "form") else []
+        self.svg += tag == "svg"
+        self.open += [] if tag in self.VOID else [tag]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        self.bad += [] if self.open and self.open.pop() == tag else [f"</{tag}>"]
+
+    def handle_data(self, data):
+        if self.rows and {"td", "th"} & set(self.open) and "title" not in self.open:
+            self.rows[-1][-1] += data
+
+
+class Page(Filled):
+    def page(self):
+        return Walker(self.text("html", "-"))
+
+    def row(self, page, name):
+        (row,) = [r for r in page.rows if r and r[0] == name and "wsusctl" not in r[0]][:1]
+        return row
+
+    def test_it_is_whole_and_fetches_nothing(self):
+        page = self.page()
+        self.assertEqual((page.bad, page.open), ([], []))
+        self.assertGreater(page.svg, 8)
+
+    def test_its_figures_are_those_of_the_reports(self):
+        page, group = self.page(), self.json("group", "Pilot")
+        self.assertEqual(self.row(page, "Pilot")[2:], [str(group["computers"]), str(group["computers"] - group["computers_failed"]), str(
+            group["computers_failed"])])
+        (two,) = [u for u in self.json("updates") if u["id"] == self.two]
+        self.assertEqual(self.row(page, two["title"])[-2:], [str(two["needed"] + two["downloaded"]), str(two["failed"])])
+        counts = self.json("summary")
+        self.assertEqual(self.row(page, "Updates")[1], str(counts["updates"]))
+        self.assertEqual(self.row(page, "declined")[1], str(counts["updates_declined"]))
+
+    def test_names_stay_names(self):
+        page = self.page()
+        self.assertEqual(self.row(page, GROUP)[2], "1")
+        self.assertEqual(self.row(page, SYSTEM)[2], "1")
+        self.assertRegex(self.row(page, NAME)[4], "^failed.*0x80072EE2")
+
+    def test_a_file_is_there_at_once_or_stays_as_it_was(self):
+        place = temporary()
+        file = place / "r.html"
+        file.write_text("as it was")
+        self.assertRegex(self.text("html", file), rf"^{re.escape(str(file))}: \d+ KB, for any browser\n$")
+        self.assertTrue(file.read_text().startswith("<!doctype html>"))
+        self.assertEqual(self.json("html", file), {"file": str(file), "bytes": file.stat().st_size})
+        self.assertEqual([p.name for p in place.iterdir()], ["r.html"])
+        code, words = self.wrong("html", place / "none" / "r.html")
+        self.assertEqual(code, 1)
+        self.assertIn(f"{place}/none/r.html", words)
+        self.assertEqual(self.wrong("html", place)[0], 1)
+        self.assertEqual([p.name for p in place.iterdir()], ["r.html"])
+        self.assertEqual(self.wrong("html")[0], 2)
 
 
 class Empty(unittest.TestCase):
