@@ -297,9 +297,7 @@ int store_copy(struct store *s, const char *dir, struct err *e)
 
 struct audit {
 	struct txn *t;
-	void (*found)(const char *, void *);
-	void *arg;
-	unsigned n;
+	struct auditor *to;
 	struct err *e;
 	struct arena arena;
 	struct server_state state;
@@ -326,15 +324,16 @@ struct audit {
 	uint32_t of_group;
 };
 
-static void PRINTF(2, 3) say(struct audit *a, const char *fmt, ...)
+void audit_say(struct auditor *to, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	a->n++;
-	a->found(text, a->arg);
+	to->n++;
+	if (to->found)
+		to->found(text, to->arg);
 }
 
 static bool live_revision(struct audit *a, int32_t id)
@@ -346,7 +345,7 @@ static bool live_revision(struct audit *a, int32_t id)
 static void check_id(struct audit *a, enum counter c, uint32_t id, const char *what)
 {
 	if (id == 0 || id > a->last[c])
-		say(a, "%s %u was never given out: the counter stands at %u", what, (unsigned)id, (unsigned)a->last[c]);
+		audit_say(a->to, "%s %u was never given out: the counter stands at %u", what, (unsigned)id, (unsigned)a->last[c]);
 }
 
 static void check_deployment_id(struct audit *a, uint32_t id, const char *whose, int32_t revision)
@@ -355,7 +354,7 @@ static void check_deployment_id(struct audit *a, uint32_t id, const char *whose,
 	if (id == 0 || id > a->last[COUNT_DEPLOYMENT])
 		return;
 	if (a->deployment_ids[id])
-		say(a, "deployment id %u is used twice, by the %s deployment of revision %d too", (unsigned)id, whose,
+		audit_say(a->to, "deployment id %u is used twice, by the %s deployment of revision %d too", (unsigned)id, whose,
 			(int)revision);
 	a->deployment_ids[id] = 1;
 }
@@ -368,9 +367,9 @@ static void check_fragment_there(struct audit *a, int32_t id, enum fragment_type
 	size_t n;
 	struct err why = {.code = E_OK};
 	if (fragment_keys(a->t, id, type, &k, &n, &why) != E_OK)
-		say(a, "revision %d: %s", (int)id, why.text);
+		audit_say(a->to, "revision %d: %s", (int)id, why.text);
 	else if (n == 0)
-		say(a, "revision %d has no %s fragment", (int)id, name);
+		audit_say(a->to, "revision %d has no %s fragment", (int)id, name);
 }
 
 static void check_targets(struct audit *a, int32_t id, const struct relation *v, size_t n, const char *what)
@@ -378,7 +377,7 @@ static void check_targets(struct audit *a, int32_t id, const struct relation *v,
 	for (size_t i = 0; i < n; i++) {
 		struct update u;
 		if (update_get(a->t, v[i].update_no, &u, NULL) != E_OK)
-			say(a, "revision %d: its %s names the unknown update number %u", (int)id, what,
+			audit_say(a->to, "revision %d: its %s names the unknown update number %u", (int)id, what,
 				(unsigned)v[i].update_no);
 	}
 }
@@ -388,7 +387,7 @@ static void check_relations(struct audit *a, int32_t id)
 	struct relations r;
 	struct err why = {.code = E_OK};
 	if (relations_get(a->t, id, &r, &why) != E_OK) {
-		say(a, "%s", why.text);
+		audit_say(a->to, "%s", why.text);
 		return;
 	}
 	check_targets(a, id, r.prereq, r.nprereq, "prerequisite");
@@ -409,9 +408,9 @@ static void check_update_of(struct audit *a, const struct revision *v)
 {
 	struct update u;
 	if (update_get(a->t, v->update_no, &u, NULL) != E_OK)
-		say(a, "revision %d belongs to the unknown update number %u", (int)v->id, (unsigned)v->update_no);
+		audit_say(a->to, "revision %d belongs to the unknown update number %u", (int)v->id, (unsigned)v->update_no);
 	else if (guid_cmp(&u.id, &v->update) != 0)
-		say(a, "revision %d and its update number %u have different ids", (int)v->id, (unsigned)v->update_no);
+		audit_say(a->to, "revision %d and its update number %u have different ids", (int)v->id, (unsigned)v->update_no);
 	if (v->update_no <= a->last[COUNT_UPDATE] && !(v->flags & REV_REMOVED))
 		a->update_held[v->update_no] = 1;
 }
@@ -424,11 +423,11 @@ static int audit_revision(struct slice key, struct slice value, void *arg)
 	int32_t id = key.n == 4 ? (int32_t)get_be32(key.p) : 0, named = 0;
 	check_id(a, COUNT_REVISION, (uint32_t)id, "revision");
 	if (revision_get(a->t, id, &v, NULL) != E_OK) {
-		say(a, "the record of revision %d cannot be read", (int)id);
+		audit_say(a->to, "the record of revision %d cannot be read", (int)id);
 		return E_OK;
 	}
 	if (revision_find(a->t, &v.update, v.number, &named) != E_OK || named != id)
-		say(a, "the identity of revision %d does not lead to it", (int)id);
+		audit_say(a->to, "the identity of revision %d does not lead to it", (int)id);
 	check_update_of(a, &v);
 	check_deployment_id(a, v.deployment_id, "implied", id);
 	if (!(v.flags & REV_REMOVED))
@@ -442,9 +441,9 @@ static int audit_identity(struct slice key, struct slice value, void *arg)
 	struct revision v;
 	int32_t id = value.n == 4 ? (int32_t)get_be32(value.p) : 0;
 	if (key.n != 20 || revision_get(a->t, id, &v, NULL) != E_OK)
-		say(a, "an identity leads to revision %d, which is not there", (int)id);
+		audit_say(a->to, "an identity leads to revision %d, which is not there", (int)id);
 	else if (memcmp(key.p, v.update.b, 16) != 0 || (int32_t)get_be32(key.p + 16) != v.number)
-		say(a, "an identity leads to revision %d, which has another", (int)id);
+		audit_say(a->to, "an identity leads to revision %d, which has another", (int)id);
 	return E_OK;
 }
 
@@ -456,13 +455,13 @@ static int audit_update(struct slice key, struct slice value, void *arg)
 	uint32_t no = key.n == 4 ? get_be32(key.p) : 0, named = 0;
 	check_id(a, COUNT_UPDATE, no, "update number");
 	if (update_get(a->t, no, &u, NULL) != E_OK) {
-		say(a, "the record of update %u cannot be read", (unsigned)no);
+		audit_say(a->to, "the record of update %u cannot be read", (unsigned)no);
 		return E_OK;
 	}
 	if (update_find(a->t, &u.id, &named) != E_OK || named != no)
-		say(a, "the id of update %u does not lead to it", (unsigned)no);
+		audit_say(a->to, "the id of update %u does not lead to it", (unsigned)no);
 	if (no <= a->last[COUNT_UPDATE] && a->update_held[no] != (uint8_t)u.known)
-		say(a, "update %u is marked as %s", (unsigned)no, u.known ? "held, but has no revision" :
+		audit_say(a->to, "update %u is marked as %s", (unsigned)no, u.known ? "held, but has no revision" :
 			"not held, but has a revision");
 	return E_OK;
 }
@@ -473,7 +472,7 @@ static int audit_update_id(struct slice key, struct slice value, void *arg)
 	struct update u;
 	uint32_t no = value.n == 4 ? get_be32(value.p) : 0;
 	if (key.n != 16 || update_get(a->t, no, &u, NULL) != E_OK || memcmp(u.id.b, key.p, 16) != 0)
-		say(a, "an update's id leads to number %u, which is not it", (unsigned)no);
+		audit_say(a->to, "an update's id leads to number %u, which is not it", (unsigned)no);
 	return E_OK;
 }
 
@@ -484,7 +483,7 @@ static int audit_relation(struct slice key, struct slice value, void *arg)
 	int32_t id = key.n == 4 ? (int32_t)get_be32(key.p) : 0;
 	check_id(a, COUNT_REVISION, (uint32_t)id, "relations of revision");
 	if (!live_revision(a, id))
-		say(a, "there are relations of revision %d, which is not there", (int)id);
+		audit_say(a->to, "there are relations of revision %d, which is not there", (int)id);
 	return E_OK;
 }
 
@@ -510,9 +509,9 @@ static void check_chunk(struct audit *a, struct slice key, struct slice value, i
 	uint32_t chunk = get_be16(key.p + key.n - 2);
 	bool same = same_fragment(a, key);
 	if (chunk != (same ? a->before.chunk + 1 : 0))
-		say(a, "revision %d: a fragment has no chunk before chunk %u", (int)id, (unsigned)chunk);
+		audit_say(a->to, "revision %d: a fragment has no chunk before chunk %u", (int)id, (unsigned)chunk);
 	if (same && a->before.bytes < FRAGMENT_FULL)
-		say(a, "revision %d: a short chunk of a fragment is not its last", (int)id);
+		audit_say(a->to, "revision %d: a short chunk of a fragment is not its last", (int)id);
 	remember(a, key, value.n - FRAGMENT_HEADER);
 }
 
@@ -543,14 +542,14 @@ static void check_plain(struct audit *a, struct slice key, struct slice value)
 {
 	uint64_t plain;
 	if (!plain_size(key, value, &plain) || plain != get_be32(value.p + 4))
-		say(a, "revision %d: a chunk of fragment type %d does not have the size it claims", (int)get_be32(key.p), key.p[4]);
+		audit_say(a->to, "revision %d: a chunk of fragment type %d does not have the size it claims", (int)get_be32(key.p), key.p[4]);
 }
 
 /* The first row of a chunk that says how many bytes it has with those that follow. */
 static void begin_chunk(struct audit *a, struct slice key, struct slice value, size_t all)
 {
 	if (value.n - FRAGMENT_HEADER >= all) {
-		say(a, "revision %d: a chunk of a fragment is in one row and says that it is in several", (int)get_be32(key.p));
+		audit_say(a->to, "revision %d: a chunk of a fragment is in one row and says that it is in several", (int)get_be32(key.p));
 		return;
 	}
 	memcpy(a->chunk.value, value.p, value.n);
@@ -561,7 +560,7 @@ static void begin_chunk(struct audit *a, struct slice key, struct slice value, s
 static int chunk_ends(struct audit *a)
 {
 	if (a->chunk.missing)
-		say(a, "revision %d: the last %zu bytes of a chunk of a fragment are missing", (int)get_be32(a->before.key),
+		audit_say(a->to, "revision %d: the last %zu bytes of a chunk of a fragment are missing", (int)get_be32(a->before.key),
 			a->chunk.missing);
 	a->chunk.missing = 0;
 	return E_OK;
@@ -590,16 +589,16 @@ static int audit_fragment(struct slice key, struct slice value, void *arg)
 	if (key.n >= 9 && continues_chunk(a, key, value))
 		return E_OK;
 	if (key.n < 9 || value.n < FRAGMENT_HEADER || value.p[0] != 1) {
-		say(a, "a chunk of a fragment cannot be read");
+		audit_say(a->to, "a chunk of a fragment cannot be read");
 		return E_OK;
 	}
 	int32_t id = (int32_t)get_be32(key.p);
 	int type = key.p[4];
 	check_id(a, COUNT_REVISION, (uint32_t)id, "fragment of revision");
 	if (type < FRAG_CORE || type >= FRAG__N)
-		say(a, "revision %d has a fragment of the unknown type %d", (int)id, type);
+		audit_say(a->to, "revision %d has a fragment of the unknown type %d", (int)id, type);
 	if (!live_revision(a, id))
-		say(a, "there is a fragment of revision %d, which is not there", (int)id);
+		audit_say(a->to, "there is a fragment of revision %d, which is not there", (int)id);
 	check_chunk(a, key, value, id);
 	if (get_be16(value.p + 2))
 		begin_chunk(a, key, value, get_be16(value.p + 2));
@@ -631,9 +630,9 @@ static int audit_named(const struct revision_file *rf, void *arg)
 	struct file f;
 	struct key digest = key_sha1(&rf->digest), id = key_u32((uint32_t)a->of_revision);
 	if (file_get(a->t, &rf->digest, &f, NULL) != E_OK)
-		say(a, "revision %d names a file that is not there", (int)a->of_revision);
+		audit_say(a->to, "revision %d names a file that is not there", (int)a->of_revision);
 	if (!db_has_pair(a->t, DB_FILE_REV, key_bytes(&digest), key_bytes(&id)))
-		say(a, "a file of revision %d does not lead back to it", (int)a->of_revision);
+		audit_say(a->to, "a file of revision %d does not lead back to it", (int)a->of_revision);
 	struct sha1 *v = ARENA_MORE(&a->arena, a->digests, a->ndigests, &a->cap);
 	if (!v)
 		return E_NOMEM;
@@ -652,11 +651,11 @@ static int audit_rev_file(struct slice key, struct slice value, void *arg)
 	a->of_revision = id;
 	check_id(a, COUNT_REVISION, (uint32_t)id, "files of revision");
 	if (!live_revision(a, id))
-		say(a, "there are files of revision %d, which is not there", (int)id);
+		audit_say(a->to, "there are files of revision %d, which is not there", (int)id);
 	struct err why = {.code = E_OK};
 	int rc = revision_files_each(a->t, id, audit_named, a, &why);
 	if (rc == E_CORRUPT)
-		say(a, "revision %d: %s", (int)id, why.text);
+		audit_say(a->to, "revision %d: %s", (int)id, why.text);
 	count_pairs(a);
 	return rc == E_NOMEM ? rc : E_OK;
 }
@@ -668,12 +667,12 @@ static int audit_file_rev(struct slice key, struct slice value, void *arg)
 	struct file f;
 	int32_t id = value.n == 4 ? (int32_t)get_be32(value.p) : 0;
 	if (key.n != sizeof(digest) || !live_revision(a, id)) {
-		say(a, "a file leads to revision %d, which is not there", (int)id);
+		audit_say(a->to, "a file leads to revision %d, which is not there", (int)id);
 		return E_OK;
 	}
 	memcpy(&digest, key.p, sizeof(digest));
 	if (file_get(a->t, &digest, &f, NULL) != E_OK)
-		say(a, "a file that is not there leads to revision %d", (int)id);
+		audit_say(a->to, "a file that is not there leads to revision %d", (int)id);
 	return E_OK;
 }
 
@@ -690,9 +689,9 @@ static int audit_file(struct slice key, struct slice value, void *arg)
 		hex_text(key.p, key.n, true, hex);
 	}
 	if (key.n != sizeof(digest) || file_get(a->t, &digest, &f, NULL) != E_OK)
-		say(a, "the record of file %s cannot be read", hex);
+		audit_say(a->to, "the record of file %s cannot be read", hex);
 	else if (!f.stored && db_get(a->t, DB_FILE_REV, key, &some) != E_OK)
-		say(a, "file %s belongs to no revision", hex);
+		audit_say(a->to, "file %s belongs to no revision", hex);
 	return E_OK;
 }
 
@@ -701,7 +700,7 @@ static int audit_file_pairs(struct audit *a)
 	uint64_t n;
 	int rc = db_count(a->t, DB_FILE_REV, &n, a->e);
 	if (rc == E_OK && n != a->file_pairs)
-		say(a, "revisions name %llu files, files lead to %llu revisions", (unsigned long long)a->file_pairs,
+		audit_say(a->to, "revisions name %llu files, files lead to %llu revisions", (unsigned long long)a->file_pairs,
 			(unsigned long long)n);
 	return rc;
 }
@@ -716,23 +715,23 @@ static int audit_group(struct slice key, struct slice value, void *arg)
 	uint32_t no = key.n == 4 ? get_be32(key.p) : 0, named = 0;
 	check_id(a, COUNT_GROUP, no, "group");
 	if (group_get(a->t, no, &g, NULL) != E_OK) {
-		say(a, "the record of group %u cannot be read", (unsigned)no);
+		audit_say(a->to, "the record of group %u cannot be read", (unsigned)no);
 		return E_OK;
 	}
 	if (group_find(a->t, g.name, &named) != E_OK || named != no)
-		say(a, "the name of group %u does not lead to it", (unsigned)no);
+		audit_say(a->to, "the name of group %u does not lead to it", (unsigned)no);
 	if (g.builtin != (no <= GROUP_DOWNSTREAM))
-		say(a, "group %u is%s built in", (unsigned)no, g.builtin ? "" : " not");
+		audit_say(a->to, "group %u is%s built in", (unsigned)no, g.builtin ? "" : " not");
 	if ((g.parent == 0) != (no == GROUP_ALL_COMPUTERS || no == GROUP_DOWNSTREAM))
-		say(a, "group %u stands at a wrong place", (unsigned)no);
+		audit_say(a->to, "group %u stands at a wrong place", (unsigned)no);
 	unsigned depth = 1;
 	for (above = g; above.parent != 0 && depth <= LIMIT_CLIENT_GROUPS; depth++)
 		if (group_get(a->t, above.parent, &above, NULL) != E_OK) {
-			say(a, "group %u stands under a group that is not there", (unsigned)no);
+			audit_say(a->to, "group %u stands under a group that is not there", (unsigned)no);
 			return E_OK;
 		}
 	if (depth > LIMIT_CLIENT_GROUPS)
-		say(a, "group %u is nested too deep, or below itself", (unsigned)no);
+		audit_say(a->to, "group %u is nested too deep, or below itself", (unsigned)no);
 	return E_OK;
 }
 
@@ -742,7 +741,7 @@ static int audit_group_name(struct slice key, struct slice value, void *arg)
 	struct group g;
 	uint32_t no = value.n == 4 ? get_be32(value.p) : 0;
 	if (group_get(a->t, no, &g, NULL) != E_OK || !text_ieq(g.name, key))
-		say(a, "the name \"%.*s\" leads to group %u, which is not it", SLF(key), (unsigned)no);
+		audit_say(a->to, "the name \"%.*s\" leads to group %u, which is not it", SLF(key), (unsigned)no);
 	return E_OK;
 }
 
@@ -751,7 +750,7 @@ static int audit_builtin(struct audit *a)
 	for (uint32_t no = 1; no <= GROUP_DOWNSTREAM; no++) {
 		struct group g;
 		if (group_get(a->t, no, &g, NULL) != E_OK)
-			say(a, "the built-in group %u is missing", (unsigned)no);
+			audit_say(a->to, "the built-in group %u is missing", (unsigned)no);
 	}
 	return E_OK;
 }
@@ -764,14 +763,14 @@ static int audit_assign(struct slice key, struct slice value, void *arg)
 	uint32_t *v;
 	size_t n;
 	if (!computer_key(&k, key) || !slice_eq(k.s, key))
-		say(a, "an assignment is kept under \"%.*s\", which is no computer's id", SLF(key));
+		audit_say(a->to, "an assignment is kept under \"%.*s\", which is no computer's id", SLF(key));
 	else if (assign_get(a->t, key, &v, &n, NULL) != E_OK)
-		say(a, "the assignment of %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the assignment of %.*s cannot be read", SLF(key));
 	else
 		for (size_t i = 0; i < n; i++) {
 			struct group g;
 			if (group_get(a->t, v[i], &g, NULL) != E_OK)
-				say(a, "computer %.*s is assigned to group %u, which is not there", SLF(key), (unsigned)v[i]);
+				audit_say(a->to, "computer %.*s is assigned to group %u, which is not there", SLF(key), (unsigned)v[i]);
 		}
 	arena_reset(txn_arena(a->t));
 	return E_OK;
@@ -791,7 +790,7 @@ static void check_one_per_update(struct audit *a)
 		qsort(a->live, a->nlive, sizeof(*a->live), by_number);
 	for (size_t i = 1; i < a->nlive; i++)
 		if (a->live[i] == a->live[i - 1])
-			say(a, "update %u has several approvals for group %u", (unsigned)a->live[i], (unsigned)a->of_group);
+			audit_say(a->to, "update %u has several approvals for group %u", (unsigned)a->live[i], (unsigned)a->of_group);
 	a->nlive = 0;
 }
 
@@ -801,11 +800,11 @@ static int check_live(struct audit *a, const struct deployment *d)
 	struct update u;
 	struct group g;
 	if (group_get(a->t, d->group, &g, NULL) != E_OK)
-		say(a, "revision %d is approved for group %u, which is not there", (int)d->revision, (unsigned)d->group);
+		audit_say(a->to, "revision %d is approved for group %u, which is not there", (int)d->revision, (unsigned)d->group);
 	if (revision_get(a->t, d->revision, &v, NULL) != E_OK || v.flags & REV_REMOVED)
 		return E_OK; /* told by the caller */
 	if (update_get(a->t, v.update_no, &u, NULL) == E_OK && u.declined)
-		say(a, "revision %d is approved for group %u, but its update is declined", (int)d->revision,
+		audit_say(a->to, "revision %d is approved for group %u, but its update is declined", (int)d->revision,
 			(unsigned)d->group);
 	if (mirror_has(a->t, d->group, d->revision))
 		return E_OK; /* another server may allow what this one does not */
@@ -824,7 +823,7 @@ static int audit_deploy(struct slice key, struct slice value, void *arg)
 	struct deployment d;
 	struct slice row;
 	if (key.n != 8 || deployment_get(a->t, get_be32(key.p), (int32_t)get_be32(key.p + 4), &d) != E_OK) {
-		say(a, "the record of a deployment cannot be read");
+		audit_say(a->to, "the record of a deployment cannot be read");
 		return E_OK;
 	}
 	if (d.group != a->of_group)
@@ -833,13 +832,13 @@ static int audit_deploy(struct slice key, struct slice value, void *arg)
 	check_deployment_id(a, d.id, "explicit", d.revision);
 	struct key reverse = key_u32_u32((uint32_t)d.revision, d.group);
 	if (db_get(a->t, DB_DEPLOY_REV, key_bytes(&reverse), &row) != E_OK)
-		say(a, "revision %d does not lead to its deployment for group %u", (int)d.revision, (unsigned)d.group);
+		audit_say(a->to, "revision %d does not lead to its deployment for group %u", (int)d.revision, (unsigned)d.group);
 	if ((db_get(a->t, DB_WAITING, key, &row) == E_OK) != (d.waiting != 0 && !d.dead))
-		say(a, "the deployment of revision %d for group %u and the list of waiting ones disagree", (int)d.revision,
+		audit_say(a->to, "the deployment of revision %d for group %u and the list of waiting ones disagree", (int)d.revision,
 			(unsigned)d.group);
 	struct revision v;
 	if (revision_get(a->t, d.revision, &v, NULL) != E_OK || (!d.dead && v.flags & REV_REMOVED))
-		say(a, "there is a deployment of revision %d, which is not there", (int)d.revision);
+		audit_say(a->to, "there is a deployment of revision %d, which is not there", (int)d.revision);
 	return d.dead ? E_OK : check_live(a, &d);
 }
 
@@ -853,7 +852,7 @@ static int check_deployment_named(struct audit *a, struct slice key, uint32_t gr
 {
 	struct deployment d;
 	if (key.n != 8 || deployment_get(a->t, group, revision, &d) != E_OK)
-		say(a, "%s names a deployment of revision %d for group %u, which is not there", list, (int)revision,
+		audit_say(a->to, "%s names a deployment of revision %d for group %u, which is not there", list, (int)revision,
 			(unsigned)group);
 	return E_OK;
 }
@@ -880,7 +879,7 @@ static void check_mentioned(struct audit *a, uint32_t id, const char *where)
 {
 	struct revision v;
 	if (id != 0 && revision_get(a->t, (int32_t)id, &v, NULL) != E_OK)
-		say(a, "%s names revision %u, which is not there", where, (unsigned)id);
+		audit_say(a->to, "%s names revision %u, which is not there", where, (unsigned)id);
 }
 
 static int audit_pending(struct slice key, struct slice value, void *arg)
@@ -888,7 +887,7 @@ static int audit_pending(struct slice key, struct slice value, void *arg)
 	(void)value;
 	struct audit *a = arg;
 	if (key.n != 9 || key.p[0] < PENDING_TOUCH || key.p[0] > PENDING_FACT)
-		say(a, "a note for the next publish cannot be read");
+		audit_say(a->to, "a note for the next publish cannot be read");
 	else
 		check_mentioned(a, get_be32(key.p + 5), "a note for the next publish");
 	return E_OK;
@@ -899,11 +898,11 @@ static int audit_log(struct slice key, struct slice value, void *arg)
 	(void)value;
 	struct audit *a = arg;
 	if (key.n != 12) {
-		say(a, "a row of the change log cannot be read");
+		audit_say(a->to, "a row of the change log cannot be read");
 		return E_OK;
 	}
 	if (get_be32(key.p) > a->state.epoch)
-		say(a, "the change log knows epoch %u, the server stands at %u", (unsigned)get_be32(key.p),
+		audit_say(a->to, "the change log knows epoch %u, the server stands at %u", (unsigned)get_be32(key.p),
 			(unsigned)a->state.epoch);
 	check_mentioned(a, get_be32(key.p + 8), "the change log");
 	return E_OK;
@@ -915,7 +914,7 @@ static int audit_setting(struct slice key, struct slice value, void *arg)
 	struct audit *a = arg;
 	struct slice text;
 	if (setting_get(a->t, key, &text, NULL) != E_OK)
-		say(a, "the setting \"%.*s\" is unknown or cannot be read", SLF(key));
+		audit_say(a->to, "the setting \"%.*s\" is unknown or cannot be read", SLF(key));
 	return E_OK;
 }
 
@@ -926,27 +925,29 @@ static int audit_settings(struct audit *a)
 	uint32_t point;
 	struct err why = {.code = E_OK};
 	if (settings_get(a->t, &set, &why) != E_OK || sync_config(a->t, languages, &point, &why) != E_OK)
-		say(a, "%s", why.text);
+		audit_say(a->to, "%s", why.text);
 	return E_OK;
 }
 
 static int audit_eula(struct slice key, struct slice value, void *arg)
 {
+	struct audit *a = arg;
 	struct rec r = rec_of(value, 1);
 	rec_u64(&r);
 	rec_str(&r);
 	if (key.n != 16 || rec_end(&r) != E_OK)
-		say(arg, "the acceptance of a EULA cannot be read");
+		audit_say(a->to, "the acceptance of a EULA cannot be read");
 	return E_OK;
 }
 
 static int audit_audit(struct slice key, struct slice value, void *arg)
 {
+	struct audit *a = arg;
 	struct rec r = rec_of(value, 1);
 	rec_str(&r);
 	rec_str(&r);
 	if (key.n != 12 || rec_end(&r) != E_OK)
-		say(arg, "a row of the record of administrative changes cannot be read");
+		audit_say(a->to, "a row of the record of administrative changes cannot be read");
 	return E_OK;
 }
 
@@ -958,11 +959,11 @@ static int audit_computer(struct slice key, struct slice value, void *arg)
 	struct computer c;
 	struct ComputerInfo info;
 	if (!computer_key(&k, key) || !slice_eq(k.s, key))
-		say(a, "a computer is kept under \"%.*s\", which is no computer's id", SLF(key));
+		audit_say(a->to, "a computer is kept under \"%.*s\", which is no computer's id", SLF(key));
 	else if (computer_get(a->t, key, &c) != E_OK)
-		say(a, "the record of computer %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the record of computer %.*s cannot be read", SLF(key));
 	else if (c.registered && computer_info_unpack(c.info, &info) != E_OK)
-		say(a, "the registration of computer %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the registration of computer %.*s cannot be read", SLF(key));
 	arena_reset(txn_arena(a->t));
 	return E_OK;
 }
@@ -975,16 +976,16 @@ static int audit_seen(struct slice key, struct slice value, void *arg)
 	rec_u64(&r);
 	rec_u64(&r);
 	if (rec_end(&r) != E_OK)
-		say(a, "the last contact of computer %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the last contact of computer %.*s cannot be read", SLF(key));
 	if (db_get(a->t, DB_COMPUTER, key, &row) != E_OK)
-		say(a, "there is a last contact of computer %.*s, which is not there", SLF(key));
+		audit_say(a->to, "there is a last contact of computer %.*s, which is not there", SLF(key));
 	return E_OK;
 }
 
 static int check_scanned(struct audit *a, enum db db, struct slice key, struct slice value, const char *what)
 {
 	if (!scanned_row_good(a->t, db, key, value))
-		say(a, "%s of computer %.*s cannot be read, or the computer is not there", what, (int)strnlen(key.p, key.n), key.p);
+		audit_say(a->to, "%s of computer %.*s cannot be read, or the computer is not there", what, (int)strnlen(key.p, key.n), key.p);
 	arena_reset(txn_arena(a->t));
 	return E_OK;
 }
@@ -1015,7 +1016,7 @@ static void check_sums(struct audit *a, struct slice key, const struct standing 
 	if (s->cohort != 0 && db_get(a->t, DB_COHORT, key_bytes(&cohort), &v) != E_OK)
 		return;
 	if (memcmp(count, s->count, sizeof(count)) != 0 || hidden != s->hidden)
-		say(a, "the standing of computer %.*s does not say how many of its updates have which status", SLF(key));
+		audit_say(a->to, "the standing of computer %.*s does not say how many of its updates have which status", SLF(key));
 }
 
 static int audit_standing(struct slice key, struct slice value, void *arg)
@@ -1023,9 +1024,9 @@ static int audit_standing(struct slice key, struct slice value, void *arg)
 	struct audit *a = arg;
 	struct standing s;
 	if (!standing_row_good(key, value))
-		say(a, "the standing of computer %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the standing of computer %.*s cannot be read", SLF(key));
 	else if (standing_get(a->t, key, &s) != E_OK)
-		say(a, "there is a standing of computer %.*s, which is not there", SLF(key));
+		audit_say(a->to, "there is a standing of computer %.*s, which is not there", SLF(key));
 	else
 		check_sums(a, key, &s);
 	return E_OK;
@@ -1037,11 +1038,11 @@ static int audit_status(struct slice key, struct slice value, void *arg)
 	struct slice row;
 	uint32_t count[STATUS__N], hidden, highest;
 	if (!status_row_good(key, value))
-		say(a, "the statuses of computer %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the statuses of computer %.*s cannot be read", SLF(key));
 	else if (db_get(a->t, DB_STANDING, key, &row) != E_OK)
-		say(a, "there are statuses of computer %.*s, which has no standing", SLF(key));
+		audit_say(a->to, "there are statuses of computer %.*s, which has no standing", SLF(key));
 	else if (status_figures(a->t, key, count, &hidden, &highest) == E_OK && highest > a->last[COUNT_UPDATE])
-		say(a, "computer %.*s has a status of update %u, which was never given out", SLF(key), (unsigned)highest);
+		audit_say(a->to, "computer %.*s has a status of update %u, which was never given out", SLF(key), (unsigned)highest);
 	return E_OK;
 }
 
@@ -1050,7 +1051,7 @@ static void check_downstream_row(struct audit *a, enum db db, struct slice key, 
 	char hex[41] = "";
 	hex_text(key.p, MIN(key.n, sizeof(hex) / 2), false, hex);
 	if (!downstream_row_good(db, key, value))
-		say(a, "%s %s cannot be read", what, hex);
+		audit_say(a->to, "%s %s cannot be read", what, hex);
 }
 
 static int audit_admitted(struct slice key, struct slice value, void *arg)
@@ -1073,7 +1074,7 @@ static int audit_choice(struct slice key, struct slice value, void *arg)
 	int32_t revision;
 	char text[GUID_TEXT + 1];
 	if (!parent_row_good(DB_CHOICE, key, value)) {
-		say(a, "the record of a choice cannot be read");
+		audit_say(a->to, "the record of a choice cannot be read");
 		return E_OK;
 	}
 	memcpy(id.b, key.p + 1, sizeof(id.b));
@@ -1081,35 +1082,38 @@ static int audit_choice(struct slice key, struct slice value, void *arg)
 	/* the zero id is no choice: it has the count of everything.  One that is not here (yet) is no fault: choices outlive a store */
 	if (revision_find(a->t, &id, 0, &revision) == E_OK && revision_get(a->t, revision, &r, NULL) == E_OK &&
 		 r.type != TYPE_CATEGORY && !(r.flags & REV_REMOVED))
-		say(a, "the choice %s is no category", text);
+		audit_say(a->to, "the choice %s is no category", text);
 	return E_OK;
 }
 
 static int audit_history(struct slice key, struct slice value, void *arg)
 {
+	struct audit *a = arg;
 	if (!parent_row_good(DB_HISTORY, key, value))
-		say(arg, "a row of the history of synchronizations cannot be read");
+		audit_say(a->to, "a row of the history of synchronizations cannot be read");
 	return E_OK;
 }
 
 static int audit_fetch(struct slice key, struct slice value, void *arg)
 {
+	struct audit *a = arg;
 	if (!parent_row_good(DB_FETCH, key, value))
-		say(arg, "the record of a file to be fetched cannot be read");
+		audit_say(a->to, "the record of a file to be fetched cannot be read");
 	return E_OK;
 }
 
 static int audit_mirror(struct slice key, struct slice value, void *arg)
 {
+	struct audit *a = arg;
 	if (!mirror_row_good(key, value))
-		say(arg, "the record of a mirrored deployment cannot be read");
+		audit_say(a->to, "the record of a mirrored deployment cannot be read");
 	return E_OK;
 }
 
 static int audit_parent(struct audit *a)
 {
 	if (!parent_row_readable(a->t))
-		say(a, "what is known of the server above this one cannot be read");
+		audit_say(a->to, "what is known of the server above this one cannot be read");
 	return E_OK;
 }
 
@@ -1123,17 +1127,18 @@ static int audit_wanted(struct slice key, struct slice value, void *arg)
 
 static int audit_event(struct slice key, struct slice value, void *arg)
 {
+	struct audit *a = arg;
 	char hex[65] = "";
 	hex_text(key.p, MIN(key.n, sizeof(hex) / 2), false, hex);
 	if (!event_row_good(key, value))
-		say(arg, "event %s cannot be read", hex);
+		audit_say(a->to, "event %s cannot be read", hex);
 	return E_OK;
 }
 
 static int audit_ring(struct audit *a)
 {
 	if (!event_ring_good(a->t))
-		say(a, "the row of the segments of events cannot be read, or events lie outside of them");
+		audit_say(a->to, "the row of the segments of events cannot be read, or events lie outside of them");
 	return E_OK;
 }
 
@@ -1195,32 +1200,20 @@ static int audit_begin(struct audit *a)
 		return E_NOMEM;
 	struct err why = {.code = E_OK};
 	if (server_state_get(a->t, &a->state, &why) != E_OK)
-		say(a, "%s", why.text);
+		audit_say(a->to, "%s", why.text);
 	return E_OK;
 }
 
 static int audit_index(struct audit *a)
 {
-	unsigned n = 0;
-	int rc = index_audit(a->t, a->found, a->arg, &n, a->e);
-	a->n += n;
-	if (rc == E_OK)
-		rc = fact_audit(a->t, a->found, a->arg, &n, a->e);
-	a->n += n;
-	return rc;
-}
-
-static int audit_reports(struct audit *a)
-{
-	unsigned n = 0;
-	int rc = report_audit(a->t, a->found, a->arg, &n, a->e);
-	a->n += n;
-	return rc;
+	int rc = index_audit(a->t, a->to, a->e);
+	return rc == E_OK ? fact_audit(a->t, a->to, a->e) : rc;
 }
 
 int store_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
 {
-	struct audit a = {.t = t, .found = found, .arg = arg, .e = e};
+	struct auditor to = {.found = found, .arg = arg};
+	struct audit a = {.t = t, .to = &to, .e = e};
 	struct arena lent = *txn_arena(t); /* the walks empty the transaction's arena as they go: not the caller's */
 	arena_init(txn_arena(t), LIMIT_REQUEST_MEMORY);
 	arena_init(&a.arena, AUDIT_MEMORY);
@@ -1233,13 +1226,13 @@ int store_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 			rc = checks[i].after(&a);
 	}
 	/* a damaged catalog has no index to compare with: its rows come first */
-	if (rc == E_OK && a.n == 0)
+	if (rc == E_OK && to.n == 0)
 		rc = audit_index(&a);
-	if (rc == E_OK && a.n == 0)
-		rc = audit_reports(&a);
+	if (rc == E_OK && to.n == 0)
+		rc = report_audit(t, &to, e);
 	arena_free(&a.arena);
 	arena_free(txn_arena(t));
 	*txn_arena(t) = lent;
-	*n = a.n;
+	*n = to.n;
 	return rc == E_NOMEM ? err_set(e, E_NOMEM, "out of memory for the audit") : rc;
 }

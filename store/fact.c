@@ -8,7 +8,6 @@
  * takes part in the next publish, at the latest that of the minute. */
 #include "store/fact.h"
 
-#include <stdarg.h>
 
 #include "common/text.h"
 #include "store/index.h"
@@ -575,21 +574,8 @@ int server_counts(struct txn *t, uint32_t out[SERVER_COUNT__N], struct err *e)
 struct audit {
 	struct keeper k;
 	struct counters kept;
-	void (*found)(const char *text, void *);
-	void *arg;
-	unsigned n;
+	struct auditor *to;
 };
-
-static void PRINTF(2, 3) say(struct audit *a, const char *fmt, ...)
-{
-	char text[300];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	a->n++;
-	a->found(text, a->arg);
-}
 
 static int audit_block(struct audit *a, uint32_t no)
 {
@@ -598,12 +584,12 @@ static int audit_block(struct audit *a, uint32_t no)
 	uint32_t from = no * BLOCK, end = MIN(from + BLOCK, a->k.updates);
 	int rc = E_OK;
 	if (block_get(l->t, no, &b) != E_OK)
-		say(a, "the facts of updates %u to %u cannot be read", from, end - 1);
+		audit_say(a->to, "the facts of updates %u to %u cannot be read", from, end - 1);
 	for (uint32_t i = from; rc == E_OK && i < end; i++) {
 		uint16_t was = b.v[i - from];
 		rc = i == 0 ? E_OK : keep_one(&a->k, i, &b.v[i - from]);
 		if (was != b.v[i - from])
-			say(a, "update %u: its facts are %#x, not %#x", i, was, b.v[i - from]);
+			audit_say(a->to, "update %u: its facts are %#x, not %#x", i, was, b.v[i - from]);
 	}
 	for (uint32_t i = from; i < end; i++)
 		count(&a->kept, b.v[i - from], 1);
@@ -618,15 +604,14 @@ static int audit_facts(struct audit *a)
 		rc = audit_block(a, no);
 	for (size_t i = 0; rc == E_OK && i < COUNTOF(counted); i++)
 		if (was.n[i] != a->kept.n[i])
-			say(a, "%s is %u, not %u", server_count_names[counted[i].count], was.n[i], a->kept.n[i]);
+			audit_say(a->to, "%s is %u, not %u", server_count_names[counted[i].count], was.n[i], a->kept.n[i]);
 	return rc;
 }
 
-int fact_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
+int fact_audit(struct txn *t, struct auditor *to, struct err *e)
 {
-	struct audit a = {.found = found, .arg = arg};
+	struct audit a = {.to = to};
 	uint64_t pending;
-	*n = 0;
 	/* what waits for a publish is rightly not counted */
 	int rc = db_count(t, DB_PENDING, &pending, e);
 	if (rc != E_OK || pending > 0)
@@ -635,6 +620,5 @@ int fact_audit(struct txn *t, void (*found)(const char *text, void *), void *arg
 	if (rc == E_OK)
 		rc = audit_facts(&a);
 	look_end(&a.k.look);
-	*n = a.n;
 	return rc;
 }

@@ -42,6 +42,6 @@ int fact_publish(struct txn *t, const struct fact_change *c, struct err *e) MUST
 int fact_file(struct txn *t, const struct sha1 *digest, struct err *e) MUST_CHECK;
 int fact_file_stored(struct txn *t, const struct sha1 *digest, struct err *e) MUST_CHECK;
 /* Facts against a computation from the rows. */
-int fact_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e) MUST_CHECK;
+int fact_audit(struct txn *t, struct auditor *to, struct err *e) MUST_CHECK;
 
 #endif

@@ -248,8 +248,7 @@ int listed_publish(struct txn *t, const struct listed_change *c, struct arena *a
 /* Is it to be in LISTED? */
 int listed_is(struct txn *t, const struct index_row *r, uint32_t id, bool *out, struct err *e) MUST_CHECK;
 
-/* Compares the index with one made anew from the rows; found() for each difference (store_audit calls it). */
-int index_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
-	MUST_CHECK;
+/* Compares the index with one made anew from the rows (store_audit calls it). */
+int index_audit(struct txn *t, struct auditor *to, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,31 +1,16 @@
 /* index_audit.c -- is the scan index what its rows say?  It is computed once more from nothing and compared. */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "store/index.h"
 
 struct audit {
 	struct txn *t;
-	void (*found)(const char *text, void *);
-	void *arg;
-	unsigned n;
+	struct auditor *to;
 	struct arena arena;
 	struct index is, ought;
 	uint32_t *shown;
 	size_t nshown, cap;
 };
-
-static void PRINTF(2, 3) say(struct audit *a, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	a->n++;
-	if (a->found)
-		a->found(text, a->arg);
-}
 
 /* Two places in lists of the two indexes that should hold the same n words. */
 static bool same_words(const struct view *x, size_t i, const struct view *y, size_t j, size_t n)
@@ -71,15 +56,15 @@ static void check_row(struct audit *a, uint32_t id)
 		x = (struct index_row){0};
 	if (x.update_no != y.update_no || x.number != y.number || x.implied != y.implied || x.plain != y.plain ||
 		x.packed != y.packed || x.flags != y.flags || x.day != y.day)
-		say(a, "scan index: the row of revision %u is not what its records say", id);
+		audit_say(a->to, "scan index: the row of revision %u is not what its records say", id);
 	else if (x.update_no != 0 && !same_list(a, ARRAY_CSET_AT, ARRAY_CSET, x.cset, y.cset))
-		say(a, "scan index: the prerequisites of revision %u are not its own", id);
+		audit_say(a->to, "scan index: the prerequisites of revision %u are not its own", id);
 	else if (!same_bundle(a, x.bundle, y.bundle))
-		say(a, "scan index: the members of revision %u are not its own", id);
+		audit_say(a->to, "scan index: the members of revision %u are not its own", id);
 	for (size_t i = 0; i < COUNTOF(bits); i++) {
 		bool old = view_bit(&a->is.v[bits[i]], id) && !(bits[i] == ARRAY_NONLEAF && x.update_no == 0);
 		if (old != view_bit(&a->ought.v[bits[i]], id))
-			say(a, "scan index: bit %u of bitmap %d is wrong", id, (int)bits[i]);
+			audit_say(a->to, "scan index: bit %u of bitmap %d is wrong", id, (int)bits[i]);
 	}
 }
 
@@ -93,7 +78,7 @@ static void check_members(struct audit *a)
 		for (index_list(ix, ARRAY_MEMBERS_AT, c, &at, &end); at < end; at++) {
 			uint32_t id = view_u32(&ix->v[ARRAY_MEMBERS], at);
 			if (id <= last || !view_bit(&ix->v[ARRAY_ALIVE], id) || index_row(ix, id).cset != c)
-				say(a, "scan index: revision %u is no member of clause set %u", id, c);
+				audit_say(a->to, "scan index: revision %u is no member of clause set %u", id, c);
 			last = id;
 			alive++;
 		}
@@ -101,7 +86,7 @@ static void check_members(struct audit *a)
 	for (size_t i = 0; i < ix->words; i++)
 		alive -= (size_t)__builtin_popcountll(view_word(&ix->v[ARRAY_ALIVE], i));
 	if (alive != 0)
-		say(a, "scan index: not every alive revision is a member of its clause set");
+		audit_say(a->to, "scan index: not every alive revision is a member of its clause set");
 }
 
 static bool inverse_has(const struct index *ix, uint32_t update, uint32_t what)
@@ -124,20 +109,20 @@ static void check_inverse(struct audit *a)
 		for (uint32_t clause = 0; clause < clauses; clause++)
 			for (uint32_t n = view_u32(v, at++) & ~CSET_CATEGORY; n > 0; n--, named++)
 				if (!inverse_has(ix, view_u32(v, at++), c << CLAUSE_BITS | clause))
-					say(a, "scan index: clause set %u is missing in the inverse", c);
+					audit_say(a->to, "scan index: clause set %u is missing in the inverse", c);
 	}
 	if (named != ix->v[ARRAY_INV].bytes / sizeof(uint32_t))
-		say(a, "scan index: the inverse has entries of no clause set");
+		audit_say(a->to, "scan index: the inverse has entries of no clause set");
 }
 
 static void check_updates(struct audit *a)
 {
 	for (uint32_t u = 0; u < MIN(a->is.updates, a->ought.updates); u++)
 		if (!same_list(a, ARRAY_BYUPDATE_AT, ARRAY_BYUPDATE, u, u))
-			say(a, "scan index: the revisions of update %u are not its own", u);
+			audit_say(a->to, "scan index: the revisions of update %u are not its own", u);
 	const struct view *x = &a->is.v[ARRAY_CATEGORY], *y = &a->ought.v[ARRAY_CATEGORY];
 	if (x->bytes != y->bytes || !same_words(x, 0, y, 0, x->bytes / sizeof(uint32_t)))
-		say(a, "scan index: its categories are not those of the catalog");
+		audit_say(a->to, "scan index: its categories are not those of the catalog");
 }
 
 /* ---- what downstream servers are told of ---- */
@@ -151,16 +136,16 @@ static int check_listed(struct audit *a, struct err *e)
 		rc = view_load(a->t, ARRAY_LISTED, 0, &a->arena, &v, e);
 	uint32_t n = rc == E_OK ? (uint32_t)(v.bytes / sizeof(uint32_t)) : 0;
 	if (rc == E_OK && n > a->is.rows)
-		say(a, "scan index: its list of revisions for downstream servers is longer than its rows");
+		audit_say(a->to, "scan index: its list of revisions for downstream servers is longer than its rows");
 	for (uint32_t id = 1; rc == E_OK && id < MAX(n, a->ought.rows); id++) {
 		struct index_row r = index_row(&a->ought, id);
 		uint32_t epoch = id < n ? view_u32(&v, id) : 0;
 		bool ought;
 		rc = listed_is(a->t, &r, id, &ought, e);
 		if (rc == E_OK && ought != (epoch != 0))
-			say(a, "scan index: downstream servers are%s told of revision %u", ought ? " not" : "", id);
+			audit_say(a->to, "scan index: downstream servers are%s told of revision %u", ought ? " not" : "", id);
 		else if (rc == E_OK && epoch > state.epoch)
-			say(a, "scan index: revision %u is listed since epoch %u, the server stands at %u", id, epoch, state.epoch);
+			audit_say(a->to, "scan index: revision %u is listed since epoch %u, the server stands at %u", id, epoch, state.epoch);
 	}
 	return rc;
 }
@@ -170,12 +155,12 @@ static int check_update_ids(struct audit *a, struct err *e)
 	struct view v;
 	int rc = view_load(a->t, ARRAY_UPDATE_ID, 0, &a->arena, &v, e);
 	if (rc == E_OK && v.bytes != a->is.updates * sizeof(struct guid))
-		say(a, "scan index: it has not as many guids as updates");
+		audit_say(a->to, "scan index: it has not as many guids as updates");
 	for (uint32_t no = 1; rc == E_OK && no < v.bytes / sizeof(struct guid); no++) {
 		struct update u;
 		struct err why;
 		if (update_get(a->t, no, &u, &why) != E_OK || memcmp(&u.id, view_at(&v, no * sizeof(u.id)), sizeof(u.id)) != 0)
-			say(a, "scan index: the guid of update %u is not its own", no);
+			audit_say(a->to, "scan index: the guid of update %u is not its own", no);
 	}
 	return rc;
 }
@@ -197,7 +182,7 @@ static int check_deployment(const struct deployment *d, void *arg)
 	g->n++;
 	g->blocks += block;
 	if (!view_bit(&g->active, (uint32_t)d->revision) || view_bit(&g->block, (uint32_t)d->revision) != block)
-		say(g->a, "scan index: the deployment of %d for group %u is not in its bitmap", (int)d->revision, d->group);
+		audit_say(g->a->to, "scan index: the deployment of %d for group %u is not in its bitmap", (int)d->revision, d->group);
 	return 0;
 }
 
@@ -219,7 +204,7 @@ static int check_group(const struct group *gr, void *arg)
 	if (rc == E_OK)
 		rc = deployment_each_of_group(g.a->t, gr->no, check_deployment, &g, NULL);
 	if (rc == E_OK && (view_count(&g.active) != g.n || view_count(&g.block) != g.blocks))
-		say(g.a, "scan index: group %u has bits of no deployment", gr->no);
+		audit_say(g.a->to, "scan index: group %u has bits of no deployment", gr->no);
 	return rc;
 }
 
@@ -262,11 +247,10 @@ static int audit(struct audit *a, struct err *e)
 	return group_each(a->t, check_group, a, e);
 }
 
-int index_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
+int index_audit(struct txn *t, struct auditor *to, struct err *e)
 {
-	struct audit a = {.t = t, .found = found, .arg = arg};
+	struct audit a = {.t = t, .to = to};
 	uint64_t pending;
-	*n = 0;
 	/* what waits for a publish is rightly not in the index */
 	int rc = db_count(t, DB_PENDING, &pending, e);
 	if (rc != E_OK || pending > 0)
@@ -274,6 +258,5 @@ int index_audit(struct txn *t, void (*found)(const char *text, void *), void *ar
 	arena_init(&a.arena, (size_t)2 << 30);
 	rc = audit(&a, e);
 	arena_free(&a.arena);
-	*n = a.n;
 	return rc;
 }

@@ -167,8 +167,8 @@ struct activity {
 };
 int activity_each(struct txn *t, int (*fn)(const struct activity *, void *), void *arg, struct err *e) MUST_CHECK;
 
-/* Counts against a computation from all records; found() for each difference, *n of them. */
-int report_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e) MUST_CHECK;
+/* Counts against a computation from all records. */
+int report_audit(struct txn *t, struct auditor *to, struct err *e) MUST_CHECK;
 
 /* ================= events ================= */
 

@@ -1,7 +1,6 @@
 /* report_audit.c -- the counts against what they count: all statuses of all computers, added up again.
  *
  * Statuses are added up in memory, for some cohorts at a time where there are many. */
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "store/env.h"
@@ -19,9 +18,7 @@ struct counted_os {
 };
 struct report_check {
 	struct txn *t;
-	void (*found)(const char *, void *);
-	void *arg;
-	unsigned n;
+	struct auditor *to;
 	struct err *e;
 	struct arena arena;
 	struct settings set;
@@ -35,17 +32,6 @@ struct report_check {
 	unsigned pass, passes;
 };
 
-static void PRINTF(2, 3) say(struct report_check *a, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	a->n++;
-	a->found(text, a->arg);
-}
-
 /* ================= rows ================= */
 
 static bool computer_is_there(struct report_check *a, struct slice key)
@@ -58,9 +44,9 @@ static int check_standing(struct slice key, struct slice value, void *arg)
 {
 	struct report_check *a = arg;
 	if (!standing_row_good(key, value))
-		say(a, "how computer %.*s stands cannot be read", SLF(key));
+		audit_say(a->to, "how computer %.*s stands cannot be read", SLF(key));
 	else if (!computer_is_there(a, key))
-		say(a, "there is a standing of computer %.*s, which is not there", SLF(key));
+		audit_say(a->to, "there is a standing of computer %.*s, which is not there", SLF(key));
 	return E_OK;
 }
 
@@ -68,9 +54,9 @@ static int check_status(struct slice key, struct slice value, void *arg)
 {
 	struct report_check *a = arg;
 	if (!status_row_good(key, value))
-		say(a, "the statuses of computer %.*s cannot be read", SLF(key));
+		audit_say(a->to, "the statuses of computer %.*s cannot be read", SLF(key));
 	else if (!computer_is_there(a, key))
-		say(a, "there are statuses of computer %.*s, which is not there", SLF(key));
+		audit_say(a->to, "there are statuses of computer %.*s, which is not there", SLF(key));
 	return E_OK;
 }
 
@@ -81,9 +67,9 @@ static int check_tally(struct slice key, struct slice value, void *arg)
 	struct slice v;
 	struct slice cohort = {key.p, 4};
 	if (key.n != 8 || tally_decode(value, &counts) != E_OK)
-		say(a, "a row of the counts of updates cannot be read");
+		audit_say(a->to, "a row of the counts of updates cannot be read");
 	else if (db_get(a->t, DB_COHORT, cohort, &v) != E_OK)
-		say(a, "there are counts of updates of cohort %u, which is not there", (unsigned)get_be32(key.p));
+		audit_say(a->to, "there are counts of updates of cohort %u, which is not there", (unsigned)get_be32(key.p));
 	return E_OK;
 }
 
@@ -92,7 +78,7 @@ static int check_cohort(struct slice key, struct slice value, void *arg)
 	struct report_check *a = arg;
 	struct cohort c;
 	if (key.n != 4 || cohort_decode(get_be32(key.p), value, &c) != E_OK) {
-		say(a, "the counts of a cohort cannot be read");
+		audit_say(a->to, "the counts of a cohort cannot be read");
 		return E_OK;
 	}
 	struct counted *v = ARENA_MORE(&a->arena, a->cohort, a->ncohorts, &a->cohort_cap);
@@ -105,7 +91,7 @@ static int check_cohort(struct slice key, struct slice value, void *arg)
 	for (unsigned i = 0; i < c.ngroups; i++)
 		put_be32(groups + (size_t)4 * i, c.group[i]);
 	if (c.no != COHORT_ALL && (c.ngroups == 0 || db_get(a->t, DB_COHORT_OF, by, &named) != E_OK || !slice_eq(named, key)))
-		say(a, "the groups of cohort %u do not lead to it", (unsigned)c.no);
+		audit_say(a->to, "the groups of cohort %u do not lead to it", (unsigned)c.no);
 	return E_OK;
 }
 
@@ -117,7 +103,7 @@ static int check_cohort_of(struct slice key, struct slice value, void *arg)
 	for (unsigned i = 0; same && i < c.ngroups; i++)
 		same = get_be32(key.p + (size_t)4 * i) == c.group[i];
 	if (!same)
-		say(a, "a set of groups leads to a cohort that is not its own");
+		audit_say(a->to, "a set of groups leads to a cohort that is not its own");
 	return E_OK;
 }
 
@@ -128,7 +114,7 @@ static int check_os(struct slice key, struct slice value, void *arg)
 	struct os_info os;
 	struct os_fields fields;
 	if (key.n != 4 || os_get(a->t, get_be32(key.p), &os) != E_OK || os_fields(os.tuple, &fields) != E_OK) {
-		say(a, "the record of an operating system cannot be read");
+		audit_say(a->to, "the record of an operating system cannot be read");
 		return E_OK;
 	}
 	struct counted_os *v = ARENA_MORE(&a->arena, a->os, a->nos, &a->os_cap);
@@ -144,7 +130,7 @@ static int check_os_of(struct slice key, struct slice value, void *arg)
 	struct report_check *a = arg;
 	struct os_info os;
 	if (key.n != sizeof(struct sha256) || value.n != 4 || os_get(a->t, get_be32(value.p), &os) != E_OK)
-		say(a, "a digest leads to an operating system that is not there");
+		audit_say(a->to, "a digest leads to an operating system that is not there");
 	return E_OK;
 }
 
@@ -155,9 +141,9 @@ static int check_activity(struct slice key, struct slice value, void *arg)
 	struct rec r = rec_of(value, 1);
 	rec_u64(&r);
 	if (key.n != 40 || rec_end(&r) != E_OK)
-		say(a, "counted installations of an update cannot be read");
+		audit_say(a->to, "counted installations of an update cannot be read");
 	else if (get_be32(key.p + 16) != 0 && os_get(a->t, get_be32(key.p + 16), &os) != E_OK)
-		say(a, "installations are counted for operating system %u, which is not there", (unsigned)get_be32(key.p + 16));
+		audit_say(a->to, "installations are counted for operating system %u, which is not there", (unsigned)get_be32(key.p + 16));
 	return E_OK;
 }
 
@@ -186,7 +172,7 @@ static void count_os(struct report_check *a, const struct computer *c, uint32_t 
 			return;
 		}
 	if (no != 0)
-		say(a, "computer %.*s has operating system %u, which is not there", SLF(c->id), (unsigned)no);
+		audit_say(a->to, "computer %.*s has operating system %u, which is not there", SLF(c->id), (unsigned)no);
 }
 
 static void check_place(struct report_check *a, const struct computer *c, const struct cohort *of)
@@ -196,7 +182,7 @@ static void check_place(struct report_check *a, const struct computer *c, const 
 	if (a->behind || direct_groups_get(a->t, &a->set, c->id, group, &n, NULL) != E_OK)
 		return;
 	if (n != of->ngroups || memcmp(group, of->group, n * sizeof(*group)) != 0)
-		say(a, "computer %.*s is counted in other groups than it is in", SLF(c->id));
+		audit_say(a->to, "computer %.*s is counted in other groups than it is in", SLF(c->id));
 }
 
 static void check_figures(struct report_check *a, const struct computer *c, const struct standing *s)
@@ -205,9 +191,9 @@ static void check_figures(struct report_check *a, const struct computer *c, cons
 	if (status_figures(a->t, c->id, count, &hidden, &highest) != E_OK)
 		return; /* told with the rows */
 	if (memcmp(count + TALLY_FIRST, s->count + TALLY_FIRST, TALLY_KEPT * sizeof(*count)) != 0 || hidden != s->hidden)
-		say(a, "computer %.*s has other updates than its standing counts", SLF(c->id));
+		audit_say(a->to, "computer %.*s has other updates than its standing counts", SLF(c->id));
 	if (highest > a->updates)
-		say(a, "computer %.*s has a status of update %u, which is not there", SLF(c->id), (unsigned)highest);
+		audit_say(a->to, "computer %.*s has a status of update %u, which is not there", SLF(c->id), (unsigned)highest);
 }
 
 static const struct {
@@ -248,7 +234,7 @@ static int check_computer(const struct computer *c, const struct standing *s, vo
 		check_place(a, c, &of->is);
 		check_figures(a, c, s);
 	} else if (!a->behind) {
-		say(a, "computer %.*s is not counted", SLF(c->id));
+		audit_say(a->to, "computer %.*s is not counted", SLF(c->id));
 	}
 	arena_reset(txn_arena(a->t));
 	return E_OK;
@@ -302,7 +288,7 @@ static void compare_block(struct report_check *a, uint32_t cohort, uint32_t chun
 			uint32_t sum = b ? (uint32_t)b->by[i][k] : 0;
 			if (sum == is->by[i][k])
 				continue;
-			say(a, "cohort %u counts %u computers that have update %u %s, there are %u", (unsigned)cohort, (unsigned)is->by[i][k],
+			audit_say(a->to, "cohort %u counts %u computers that have update %u %s, there are %u", (unsigned)cohort, (unsigned)is->by[i][k],
 				(unsigned)(chunk * TALLY_CHUNK + i), update_status_names[TALLY_FIRST + k], (unsigned)sum);
 			return; /* one of a row tells enough */
 		}
@@ -368,11 +354,11 @@ static void compare_figures(struct report_check *a)
 	for (size_t c = 0; c < a->ncohorts; c++)
 		for (size_t i = 0; i < COUNTOF(figures); i++)
 			if (*figure(&a->cohort[c].is, i) != *figure(&a->cohort[c].sum, i))
-				say(a, "cohort %u counts %u %s, there are %u", (unsigned)a->cohort[c].is.no, (unsigned)*figure(&a->cohort[c].is, i),
+				audit_say(a->to, "cohort %u counts %u %s, there are %u", (unsigned)a->cohort[c].is.no, (unsigned)*figure(&a->cohort[c].is, i),
 					figures[i].what, (unsigned)*figure(&a->cohort[c].sum, i));
 	for (size_t i = 0; i < a->nos; i++)
 		if (a->os[i].is != a->os[i].sum)
-			say(a, "operating system %u counts %u computers, there are %u", (unsigned)a->os[i].no, (unsigned)a->os[i].is,
+			audit_say(a->to, "operating system %u counts %u computers, there are %u", (unsigned)a->os[i].no, (unsigned)a->os[i].is,
 				(unsigned)a->os[i].sum);
 }
 
@@ -389,8 +375,8 @@ static int check_all(struct report_check *a)
 	for (size_t i = 0; rc == E_OK && i < COUNTOF(rows); i++)
 		rc = db_each(a->t, rows[i].db, SL(""), rows[i].row, a, a->e);
 	if (rc == E_OK && a->ncohorts > 0 && a->cohort[0].is.no != COHORT_ALL)
-		say(a, "nothing is counted for the server as a whole");
-	if (rc != E_OK || a->n > 0)
+		audit_say(a->to, "nothing is counted for the server as a whole");
+	if (rc != E_OK || a->to->n > 0)
 		return rc; /* what cannot be read cannot be added up */
 	rc = standing_each(a->t, check_computer, a, a->e);
 	if (rc == E_OK)
@@ -400,11 +386,10 @@ static int check_all(struct report_check *a)
 	return rc;
 }
 
-int report_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
+int report_audit(struct txn *t, struct auditor *to, struct err *e)
 {
-	struct report_check a = {.t = t, .found = found, .arg = arg, .e = e, .behind = membership_behind(t),
+	struct report_check a = {.t = t, .to = to, .e = e, .behind = membership_behind(t),
 		.updates = counter_last(t, COUNT_UPDATE)};
-	*n = 0;
 	if (!t->mdb[CATALOG] || !t->mdb[FLEET])
 		return E_OK;
 	struct arena lent = *txn_arena(t); /* emptied after each computer: not the caller's */
@@ -414,6 +399,5 @@ int report_audit(struct txn *t, void (*found)(const char *text, void *), void *a
 	arena_free(&a.arena);
 	arena_free(txn_arena(t));
 	*txn_arena(t) = lent;
-	*n = a.n;
 	return rc == E_NOMEM ? err_set(e, E_NOMEM, "out of memory for the audit of reports") : rc;
 }

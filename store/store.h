@@ -499,6 +499,13 @@ struct table_stat { /* a database, in bytes of the pages that it takes */
 	uint64_t inner;  /* that lead to the others */
 };
 int store_tables(struct txn *t, void (*fn)(const struct table_stat *, void *), void *arg, struct err *e) MUST_CHECK;
+/* What an audit finds, for people: found(), which may be NULL, gets the words of each; n counts. */
+struct auditor {
+	void (*found)(const char *text, void *);
+	void *arg;
+	unsigned n;
+};
+void audit_say(struct auditor *to, const char *fmt, ...) PRINTF(2, 3);
 /* Checks the invariants across databases; calls found() for each violation; returns their number in *n. */
 int store_audit(struct txn *t, void (*found)(const char *text, void *), void *arg, unsigned *n, struct err *e)
 	MUST_CHECK;

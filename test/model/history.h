@@ -446,7 +446,7 @@ static void found(const char *text, void *arg)
 static void check_publish(const struct publish_report *p, uint32_t staged)
 {
 	uint32_t held = 0;
-	unsigned n;
+	struct auditor audit = {.found = found};
 	for (int id = 1; id <= h.m.top; id++)
 		held += m_visible(&h.m, id) && h.m.rev[id].held;
 	CHECK(p->shown == staged, "%u shown, %u were staged", p->shown, staged);
@@ -454,8 +454,8 @@ static void check_publish(const struct publish_report *p, uint32_t staged)
 		CHECK(p->held == held, "%u held, not %u", p->held, held);
 	if (!chance(20))
 		return;
-	OK(index_audit(h.t, found, NULL, &n, &err));
-	CHECK(n == 0, "the index is not what the rows say");
+	OK(index_audit(h.t, &audit, &err));
+	CHECK(audit.n == 0, "the index is not what the rows say");
 	ran.audits++;
 }
 

@@ -952,11 +952,11 @@ static void the_audit_finds_each_wrong_count(void **state)
 	uint32_t lab = standing(f, "pc-1").cohort;
 	for (size_t i = 0; i < COUNTOF(faults); i++) {
 		struct fx_findings all = {.n = 0};
-		unsigned n;
+		struct auditor to = {.found = fx_found, .arg = &all};
 		faults[i].spoil(fx_begin(f, TXN_FLEET), lab);
-		OK(report_audit(f->t, fx_found, &all, &n, &fx_err));
-		assert_int_equal(n, all.n);
-		if (n == 0 || !strstr(all.text, faults[i].words))
+		OK(report_audit(f->t, &to, &fx_err));
+		assert_int_equal(to.n, all.n);
+		if (to.n == 0 || !strstr(all.text, faults[i].words))
 			fail_msg("fault %zu should be \"%s\", the audit found: %s", i, faults[i].words, all.text);
 		txn_end(&f->t);
 	}
